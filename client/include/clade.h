@@ -1,0 +1,372 @@
+/* clade: a replicated store of model lineage and artifact indexes. The client library.
+ *
+ * The only installed header. It needs nothing but C; a program that gives the library a libuv
+ * loop of its own includes <uv.h> itself.
+ *
+ * Ownership: what a function named *_new or *_open returns is freed by its *_free or *_close.
+ * Spans and strings read from a response borrow from it and die with it. Strings given to a
+ * function are copied. Units stand at the end of a name. Every function may be called only from
+ * the thread of its client's loop, but for those of section 6, which block and belong to one
+ * thread at a time.
+ */
+#ifndef CLADE_H
+#define CLADE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(CLADE_BUILD)
+#define CLADE_API __attribute__((visibility("default")))
+#else
+#define CLADE_API
+#endif
+
+#define CLADE_VERSION_MAJOR 0
+#define CLADE_VERSION_MINOR 1
+#define CLADE_VERSION_PATCH 0
+#define CLADE_VERSION "0.1.0"
+
+/* --- 1. Errors ---------------------------------------------------------------------------- */
+
+/* What a program may do after an error. */
+enum clade_advice {
+    CLADE_ADVICE_STOP,   /* repeating the same request fails again */
+    CLADE_ADVICE_REPEAT, /* nothing happened: repeat it, here or on another node */
+    CLADE_ADVICE_SESSION /* it may have happened: repeat under the same session and sequence */
+};
+
+/* number, name, HTTP status, advice, text. Numbers are part of the protocol and never change. */
+/* clang-format off */
+#define CLADE_ERRORS(X)                                                                            \
+    X(-1,  RETRY,           503, REPEAT,  "nothing happened; try again")                           \
+    X(-2,  UNKNOWN,         504, SESSION, "the outcome is unknown; it may have happened")          \
+    X(-3,  CONFLICT,        409, STOP,    "the request contradicts what is there")                 \
+    X(-4,  NOT_FOUND,       404, STOP,    "there is no such thing")                                \
+    X(-5,  INVALID,         400, STOP,    "the request is not valid")                              \
+    X(-6,  LIMIT,           413, STOP,    "a limit would be passed")                               \
+    X(-7,  QUOTA,           403, STOP,    "a namespace's quota would be passed")                   \
+    X(-8,  THROTTLED,       429, REPEAT,  "too many requests; slow down")                          \
+    X(-9,  IN_USE,          409, STOP,    "something still points to it")                          \
+    X(-10, CYCLE,           409, STOP,    "the edge would close a cycle")                          \
+    X(-11, COMPACTED,       410, STOP,    "that history was compacted")                            \
+    X(-12, SESSION_EXPIRED, 440, STOP,    "the session has ended")                                 \
+    X(-13, UNAUTHENTICATED, 401, STOP,    "who you are is not known")                              \
+    X(-14, DENIED,          403, STOP,    "you may not do that")                                   \
+    X(-15, UNAVAILABLE,     503, REPEAT,  "no answer in time, and nothing happened")               \
+    X(-16, INTERNAL,        500, STOP,    "a defect or a broken disk")                             \
+    X(-17, CANCELLED,       499, STOP,    "the caller cancelled it")                               \
+    X(-18, NO_MEMORY,       503, REPEAT,  "out of memory")                                         \
+    X(-19, IO,              500, STOP,    "a disk or a network failed")                            \
+    X(-20, CORRUPT,         500, STOP,    "stored or received bytes are damaged")                  \
+    X(-21, NO_SPACE,        507, REPEAT,  "the disk or the store is full")                         \
+    X(-22, UNSUPPORTED,     501, STOP,    "that version, method or option is not supported")
+/* clang-format on */
+
+enum clade_error {
+    CLADE_OK = 0,
+#define CLADE_ERROR_ENUM(number, name, http, advice, text) CLADE_ERR_##name = (number),
+    CLADE_ERRORS(CLADE_ERROR_ENUM)
+#undef CLADE_ERROR_ENUM
+};
+
+/* "CONFLICT" for CLADE_ERR_CONFLICT; "OK" for 0; "UNKNOWN_ERROR" for anything else. Static. */
+CLADE_API const char *clade_error_name(int code);
+/* A sentence for the class. Static. */
+CLADE_API const char *clade_error_text(int code);
+/* The HTTP status that a gateway should answer with. */
+CLADE_API int clade_error_http(int code);
+CLADE_API enum clade_advice clade_error_advice(int code);
+
+/* --- 2. Limits ---------------------------------------------------------------------------- */
+
+/* name, value, unit, text. The server enforces them; `clade limits` prints them. */
+/* clang-format off */
+#define CLADE_LIMITS(X)                                                                            \
+    X(NAME_BYTES,         1024,    "bytes", "a thing's name")                                      \
+    X(NAMESPACE_BYTES,    256,     "bytes", "a namespace's path")                                  \
+    X(LABEL_BYTES,        128,     "bytes", "an edge's label")                                     \
+    X(REFERENCE_BYTES,    2304,    "bytes", "a reference")                                         \
+    X(TEXT_BYTES,         65536,   "bytes", "a description, a reason")                             \
+    X(PRINCIPAL_BYTES,    256,     "bytes", "a user's name")                                       \
+    X(TAG_KEY_BYTES,      256,     "bytes", "a tag's key")                                         \
+    X(TAG_VALUE_BYTES,    8192,    "bytes", "a tag's value")                                       \
+    X(TAGS,               512,     "count", "tags of a thing")                                     \
+    X(DIGEST_BYTES,       256,     "bytes", "a digest, ALGO:VALUE")                                \
+    X(DIGESTS,            16,      "count", "digests of a thing")                                  \
+    X(URI_BYTES,          4096,    "bytes", "a uri")                                               \
+    X(URIS,               64,      "count", "uris of a thing")                                     \
+    X(EXTERNAL_ID_BYTES,  1024,    "bytes", "an external id, SYSTEM:ID")                           \
+    X(EXTERNAL_IDS,       64,      "count", "external ids of a thing")                             \
+    X(RECORD_BYTES,       262144,  "bytes", "a thing with all of its fields")                      \
+    X(COMMAND_BYTES,      1048576, "bytes", "a transaction")                                       \
+    X(OPERATIONS,         10000,   "count", "operations of a transaction")                         \
+    X(GUARDS,             1000,    "count", "guards of a transaction")                             \
+    X(GET_REFERENCES,     10000,   "count", "references of one get")                               \
+    X(FRAME_BYTES,        2097152, "bytes", "a request on the wire")                               \
+    X(ANSWER_BYTES,       8388608, "bytes", "an answer on the wire")                               \
+    X(PAGE_ITEMS,         10000,   "count", "items of one page of an answer")                      \
+    X(DOCUMENT_DEPTH,     16,      "levels", "nesting of a request")                               \
+    X(DOCUMENT_OBJECTS,   262144,  "count", "values in a request")                                 \
+    X(SESSIONS,           100000,  "count", "open sessions of a cluster")                          \
+    X(SESSION_WINDOW,     4096,    "count", "unacknowledged writes of a session")                  \
+    X(CURSOR_MINUTES,     15,      "minutes", "the life of a cursor")                              \
+    X(REQUESTS,           4096,    "count", "requests in flight on a connection")
+/* clang-format on */
+
+enum clade_limit {
+#define CLADE_LIMIT_ENUM(name, value, unit, text) CLADE_MAX_##name = (value),
+    CLADE_LIMITS(CLADE_LIMIT_ENUM)
+#undef CLADE_LIMIT_ENUM
+};
+
+/* --- 3. Documents: what a request says ---------------------------------------------------- */
+
+/* A document being written: the parameters of a call, or a transaction's operation. It is
+ * MessagePack inside; a map or an array is opened with its number of members, which must follow,
+ * for a map as key, value, key, value. Errors (out of memory, over the limit, members missing)
+ * are remembered and reported by the call that takes the document. */
+struct clade_doc;
+
+CLADE_API struct clade_doc *clade_doc_new(void); /* NULL when out of memory */
+CLADE_API void clade_doc_free(struct clade_doc *doc);
+CLADE_API void clade_doc_map(struct clade_doc *doc, uint32_t members);
+CLADE_API void clade_doc_array(struct clade_doc *doc, uint32_t members);
+CLADE_API void clade_doc_str(struct clade_doc *doc, const char *s);
+CLADE_API void clade_doc_strn(struct clade_doc *doc, const char *s, size_t len);
+CLADE_API void clade_doc_bin(struct clade_doc *doc, const void *data, size_t len);
+CLADE_API void clade_doc_int(struct clade_doc *doc, int64_t v);
+CLADE_API void clade_doc_uint(struct clade_doc *doc, uint64_t v);
+CLADE_API void clade_doc_double(struct clade_doc *doc, double v);
+CLADE_API void clade_doc_bool(struct clade_doc *doc, bool v);
+CLADE_API void clade_doc_nil(struct clade_doc *doc);
+
+/* --- 4. Transactions ---------------------------------------------------------------------- */
+
+/* Guards, operations, reason: applied whole at one revision, or not at all. Operations are
+ * numbered from 0; "$n" and "$NAME" in a later reference mean what operation n, or the one that
+ * carries NAME, made. The setters after an operation belong to it. Mistakes are remembered and
+ * reported when the transaction is sent (CLADE_ERR_INVALID, saying which operation). */
+struct clade_txn;
+
+enum clade_if_exists { CLADE_IF_EXISTS_ERROR, CLADE_IF_EXISTS_RETURN, CLADE_IF_EXISTS_MATCH };
+
+CLADE_API struct clade_txn *clade_txn_new(void); /* NULL when out of memory */
+CLADE_API void clade_txn_free(struct clade_txn *txn);
+CLADE_API void clade_txn_clear(struct clade_txn *txn); /* empty again, memory kept */
+/* The namespace that plain references mean; the client's when not called. */
+CLADE_API void clade_txn_namespace(struct clade_txn *txn, const char *path);
+CLADE_API void clade_txn_reason(struct clade_txn *txn, const char *reason);
+/* A time that the writer claims, microseconds since 1970 UTC, shown beside the store's time. */
+CLADE_API void clade_txn_happened(struct clade_txn *txn, uint64_t time_us);
+/* Bytes so far, to keep a batch under CLADE_MAX_COMMAND_BYTES. */
+CLADE_API size_t clade_txn_bytes(const struct clade_txn *txn);
+
+CLADE_API void clade_txn_guard_exists(struct clade_txn *txn, const char *ref);
+CLADE_API void clade_txn_guard_absent(struct clade_txn *txn, const char *ref);
+CLADE_API void clade_txn_guard_unchanged(struct clade_txn *txn, const char *ref, uint64_t revision);
+
+/* Creates a thing. `kind` is "artifact", "run", ...; `name` may be NULL where the store assigns
+ * one. For a version, name is NULL and clade_txn_set_ref(txn, "model", ...) says whose. Returns
+ * the operation's number. */
+CLADE_API uint32_t clade_txn_create(struct clade_txn *txn, const char *kind, const char *name);
+CLADE_API uint32_t clade_txn_update(struct clade_txn *txn, const char *ref);
+CLADE_API uint32_t clade_txn_delete(struct clade_txn *txn, const char *ref);
+/* `from` depends on `to`. */
+CLADE_API uint32_t clade_txn_link(struct clade_txn *txn, const char *from, const char *label,
+                                  const char *to);
+CLADE_API uint32_t clade_txn_unlink(struct clade_txn *txn, const char *from, const char *label,
+                                    const char *to);
+CLADE_API void clade_txn_as(struct clade_txn *txn, const char *name);
+CLADE_API void clade_txn_if_exists(struct clade_txn *txn, enum clade_if_exists what);
+/* A field of the current operation: "description", "owner", "type", "experiment", "run", ... */
+CLADE_API void clade_txn_set(struct clade_txn *txn, const char *field, const char *value);
+CLADE_API void clade_txn_set_uint(struct clade_txn *txn, const char *field, uint64_t value);
+/* A tag; value NULL takes it away. */
+CLADE_API void clade_txn_tag(struct clade_txn *txn, const char *key, const char *value);
+/* Adds to a list field: "digests", "uris", "external_ids". */
+CLADE_API void clade_txn_add(struct clade_txn *txn, const char *field, const char *value);
+/* An operation or a guard as a document, in the vocabulary of the protocol: what import files
+ * carry. The document is a map with "op", respectively "guard". It stays the caller's. */
+CLADE_API void clade_txn_op_doc(struct clade_txn *txn, const struct clade_doc *doc);
+CLADE_API void clade_txn_guard_doc(struct clade_txn *txn, const struct clade_doc *doc);
+
+/* --- 5. The client, asynchronous ---------------------------------------------------------- */
+
+struct uv_loop_s; /* uv_loop_t */
+struct clade_client;
+struct clade_request;
+struct clade_response;
+struct clade_value;
+
+/* Zeroed fields mean their defaults. */
+struct clade_options {
+    const char *endpoints;   /* "HOST:PORT,[IPV6]:PORT"; default "127.0.0.1:7400" */
+    const char *ns;          /* namespace; default "default" */
+    const char *user;        /* whom to claim to be; default the login name */
+    const char *client_name; /* shown in the server's log; default "libclade/VERSION" */
+    unsigned connect_timeout_ms; /* one attempt; default 2,000 */
+    unsigned request_timeout_ms; /* a whole request with its retries; default 10,000 */
+    unsigned lease_ms;       /* a session's idle lease in the store's time; default 3,600,000 */
+    unsigned requests_max;   /* in flight at once, the rest waits; default 1,024, at most 4,096 */
+};
+
+enum clade_consistency {
+    CLADE_LINEARIZABLE, /* the default */
+    CLADE_AT_LEAST,     /* at least the revision that this client saw last, or the one given */
+    CLADE_STALE,        /* at most stale_ms old */
+    CLADE_LOCAL         /* whatever the node has; may miss even your own write */
+};
+
+enum clade_view { CLADE_VIEW_HEADS, CLADE_VIEW_FULL, CLADE_VIEW_IDS };
+enum clade_state { CLADE_STATE_LIVE, CLADE_STATE_DELETED, CLADE_STATE_ANY };
+
+/* What every read may carry. Zeroed is the default of each. */
+struct clade_read {
+    enum clade_consistency consistency;
+    uint64_t at_least; /* CLADE_AT_LEAST: a revision; 0 = the newest that this client saw */
+    uint64_t stale_ms; /* CLADE_STALE */
+    const char *as_of; /* a revision, or an RFC 3339 time with an offset; NULL = now */
+    const char *cursor; /* of the answer before; NULL = from the start */
+    uint32_t limit;     /* items; 0 = the server's default of 1,000 */
+    enum clade_view view;
+    enum clade_state state;
+    bool with_edges; /* each thing with its outgoing edges */
+};
+
+struct clade_lineage {
+    const char *ref;
+    bool downstream;            /* what was made from it; else what it was made from */
+    const char *const *labels;  /* NULL-terminated, NULL = all */
+    const char *const *kinds;   /* NULL-terminated, NULL = all */
+    uint32_t depth;             /* 0 = no bound */
+    bool count;                 /* only the number of things */
+};
+
+/* Called once for each request, never before the call that started it has returned. `response`
+ * is the callee's and is freed with clade_response_free; it is never NULL unless memory ran
+ * out. */
+typedef void (*clade_cb)(struct clade_request *request, struct clade_response *response,
+                         void *arg);
+typedef void (*clade_close_cb)(struct clade_client *client, void *arg);
+
+/* Makes a client on the caller's loop; it connects when first used. Returns 0,
+ * CLADE_ERR_INVALID (endpoints, name lengths) or CLADE_ERR_NO_MEMORY. */
+CLADE_API int clade_client_new(struct uv_loop_s *loop, const struct clade_options *options,
+                               struct clade_client **ret_client);
+/* Answers every outstanding request (CANCELLED, a write that may have been sent UNKNOWN), ends
+ * the session if it can be done at once, closes; then `cb`, after which the client is freed. */
+CLADE_API void clade_client_close(struct clade_client *client, clade_close_cb cb, void *arg);
+/* The highest revision that this client has seen in an answer. */
+CLADE_API uint64_t clade_client_revision(const struct clade_client *client);
+
+/* Each starts a request and returns it, or NULL when memory is out. The request lives until its
+ * callback. deadline_ms counts from now, 0 = the client's request_timeout_ms. */
+
+/* Sends a transaction under the client's session: it happens at most once however often it must
+ * be repeated. The transaction is copied. */
+CLADE_API struct clade_request *clade_txn_send(struct clade_client *client,
+                                               const struct clade_txn *txn, unsigned deadline_ms,
+                                               clade_cb cb, void *arg);
+CLADE_API struct clade_request *clade_get(struct clade_client *client, const char *const refs[],
+                                          size_t refs_len, const struct clade_read *read,
+                                          unsigned deadline_ms, clade_cb cb, void *arg);
+/* Things of a kind by name (versions: model and number). `under` limits versions to a model,
+ * runs to an experiment; NULL = all. */
+CLADE_API struct clade_request *clade_list(struct clade_client *client, const char *kind,
+                                           const char *under, const struct clade_read *read,
+                                           unsigned deadline_ms, clade_cb cb, void *arg);
+CLADE_API struct clade_request *clade_lineage_walk(struct clade_client *client,
+                                                   const struct clade_lineage *lineage,
+                                                   const struct clade_read *read,
+                                                   unsigned deadline_ms, clade_cb cb, void *arg);
+/* Any method of the protocol with its parameters as a map (NULL = an empty one): "describe",
+ * "limits", "status", "transfer", ... client/wire/README.md lists them. */
+CLADE_API struct clade_request *clade_call(struct clade_client *client, const char *method,
+                                           const struct clade_doc *params, unsigned deadline_ms,
+                                           clade_cb cb, void *arg);
+/* Gives up: the callback comes soon, with CANCELLED, or UNKNOWN for a write that was sent. */
+CLADE_API void clade_cancel(struct clade_request *request);
+
+/* --- 6. The client, blocking -------------------------------------------------------------- */
+
+/* A client on a loop of its own, run by these calls; one thread at a time. */
+CLADE_API int clade_open(const struct clade_options *options, struct clade_client **ret_client);
+CLADE_API void clade_close(struct clade_client *client);
+/* Each returns the response (freed by the caller), or NULL when memory is out. */
+CLADE_API struct clade_response *clade_txn_wait(struct clade_client *client,
+                                                const struct clade_txn *txn);
+CLADE_API struct clade_response *clade_get_wait(struct clade_client *client,
+                                                const char *const refs[], size_t refs_len,
+                                                const struct clade_read *read);
+CLADE_API struct clade_response *clade_list_wait(struct clade_client *client, const char *kind,
+                                                 const char *under,
+                                                 const struct clade_read *read);
+CLADE_API struct clade_response *clade_lineage_wait(struct clade_client *client,
+                                                    const struct clade_lineage *lineage,
+                                                    const struct clade_read *read);
+CLADE_API struct clade_response *clade_call_wait(struct clade_client *client, const char *method,
+                                                 const struct clade_doc *params);
+
+/* --- 7. Responses ------------------------------------------------------------------------- */
+
+CLADE_API void clade_response_free(struct clade_response *response);
+/* 0, or an error; a NULL response is CLADE_ERR_NO_MEMORY. */
+CLADE_API int clade_response_code(const struct clade_response *response);
+/* "ops[2].name: ..." for a person; "" when there was no error. */
+CLADE_API const char *clade_response_message(const struct clade_response *response);
+/* The revision that the answer is of, resp. that the transaction made or met. */
+CLADE_API uint64_t clade_response_revision(const struct clade_response *response);
+CLADE_API uint64_t clade_response_node(const struct clade_response *response);
+CLADE_API uint64_t clade_response_term(const struct clade_response *response);
+/* Whether the answer holds everything that was asked for. */
+CLADE_API bool clade_response_complete(const struct clade_response *response);
+/* Where to go on when it is not complete; NULL when there is no more. */
+CLADE_API const char *clade_response_cursor(const struct clade_response *response);
+/* The "data" of the answer; NULL when there is none. */
+CLADE_API const struct clade_value *clade_response_data(const struct clade_response *response);
+/* The error as the server gave it, a map; NULL when there is none. */
+CLADE_API const struct clade_value *clade_response_error(const struct clade_response *response);
+/* Convenience for transactions: the id, and the reference, of what operation n made or met; 0
+ * and NULL when there is none. */
+CLADE_API uint64_t clade_response_id(const struct clade_response *response, uint32_t op);
+CLADE_API const char *clade_response_ref(const struct clade_response *response, uint32_t op);
+
+/* --- 8. Values: what an answer says ------------------------------------------------------- */
+
+enum clade_type {
+    CLADE_NIL,
+    CLADE_BOOL,
+    CLADE_UINT, /* any integer >= 0 */
+    CLADE_INT,  /* a negative integer */
+    CLADE_DOUBLE,
+    CLADE_STRING,
+    CLADE_BYTES,
+    CLADE_ARRAY,
+    CLADE_MAP
+};
+
+/* All of these accept NULL as nil and answer 0, NULL or false for the wrong type, so a path of
+ * them needs one check at its end. */
+CLADE_API enum clade_type clade_value_type(const struct clade_value *v);
+CLADE_API bool clade_value_bool(const struct clade_value *v);
+CLADE_API uint64_t clade_value_uint(const struct clade_value *v);
+CLADE_API int64_t clade_value_int(const struct clade_value *v);
+CLADE_API double clade_value_double(const struct clade_value *v);
+/* The bytes of a string, not NUL-terminated; len bytes. */
+CLADE_API const char *clade_value_strn(const struct clade_value *v, size_t *ret_len);
+/* Elements of an array, pairs of a map. */
+CLADE_API size_t clade_value_len(const struct clade_value *v);
+CLADE_API const struct clade_value *clade_value_at(const struct clade_value *v, size_t i);
+CLADE_API const struct clade_value *clade_value_key_at(const struct clade_value *v, size_t i);
+CLADE_API const struct clade_value *clade_value_get(const struct clade_value *v, const char *key);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
