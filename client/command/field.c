@@ -1,0 +1,80 @@
+#include "command/field.h"
+
+#include <clade.h>
+
+#define OF(kind) (1u << KIND_##kind)
+
+enum {
+    OF_ALL = OF(NAMESPACE) | OF(TYPE) | OF(ARTIFACT) | OF(EXPERIMENT) | OF(RUN) | OF(MODEL) |
+             OF(VERSION) | OF(DEPLOYMENT),
+    OF_TYPED = OF(ARTIFACT) | OF(EXPERIMENT) | OF(RUN) | OF(MODEL) | OF(VERSION),
+    OF_EXTERNAL = OF_TYPED | OF(DEPLOYMENT),
+    OF_CONTENT = OF(ARTIFACT) | OF(VERSION),
+    /* A type's whole name is "KIND:NAME"; a field holds the NAME. */
+    TYPE_BYTES_MAX = CLADE_MAX_NAME_BYTES - sizeof "experiment:"
+};
+
+static const char *const statuses[] = {"scheduled", "running", "finished",
+                                       "failed",    "killed",  NULL};
+
+/* clang-format off */
+static const struct field fields[FIELD_CODE_COUNT] = {
+    [FIELD_DESCRIPTION] = {
+        .name = "description", .code = FIELD_DESCRIPTION, .shape = FIELD_TEXT,
+        .flags = FIELD_UTF8_CONTROL, .kinds = OF_ALL, .bytes_max = CLADE_MAX_TEXT_BYTES},
+    [FIELD_OWNER] = {
+        .name = "owner", .code = FIELD_OWNER, .shape = FIELD_TEXT,
+        .kinds = OF_ALL, .bytes_max = CLADE_MAX_PRINCIPAL_BYTES},
+    [FIELD_TAGS] = {
+        .name = "tags", .code = FIELD_TAGS, .shape = FIELD_TEXT_MAP, .flags = FIELD_UTF8_CONTROL,
+        .kinds = OF_ALL, .bytes_max = CLADE_MAX_TAG_VALUE_BYTES, .count_max = CLADE_MAX_TAGS},
+    [FIELD_TYPE] = {
+        .name = "type", .code = FIELD_TYPE, .shape = FIELD_REF, .flags = FIELD_CORE,
+        .kinds = OF_TYPED, .ref_kind = KIND_TYPE, .bytes_max = TYPE_BYTES_MAX},
+    [FIELD_EXTERNAL_IDS] = {
+        .name = "external_ids", .code = FIELD_EXTERNAL_IDS, .shape = FIELD_TEXT_SET,
+        .kinds = OF_EXTERNAL, .bytes_max = CLADE_MAX_EXTERNAL_ID_BYTES,
+        .count_max = CLADE_MAX_EXTERNAL_IDS},
+    [FIELD_DIGESTS] = {
+        .name = "digests", .code = FIELD_DIGESTS, .shape = FIELD_TEXT_SET, .flags = FIELD_CORE,
+        .kinds = OF_CONTENT, .bytes_max = CLADE_MAX_DIGEST_BYTES, .count_max = CLADE_MAX_DIGESTS},
+    [FIELD_SIZE] = {
+        .name = "size", .code = FIELD_SIZE, .shape = FIELD_UINT, .flags = FIELD_CORE,
+        .kinds = OF(ARTIFACT)},
+    [FIELD_URIS] = {
+        .name = "uris", .code = FIELD_URIS, .shape = FIELD_TEXT_SET,
+        .kinds = OF_CONTENT, .bytes_max = CLADE_MAX_URI_BYTES, .count_max = CLADE_MAX_URIS},
+    [FIELD_EXPERIMENT] = {
+        .name = "experiment", .code = FIELD_EXPERIMENT, .shape = FIELD_REF, .flags = FIELD_CORE,
+        .kinds = OF(RUN), .ref_kind = KIND_EXPERIMENT, .bytes_max = CLADE_MAX_REFERENCE_BYTES},
+    [FIELD_PARENT] = {
+        .name = "parent", .code = FIELD_PARENT, .shape = FIELD_REF, .flags = FIELD_CORE,
+        .kinds = OF(RUN), .ref_kind = KIND_RUN, .bytes_max = CLADE_MAX_REFERENCE_BYTES},
+    [FIELD_START] = {
+        .name = "start", .code = FIELD_START, .shape = FIELD_TIME, .flags = FIELD_CORE,
+        .kinds = OF(RUN)},
+    [FIELD_STATUS] = {
+        .name = "status", .code = FIELD_STATUS, .shape = FIELD_TEXT,
+        .kinds = OF(RUN), .bytes_max = 16, .values = statuses},
+    [FIELD_END] = {
+        .name = "end", .code = FIELD_END, .shape = FIELD_TIME, .kinds = OF(RUN)},
+    [FIELD_RUN] = {
+        .name = "run", .code = FIELD_RUN, .shape = FIELD_REF, .flags = FIELD_CORE,
+        .kinds = OF(VERSION), .ref_kind = KIND_RUN, .bytes_max = CLADE_MAX_REFERENCE_BYTES},
+};
+/* clang-format on */
+
+const struct field *field_by_code(enum field_code code)
+{
+    return (unsigned)code < FIELD_CODE_COUNT && code != FIELD_NONE ? &fields[code] : NULL;
+}
+
+const struct field *field_by_name(struct span name)
+{
+    for (int code = FIELD_NONE + 1; code < FIELD_CODE_COUNT; code++) {
+        if (span_equal_str(name, fields[code].name)) {
+            return &fields[code];
+        }
+    }
+    return NULL;
+}

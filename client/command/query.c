@@ -1,0 +1,342 @@
+#include "command/query.h"
+
+#include "base/check.h"
+#include "base/time_text.h"
+#include "command/check_internal.h"
+#include "command/txn.h"
+
+enum {
+    CURSOR_BYTES_MAX = 8192,
+    LABELS_MAX = 256 /* that one lineage names */
+};
+
+/* What every read carries; "deadline_ms" is its server's affair. */
+#define READ_KEYS                                                                                  \
+    "ns", "consistency", "at_least", "stale_ms", "as_of", "cursor", "limit", "view", "state",      \
+        "with", "deadline_ms"
+
+static const char *const get_keys[] = {"refs", READ_KEYS, NULL};
+static const char *const list_keys[] = {"kind", "under", READ_KEYS, NULL};
+static const char *const lineage_keys[] = {"ref",   "direction", "labels",  "kinds",
+                                           "depth", "count",     READ_KEYS, NULL};
+static const char *const describe_keys[] = {READ_KEYS, NULL};
+
+struct decode {
+    const struct value *params;
+    struct arena *arena;
+    struct error *error;
+};
+
+static bool is_digits(struct span s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.data[i] < '0' || s.data[i] > '9') {
+            return false;
+        }
+    }
+    return s.len > 0;
+}
+
+static bool parse_as_of(const struct value *v, struct query_as_of *ret)
+{
+    struct span text = value_string(v);
+    if (value_type(v) == CLADE_UINT) {
+        *ret = (struct query_as_of){.form = AS_OF_REVISION, .revision = value_uint(v)};
+        return true;
+    }
+    if (is_digits(text)) {
+        ret->form = AS_OF_REVISION;
+        return check_number(text, &ret->revision);
+    }
+    ret->form = AS_OF_TIME;
+    return time_parse(text, &ret->time_us) == 0;
+}
+
+static int take_as_of(const struct decode *d, struct query_as_of *ret)
+{
+    const struct value *v = value_get(d->params, "as_of");
+    if (v != NULL && !parse_as_of(v, ret)) {
+        return check_fail(
+            d->error, CLADE_ERR_INVALID, "as_of",
+            "expected a revision (an integer), a time as RFC 3339 has it with an offset "
+            "(2026-03-01T12:00:00Z), or a date (2026-03-01)");
+    }
+    return 0;
+}
+
+/* The elements of an array of strings, in the arena; none when it is absent. */
+static int take_texts(
+    const struct decode *d, const char *key, size_t max, struct span **ret, size_t *ret_len)
+{
+    const struct value *v = value_get(d->params, key);
+    size_t len = value_len(v);
+    if (v == NULL) {
+        return 0;
+    }
+    if (value_type(v) != CLADE_ARRAY || len == 0) {
+        return check_fail(d->error, CLADE_ERR_INVALID, key,
+                          "expected an array of strings, at least one");
+    }
+    if (len > max) {
+        return check_fail(d->error, CLADE_ERR_LIMIT, key, "at most %zu may be named, got %zu", max,
+                          len);
+    }
+    struct span *texts = arena_calloc(d->arena, len, sizeof *texts);
+    if (texts == NULL) {
+        return check_fail_no_room(d->arena, len * sizeof *texts, d->error);
+    }
+    for (size_t i = 0; i < len; i++) {
+        if (value_type(value_at(v, i)) != CLADE_STRING) {
+            check_fail(d->error, CLADE_ERR_INVALID, NULL, "expected a string, got %s",
+                       check_type_text(value_at(v, i)));
+            return check_fail_inside(d->error, CLADE_ERR_INVALID, "%s[%zu]", key, i);
+        }
+        texts[i] = value_string(value_at(v, i));
+    }
+    *ret = texts;
+    *ret_len = len;
+    return 0;
+}
+
+static int take_with(const struct decode *d, struct query *q)
+{
+    static const char *const choices[] = {"edges", NULL};
+    struct span *texts = NULL;
+    size_t len = 0;
+    int r = take_texts(d, "with", 16, &texts, &len);
+    for (size_t i = 0; r == 0 && i < len; i++) {
+        if (!span_equal_str(texts[i], "edges")) {
+            check_fail_choice(d->error, NULL, texts[i], choices);
+            return check_fail_inside(d->error, CLADE_ERR_INVALID, "with[%zu]", i);
+        }
+        q->with_edges = true;
+    }
+    return r;
+}
+
+static int take_limit(const struct decode *d, struct query *q)
+{
+    uint64_t limit = 0;
+    int r = take_uint(d->params, "limit", false, CLADE_MAX_PAGE_ITEMS, &limit, d->error);
+    q->limit = limit == 0 ? QUERY_LIMIT_DEFAULT : (uint32_t)limit;
+    return r;
+}
+
+/* The words' places are the numbers of clade.h. */
+static int take_choices(const struct decode *d, struct query *q)
+{
+    static const char *const consistencies[] = {
+        [CLADE_LINEARIZABLE] = "linearizable",
+        [CLADE_AT_LEAST] = "at_least",
+        [CLADE_STALE] = "stale",
+        [CLADE_LOCAL] = "local",
+        NULL,
+    };
+    static const char *const views[] = {
+        [CLADE_VIEW_HEADS] = "heads",
+        [CLADE_VIEW_FULL] = "full",
+        [CLADE_VIEW_IDS] = "ids",
+        NULL,
+    };
+    static const char *const states[] = {
+        [CLADE_STATE_LIVE] = "live",
+        [CLADE_STATE_DELETED] = "deleted",
+        [CLADE_STATE_ANY] = "any",
+        NULL,
+    };
+    int consistency = CLADE_LINEARIZABLE;
+    int view = CLADE_VIEW_HEADS;
+    bool named = q->kind == QUERY_GET || q->kind == QUERY_LINEAGE;
+    int state = named ? CLADE_STATE_ANY : CLADE_STATE_LIVE;
+    int r = take_choice(d->params, "consistency", false, consistencies, &consistency, d->error);
+    r = r != 0 ? r : take_choice(d->params, "view", false, views, &view, d->error);
+    r = r != 0 ? r : take_choice(d->params, "state", false, states, &state, d->error);
+    q->consistency = (enum clade_consistency)consistency;
+    q->view = (enum clade_view)view;
+    q->state = (enum clade_state)state;
+    return r;
+}
+
+static int take_read_keys(const struct decode *d, struct query *q)
+{
+    const struct value *params = d->params;
+    int r = take_namespace(params, "ns", &q->ns, d->error);
+    r = r != 0 ? r : take_choices(d, q);
+    r = r != 0 ? r : take_uint(params, "at_least", false, UINT64_MAX, &q->at_least, d->error);
+    r = r != 0 ? r : take_uint(params, "stale_ms", false, UINT64_MAX, &q->stale_ms, d->error);
+    r = r != 0 ? r : take_as_of(d, &q->as_of);
+    r = r != 0 ? r : take_text(params, "cursor", false, CURSOR_BYTES_MAX, &q->cursor, d->error);
+    r = r != 0 ? r : take_limit(d, q);
+    return r != 0 ? r : take_with(d, q);
+}
+
+static int parse_target(struct span text, struct query_target *ret, struct error *error)
+{
+    ret->text = text;
+    if (span_starts_with(text, "digest:")) {
+        ret->is_digest = true;
+        return check_digest(span_skip(text, strlen("digest:")), error);
+    }
+    return ref_parse(text, false, &ret->ref, error);
+}
+
+static int decode_get(const struct decode *d, struct query *q)
+{
+    struct span *texts = NULL;
+    size_t len = 0;
+    int r = take_texts(d, "refs", CLADE_MAX_GET_REFERENCES, &texts, &len);
+    if (r == 0 && len == 0) {
+        r = check_fail(d->error, CLADE_ERR_INVALID, "refs", "the key \"refs\" is missing");
+    }
+    if (r != 0) {
+        return r;
+    }
+    q->targets = arena_calloc(d->arena, len, sizeof *q->targets);
+    if (q->targets == NULL) {
+        return check_fail_no_room(d->arena, len * sizeof *q->targets, d->error);
+    }
+    q->targets_len = len;
+    for (size_t i = 0; i < len; i++) {
+        r = parse_target(texts[i], &q->targets[i], d->error);
+        if (r != 0) {
+            return check_fail_inside(d->error, r, "refs[%zu]", i);
+        }
+    }
+    return 0;
+}
+
+static int parse_kind(struct span name, const char *key, enum kind *ret, struct error *error)
+{
+    enum kind kind = kind_parse(name);
+    if (kind == KIND_NONE) {
+        return check_fail_kind(error, key, name);
+    }
+    *ret = kind;
+    return 0;
+}
+
+static int take_under(const struct decode *d, struct query *q)
+{
+    if (value_get(d->params, "under") == NULL) {
+        return 0;
+    }
+    enum kind wanted = q->list_kind == KIND_VERSION ? KIND_MODEL
+                       : q->list_kind == KIND_RUN   ? KIND_EXPERIMENT
+                                                    : KIND_NONE;
+    if (wanted == KIND_NONE) {
+        return check_fail(d->error, CLADE_ERR_INVALID, "under",
+                          "only versions (of a model) and runs (of an experiment) are listed under "
+                          "something");
+    }
+    int r = take_ref(d->params, "under", false, &q->under, d->error);
+    if (r != 0) {
+        return r;
+    }
+    q->has_under = true;
+    r = check_ref_kind(q->under.kind, wanted, d->error);
+    return r == 0 ? 0 : check_fail_inside(d->error, r, "under");
+}
+
+static int decode_list(const struct decode *d, struct query *q)
+{
+    struct span kind = {0};
+    int r = take_text(d->params, "kind", true, SIZE_MAX, &kind, d->error);
+    r = r != 0 ? r : parse_kind(kind, "kind", &q->list_kind, d->error);
+    return r != 0 ? r : take_under(d, q);
+}
+
+static int take_labels(const struct decode *d, struct query *q)
+{
+    int r = take_texts(d, "labels", LABELS_MAX, &q->labels, &q->labels_len);
+    for (size_t i = 0; r == 0 && i < q->labels_len; i++) {
+        r = label_check(q->labels[i], d->error);
+        if (r != 0) {
+            return check_fail_inside(d->error, r, "labels[%zu]", i);
+        }
+    }
+    if (r == 0) {
+        q->labels_len = sort_spans(q->labels, q->labels_len);
+    }
+    return r;
+}
+
+static int take_kinds(const struct decode *d, struct query *q)
+{
+    struct span *texts = NULL;
+    size_t len = 0;
+    int r = take_texts(d, "kinds", LABELS_MAX, &texts, &len);
+    for (size_t i = 0; r == 0 && i < len; i++) {
+        enum kind kind = KIND_NONE;
+        r = parse_kind(texts[i], NULL, &kind, d->error);
+        if (r != 0) {
+            return check_fail_inside(d->error, r, "kinds[%zu]", i);
+        }
+        q->kinds |= 1u << kind;
+    }
+    return r;
+}
+
+static int take_count(const struct decode *d, struct query *q)
+{
+    const struct value *v = value_get(d->params, "count");
+    if (v != NULL && value_type(v) != CLADE_BOOL) {
+        return check_fail(d->error, CLADE_ERR_INVALID, "count", "expected a boolean, got %s",
+                          check_type_text(v));
+    }
+    q->count_only = value_bool(v);
+    return 0;
+}
+
+static int decode_lineage(const struct decode *d, struct query *q)
+{
+    static const char *const directions[] = {"up", "down", NULL};
+    int direction = 0;
+    uint64_t depth = 0;
+    int r = take_ref(d->params, "ref", false, &q->start, d->error);
+    r = r != 0 ? r : take_choice(d->params, "direction", false, directions, &direction, d->error);
+    r = r != 0 ? r : take_labels(d, q);
+    r = r != 0 ? r : take_kinds(d, q);
+    r = r != 0 ? r : take_uint(d->params, "depth", false, UINT32_MAX, &depth, d->error);
+    q->downstream = direction == 1;
+    q->depth_max = (uint32_t)depth;
+    return r != 0 ? r : take_count(d, q);
+}
+
+static int decode_describe(const struct decode *d, struct query *q)
+{
+    return 0;
+}
+
+static const struct {
+    const char *const *keys;
+    int (*decode)(const struct decode *d, struct query *q);
+} methods[] = {
+    [QUERY_GET] = {get_keys, decode_get},
+    [QUERY_LIST] = {list_keys, decode_list},
+    [QUERY_LINEAGE] = {lineage_keys, decode_lineage},
+    [QUERY_DESCRIBE] = {describe_keys, decode_describe},
+};
+
+int query_decode(enum query_kind kind,
+                 const struct value *params,
+                 struct arena *arena,
+                 struct query *ret,
+                 struct error *error)
+{
+    CHECK((size_t)kind < sizeof methods / sizeof methods[0]);
+    struct query q = {.kind = kind};
+    struct decode d = {.params = params, .arena = arena, .error = error};
+    if (value_type(params) != CLADE_MAP && params != NULL) {
+        return check_fail(error, CLADE_ERR_INVALID, NULL, "the parameters must be a map, not %s",
+                          check_type_text(params));
+    }
+    if (!value_keys_known(params, methods[kind].keys, error)) {
+        return CLADE_ERR_INVALID;
+    }
+    int r = take_read_keys(&d, &q);
+    r = r != 0 ? r : methods[kind].decode(&d, &q);
+    if (r == 0) {
+        *ret = q;
+    }
+    return r;
+}

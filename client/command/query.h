@@ -1,0 +1,61 @@
+#pragma once
+/* Reads as the client library builds them, the wire carries them and storage answers them. */
+#include "base/arena.h"
+#include "base/error.h"
+#include "command/reference.h"
+#include "command/value.h"
+
+#define QUERY_LIMIT_DEFAULT 1000
+
+enum query_kind { QUERY_GET, QUERY_LIST, QUERY_LINEAGE, QUERY_DESCRIBE };
+
+struct query_as_of {
+    enum { AS_OF_NOW, AS_OF_REVISION, AS_OF_TIME } form;
+    uint64_t revision; /* AS_OF_REVISION */
+    uint64_t time_us;  /* AS_OF_TIME: the last revision stamped at or before it */
+};
+
+/* One reference of a get: a reference, or a digest. */
+struct query_target {
+    struct span text; /* as it was written, for the answer */
+    struct ref ref;
+    bool is_digest; /* then `text` after "digest:" is ALGO:VALUE */
+};
+
+struct query {
+    enum query_kind kind;
+    /* what every read carries (clade.h, struct clade_read) */
+    struct span ns; /* len 0 = the caller's default */
+    enum clade_consistency consistency;
+    uint64_t at_least;
+    uint64_t stale_ms;
+    struct query_as_of as_of;
+    struct span cursor; /* opaque; len 0 = from the start */
+    uint32_t limit;     /* items; never 0 after decoding */
+    enum clade_view view;
+    enum clade_state state;
+    bool with_edges;
+    /* QUERY_GET */
+    struct query_target *targets;
+    size_t targets_len;
+    /* QUERY_LIST */
+    enum kind list_kind;
+    bool has_under;
+    struct ref under; /* versions of a model, runs of an experiment */
+    /* QUERY_LINEAGE */
+    struct ref start;
+    bool downstream;
+    struct span *labels; /* NULL = all */
+    size_t labels_len;
+    unsigned kinds;     /* bit set (1 << KIND_...); 0 = all */
+    uint32_t depth_max; /* 0 = no bound */
+    bool count_only;
+};
+
+/* Decodes the parameters of method "get", "list", "lineage" or "describe": a map with the keys
+ * of client/wire/README.md. Unknown keys are INVALID. `*ret` borrows from params and arena. */
+int query_decode(enum query_kind kind,
+                 const struct value *params,
+                 struct arena *arena,
+                 struct query *ret,
+                 struct error *error);

@@ -1,0 +1,308 @@
+#include <stdlib.h>
+
+#include "command/txn_internal.h"
+
+static int fail_type(struct txn_decode *d, const struct value *v, const char *expected)
+{
+    return check_fail(d->error, CLADE_ERR_INVALID, NULL, "expected %s, got %s", expected,
+                      check_type_text(v));
+}
+
+static int decode_unset(struct txn_decode *d, const struct op *op, struct field_write *w)
+{
+    const struct field *f = w->field;
+    bool mutable_scalar =
+        (f->flags & FIELD_CORE) == 0 && (f->shape == FIELD_TEXT || f->shape == FIELD_TIME);
+    if (op->op != OP_UPDATE || !mutable_scalar) {
+        return check_fail(d->error, CLADE_ERR_INVALID, NULL,
+                          op->op != OP_UPDATE ? "nil takes away, and there is nothing yet"
+                                              : "nil cannot take this field away");
+    }
+    w->unset = true;
+    return 0;
+}
+
+static int decode_text(struct txn_decode *d, const struct value *v, struct field_write *w)
+{
+    const struct field *f = w->field;
+    if (value_type(v) != CLADE_STRING) {
+        return fail_type(d, v, "a string");
+    }
+    w->text = value_string(v);
+    if (f->values == NULL) {
+        bool control = (f->flags & FIELD_UTF8_CONTROL) != 0;
+        return check_text(w->text, f->name, f->bytes_max, control, d->error);
+    }
+    for (size_t i = 0; f->values[i] != NULL; i++) {
+        if (span_equal_str(w->text, f->values[i])) {
+            return 0;
+        }
+    }
+    return check_fail_choice(d->error, NULL, w->text, f->values);
+}
+
+static int decode_uint(struct txn_decode *d, const struct value *v, struct field_write *w)
+{
+    if (value_type(v) != CLADE_UINT) {
+        return fail_type(d, v, "an integer of 0 or more");
+    }
+    w->number = value_uint(v);
+    return 0;
+}
+
+static int decode_ref(struct txn_decode *d, const struct value *v, struct field_write *w)
+{
+    if (w->field->code == FIELD_TYPE) {
+        return decode_text(d, v, w);
+    }
+    if (value_type(v) != CLADE_STRING) {
+        return fail_type(d, v, "a reference (a string)");
+    }
+    enum kind kind = KIND_NONE;
+    int r = txn_parse_ref(d, value_string(v), &w->ref, &kind);
+    return r != 0 ? r : check_ref_kind(kind, w->field->ref_kind, d->error);
+}
+
+static int check_element(const struct field *f, struct span text, struct error *error)
+{
+    if (f->code == FIELD_DIGESTS) {
+        return check_digest(text, error);
+    }
+    if (f->code == FIELD_EXTERNAL_IDS) {
+        return check_external_id(text, error);
+    }
+    return check_text(text, f->name, f->bytes_max, false, error);
+}
+
+static struct span algorithm_of(struct span digest)
+{
+    const uint8_t *colon = memchr(digest.data, ':', digest.len);
+    return span_make(digest.data, (size_t)(colon - digest.data));
+}
+
+/* A thing has one digest of an algorithm; sorted, two of one stand side by side. */
+static int check_one_per_algorithm(const struct field_write *w, struct error *error)
+{
+    for (size_t i = 1; i < w->len; i++) {
+        struct span algorithm = algorithm_of(w->texts[i]);
+        if (span_equal(algorithm, algorithm_of(w->texts[i - 1]))) {
+            return check_fail(error, CLADE_ERR_INVALID, NULL,
+                              "there are two different %.*s digests", SPAN_FMT(algorithm));
+        }
+    }
+    return 0;
+}
+
+static int fail_count(const struct field *f, size_t got, struct error *error)
+{
+    return check_fail(error, CLADE_ERR_LIMIT, NULL, "%s has at most %u members, got %zu", f->name,
+                      (unsigned)f->count_max, got);
+}
+
+static int decode_set(struct txn_decode *d, const struct value *v, struct field_write *w)
+{
+    size_t len = value_len(v);
+    if (value_type(v) != CLADE_ARRAY) {
+        return fail_type(d, v, "an array of strings");
+    }
+    w->texts = arena_calloc(d->arena, len, sizeof *w->texts);
+    if (w->texts == NULL) {
+        return check_fail_no_room(d->arena, len * sizeof *w->texts, d->error);
+    }
+    for (size_t i = 0; i < len; i++) {
+        const struct value *element = value_at(v, i);
+        w->texts[i] = value_string(element);
+        int r = value_type(element) != CLADE_STRING
+                    ? fail_type(d, element, "a string")
+                    : check_element(w->field, w->texts[i], d->error);
+        if (r != 0) {
+            return check_fail_inside(d->error, r, "[%zu]", i);
+        }
+    }
+    w->len = sort_spans(w->texts, len);
+    if (w->len > w->field->count_max) {
+        return fail_count(w->field, w->len, d->error);
+    }
+    return w->field->code == FIELD_DIGESTS ? check_one_per_algorithm(w, d->error) : 0;
+}
+
+static int compare_pairs(const void *a, const void *b)
+{
+    return span_compare(((const struct text_pair *)a)->key, ((const struct text_pair *)b)->key);
+}
+
+static int decode_pair(struct txn_decode *d,
+                       const struct op *op,
+                       const struct field *f,
+                       const struct value *v,
+                       struct text_pair *pair)
+{
+    int r = check_text(pair->key, "a tag's key", CLADE_MAX_TAG_KEY_BYTES, false, d->error);
+    if (r != 0) {
+        return r;
+    }
+    if (v == NULL || value_type(v) == CLADE_NIL) {
+        pair->unset = true;
+        return op->op == OP_UPDATE ? 0
+                                   : check_fail(d->error, CLADE_ERR_INVALID, NULL,
+                                                "nil takes away, and there is nothing yet");
+    }
+    if (value_type(v) != CLADE_STRING) {
+        return fail_type(d, v, "a string");
+    }
+    pair->value = value_string(v);
+    return check_text(pair->value, "a tag's value", f->bytes_max, true, d->error);
+}
+
+static int check_pairs(const struct field_write *w, struct error *error)
+{
+    size_t set = 0;
+    for (size_t i = 0; i < w->len; i++) {
+        set += !w->pairs[i].unset;
+        if (i > 0 && span_equal(w->pairs[i].key, w->pairs[i - 1].key)) {
+            check_fail(error, CLADE_ERR_INVALID, NULL, "the key stands here twice");
+            return check_fail_inside(error, CLADE_ERR_INVALID, "%.*s", SPAN_FMT(w->pairs[i].key));
+        }
+    }
+    return set > w->field->count_max ? fail_count(w->field, set, error) : 0;
+}
+
+static int decode_map(struct txn_decode *d,
+                      const struct op *op,
+                      const struct value *v,
+                      struct field_write *w)
+{
+    size_t len = value_len(v);
+    if (value_type(v) != CLADE_MAP) {
+        return fail_type(d, v, "a map of strings");
+    }
+    w->pairs = arena_calloc(d->arena, len, sizeof *w->pairs);
+    if (w->pairs == NULL) {
+        return check_fail_no_room(d->arena, len * sizeof *w->pairs, d->error);
+    }
+    w->len = len;
+    for (size_t i = 0; i < len; i++) {
+        w->pairs[i].key = value_string(value_key_at(v, i));
+        int r = decode_pair(d, op, w->field, value_at(v, i), &w->pairs[i]);
+        if (r != 0) {
+            return check_fail_inside(d->error, r, "%.*s", SPAN_FMT(w->pairs[i].key));
+        }
+    }
+    if (len > 0) {
+        qsort(w->pairs, len, sizeof *w->pairs, compare_pairs);
+    }
+    return check_pairs(w, d->error);
+}
+
+static int decode_field(struct txn_decode *d,
+                        const struct op *op,
+                        const struct value *v,
+                        struct field_write *w)
+{
+    if (value_type(v) == CLADE_NIL) {
+        return decode_unset(d, op, w);
+    }
+    switch (w->field->shape) {
+    case FIELD_TEXT:
+        return decode_text(d, v, w);
+    case FIELD_UINT:
+        return decode_uint(d, v, w);
+    case FIELD_TIME:
+        return take_time(v, &w->number, d->error);
+    case FIELD_REF:
+        return decode_ref(d, v, w);
+    case FIELD_TEXT_SET:
+        return decode_set(d, v, w);
+    case FIELD_TEXT_MAP:
+        return decode_map(d, op, v, w);
+    }
+    return check_fail(d->error, CLADE_ERR_INTERNAL, NULL, "a field without a shape");
+}
+
+static size_t place_of(struct span key, const char *const keys[])
+{
+    size_t i = 0;
+    while (keys[i] != NULL && !span_equal_str(key, keys[i])) {
+        i++;
+    }
+    return i;
+}
+
+/* Sorts the map's pairs: fields by their codes; the operation's own keys are only looked at for
+ * doubles. */
+static int place_key(struct txn_decode *d,
+                     struct span key,
+                     const struct value *v,
+                     const char *const keys[],
+                     enum kind kind,
+                     uint64_t *seen,
+                     const struct value *by_code[])
+{
+    const char *problem = NULL;
+    size_t place = place_of(key, keys);
+    const struct field *f = keys[place] == NULL ? field_by_name(key) : NULL;
+    if (keys[place] != NULL) {
+        problem = (*seen >> place & 1) != 0 ? "the key stands here twice" : NULL;
+        *seen |= UINT64_C(1) << place;
+    } else if (f == NULL) {
+        problem = "there is no such key or field";
+    } else if (kind != KIND_NONE && !field_belongs(f, kind)) {
+        check_fail(d->error, CLADE_ERR_INVALID, f->name, "a thing of kind %s has no field \"%s\"",
+                   kind_name(kind), f->name);
+        return CLADE_ERR_INVALID;
+    } else if (by_code[f->code] != NULL) {
+        problem = "the key stands here twice";
+    } else {
+        by_code[f->code] = v;
+    }
+    if (problem == NULL) {
+        return 0;
+    }
+    check_fail(d->error, CLADE_ERR_INVALID, NULL, "%s", problem);
+    return check_fail_inside(d->error, CLADE_ERR_INVALID, "%.*s", SPAN_FMT(key));
+}
+
+/* A set or a map without members writes nothing. */
+static bool says_something(const struct field_write *w)
+{
+    bool many = w->field->shape == FIELD_TEXT_SET || w->field->shape == FIELD_TEXT_MAP;
+    return !many || w->len > 0;
+}
+
+int txn_decode_fields(struct txn_decode *d,
+                      const struct value *map,
+                      const char *const keys[],
+                      enum kind kind,
+                      struct op *op)
+{
+    const struct value *by_code[FIELD_CODE_COUNT] = {NULL};
+    uint64_t seen = 0;
+    size_t fields = 0;
+    for (size_t i = 0; i < value_len(map); i++) {
+        struct span key = value_string(value_key_at(map, i));
+        int r = place_key(d, key, value_at(map, i), keys, kind, &seen, by_code);
+        if (r != 0) {
+            return r;
+        }
+    }
+    for (int code = FIELD_NONE + 1; code < FIELD_CODE_COUNT; code++) {
+        fields += by_code[code] != NULL;
+    }
+    op->fields = fields == 0 ? NULL : arena_calloc(d->arena, fields, sizeof *op->fields);
+    if (fields > 0 && op->fields == NULL) {
+        return check_fail_no_room(d->arena, fields * sizeof *op->fields, d->error);
+    }
+    for (int code = FIELD_NONE + 1; code < FIELD_CODE_COUNT; code++) {
+        if (by_code[code] == NULL) {
+            continue;
+        }
+        struct field_write *w = &op->fields[op->fields_len];
+        *w = (struct field_write){.field = field_by_code((enum field_code)code)};
+        int r = decode_field(d, op, by_code[code], w);
+        if (r != 0) {
+            return check_fail_inside(d->error, r, "%s", w->field->name);
+        }
+        op->fields_len += says_something(w);
+    }
+    return 0;
+}
