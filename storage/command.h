@@ -1,0 +1,93 @@
+#pragma once
+/* One transaction while apply runs it. What it answers and changes stands here until it has
+ * succeeded or is taken back. */
+#include "command/txn.h"
+#include "storage/entry.h"
+#include "storage/lookup.h"
+#include "storage/render.h"
+#include "storage/rows.h"
+
+#define COMMAND_ARENA_BYTES   (64u << 20) /* the decoded transaction */
+#define OPERATION_ARENA_BYTES (16u << 20) /* what one operation reads */
+#define COMMAND_BODY_BYTES    (4u << 20)  /* what one transaction answers */
+/* Caps of buffers, above all that a command within its limits can write, so that an append that
+ * fails means that memory is out. */
+#define COMMAND_BUFFER_BYTES (64u << 20)
+
+/* What a change log row says of each change. Codes stand in stores. */
+enum change_kind {
+    CHANGE_CREATED = 1,
+    CHANGE_CHANGED = 2,
+    CHANGE_DELETED = 3,
+    CHANGE_LINKED = 4,
+    CHANGE_UNLINKED = 5
+};
+
+struct command {
+    struct rows *rows;
+    struct view *view; /* rows' */
+    const struct item *item;
+    struct txn txn;
+    struct arena *arena;   /* lives as long as the command */
+    struct arena *scratch; /* emptied before each operation */
+    struct buffer *record; /* a record being encoded */
+    struct buffer *body;   /* the results so far */
+    struct buffer *changes; /* the list of the change log row */
+    uint32_t changes_len;
+    struct render render;
+    uint64_t ns;       /* what plain references mean */
+    uint64_t revision; /* that this command makes if it changes something */
+    uint64_t time_us;
+    uint64_t *op_ids; /* what each operation made or met; 0 = a link */
+    size_t op;        /* the one that runs */
+    struct op_name *op_names; /* sorted; built when first needed */
+    size_t op_names_len;
+    struct error *error; /* the view's too */
+};
+
+/* Runs guards and operations: 0 (the body holds the results; nothing changed when changes_len is
+ * 0), a fatal code, or another CLADE_ERR_* that refuses the command, with `error` filled; then
+ * the caller takes the rows back. */
+int command_run(struct command *c);
+
+/* A reference of the running operation; `where` is its field, for the error. Returns 0 or a
+ * code. Things that are deleted are NOT_FOUND. */
+int command_resolve(struct command *c, const struct ref *ref, const char *where, struct thing **ret);
+/* Notes a change for the change log; label and other for edges, else 0. */
+void command_note(struct command *c, enum change_kind kind, uint64_t id, uint32_t label, uint64_t other);
+struct stamp command_stamp(const struct command *c);
+/* Adds `by` (+1 or -1) to a counter of the namespace. */
+int command_count(struct command *c, uint64_t ns, unsigned kind, int by);
+
+/* How a write treats what is there already. */
+enum write_mode {
+    WRITE_NEW,    /* nothing is there */
+    WRITE_UPDATE, /* core fields once, the rest is replaced */
+    WRITE_MATCH   /* only what is missing; what differs is a conflict */
+};
+
+/* Applies the operation's fields to `thing`, in memory. Returns 0 or a code. */
+int fields_apply(struct command *c,
+                 const struct op *op,
+                 enum write_mode mode,
+                 struct thing *thing,
+                 bool *ret_changed);
+
+/* Stores a new thing with its index rows, counters and log. */
+int thing_insert(struct command *c, struct thing *thing);
+/* Stores a thing that was `before`: history, record, new index rows, log. Sets `changed`. */
+int thing_replace(struct command *c, const struct thing *before, struct thing *thing);
+
+/* from LABEL to, which are there. Sets whether it was new. */
+int edge_link(struct command *c, const struct thing *from, struct span label, uint64_t to, bool *ret_new);
+/* Sets whether it was there. */
+int edge_unlink(struct command *c, const struct thing *from, struct span label, uint64_t to, bool *ret_gone);
+
+/* Appends one operation's result. */
+int command_answer(struct command *c, const char *status, const struct thing *thing);
+
+int op_create(struct command *c, const struct op *op);
+int op_update(struct command *c, const struct op *op);
+int op_delete(struct command *c, const struct op *op);
+int op_link(struct command *c, const struct op *op);
+int op_unlink(struct command *c, const struct op *op);

@@ -1,0 +1,16 @@
+#pragma once
+/* A set of thing ids: a bitmap in pages that are made when first needed, so that it costs memory
+ * by what is in it and a bit test by what is asked. */
+#include <stdbool.h>
+#include <stdint.h>
+
+struct id_set {
+    uint64_t **pages;
+    uint64_t pages_len;
+};
+
+/* For ids below `end`. False when memory is out. */
+bool id_set_init(struct id_set *set, uint64_t end);
+void id_set_release(struct id_set *set);
+/* 1 when the id is new, 0 when it was there (or is not below `end`), -1 when memory is out. */
+int id_set_add(struct id_set *set, uint64_t id);

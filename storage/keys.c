@@ -1,0 +1,144 @@
+#include "storage/keys.h"
+
+#include "base/check.h"
+
+#define NAME_TAIL_BYTES   9 /* 0x00 and ~created */
+#define NAME_TEXT_MAX     (KEY_BYTES_MAX - NAME_PREFIX_BYTES - NAME_TAIL_BYTES)
+#define NAME_TEXT_BEGIN   (NAME_TEXT_MAX - 16) /* kept of a text that is too long */
+
+_Static_assert(CLADE_MAX_DIGEST_BYTES + 17 <= KEY_BYTES_MAX, "digests are whole in keys");
+_Static_assert(CLADE_MAX_LABEL_BYTES + 1 <= KEY_BYTES_MAX, "labels are whole in keys");
+
+static void add(struct key *k, const void *data, size_t len)
+{
+    CHECK(k->len + len <= sizeof k->bytes);
+    memcpy(k->bytes + k->len, data, len);
+    k->len = (uint16_t)(k->len + len);
+}
+
+static void add_span(struct key *k, struct span s)
+{
+    if (s.len > 0) {
+        add(k, s.data, s.len);
+    }
+}
+
+static void add_u8(struct key *k, unsigned v)
+{
+    uint8_t byte = (uint8_t)v;
+    add(k, &byte, 1);
+}
+
+static void add_u64(struct key *k, uint64_t v)
+{
+    uint8_t bytes[8];
+    put_u64be(bytes, v);
+    add(k, bytes, sizeof bytes);
+}
+
+struct key key_u64(uint64_t a)
+{
+    struct key k;
+    k.len = 0;
+    add_u64(&k, a);
+    return k;
+}
+
+struct key key_u64_u64(uint64_t a, uint64_t b)
+{
+    struct key k = key_u64(a);
+    add_u64(&k, b);
+    return k;
+}
+
+struct key key_counter(uint64_t ns, unsigned kind)
+{
+    struct key k = key_u64(ns);
+    add_u8(&k, kind);
+    return k;
+}
+
+struct key key_name_prefix(enum name_space space, uint64_t ns, enum kind kind)
+{
+    struct key k;
+    k.len = 0;
+    add_u8(&k, space);
+    add_u64(&k, ns);
+    add_u8(&k, kind);
+    return k;
+}
+
+struct key key_name(enum name_space space,
+                    uint64_t ns,
+                    enum kind kind,
+                    struct span text,
+                    uint64_t created)
+{
+    struct key k = key_name_prefix(space, ns, kind);
+    if (text.len <= NAME_TEXT_MAX) {
+        add_span(&k, text);
+        add_u8(&k, 0);
+    } else {
+        struct hash128 h = hash128(text);
+        add(&k, text.data, NAME_TEXT_BEGIN);
+        add_u8(&k, 1);
+        add_u64(&k, h.high);
+        add_u64(&k, h.low);
+    }
+    add_u64(&k, ~created);
+    return k;
+}
+
+bool key_name_same(struct span row_key, const struct key *key)
+{
+    return row_key.len == key->len && memcmp(row_key.data, key->bytes, key->len - 8u) == 0;
+}
+
+struct key key_digest(struct span digest, uint64_t ns, uint64_t id)
+{
+    struct key k;
+    k.len = 0;
+    add_span(&k, digest);
+    add_u8(&k, 0);
+    add_u64(&k, ns);
+    add_u64(&k, id);
+    return k;
+}
+
+struct key key_label(struct span label)
+{
+    struct key k;
+    k.len = 0;
+    add_u8(&k, 1);
+    add_span(&k, label);
+    return k;
+}
+
+struct key key_label_id(uint32_t label)
+{
+    struct key k;
+    uint8_t bytes[4];
+    k.len = 0;
+    put_u32be(bytes, label);
+    add_u8(&k, 2);
+    add(&k, bytes, sizeof bytes);
+    return k;
+}
+
+void edge_encode(const struct edge *e, uint8_t bytes[EDGE_VALUE_BYTES])
+{
+    put_u32be(bytes, e->label);
+    put_u64be(bytes + 4, e->other);
+    put_u64be(bytes + 12, ~e->created);
+    put_u64be(bytes + 20, e->ended);
+}
+
+struct edge edge_decode(const uint8_t bytes[EDGE_VALUE_BYTES])
+{
+    return (struct edge){
+        .label = get_u32be(bytes),
+        .other = get_u64be(bytes + 4),
+        .created = ~get_u64be(bytes + 12),
+        .ended = get_u64be(bytes + 20),
+    };
+}

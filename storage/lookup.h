@@ -1,0 +1,64 @@
+#pragma once
+/* What a view says of things, names, labels and edges, as of its revision. Functions return 0, 1
+ * when there is no such thing at that revision, or a negative CLADE_ERR_* with view->error
+ * filled, unless they say otherwise. What they return lives in the arena. */
+#include "command/reference.h"
+#include "storage/keys.h"
+#include "storage/record.h"
+#include "storage/view.h"
+
+/* The thing, live or deleted. */
+int lookup_thing(struct view *v, struct arena *arena, uint64_t id, struct thing **ret);
+/* Whether the thing is live: a version only while its model is, a run only while its experiment
+ * is. Never 1. */
+int lookup_is_live(struct view *v, struct arena *arena, const struct thing *thing, bool *ret);
+
+/* Who holds a name or an external id. `any_state`: else who held it last. */
+int lookup_name(struct view *v,
+                struct arena *arena,
+                enum name_space space,
+                uint64_t ns,
+                enum kind kind,
+                struct span text,
+                bool any_state,
+                struct thing **ret);
+/* The live namespace of that path; an empty path is `default`. */
+int lookup_namespace(struct view *v, struct arena *arena, struct span path, uint64_t *ret);
+/* The version by its number, deleted ones too. */
+int lookup_version(struct view *v,
+                   struct arena *arena,
+                   uint64_t model,
+                   uint64_t number,
+                   struct thing **ret);
+/* The highest number of the model's versions, live or not; 0 when it has none. */
+int lookup_highest_version(struct view *v, uint64_t model, uint64_t *ret);
+/* The live version with the highest number. */
+int lookup_latest_version(struct view *v, struct arena *arena, uint64_t model, struct thing **ret);
+
+int lookup_label(struct view *v, struct span label, uint32_t *ret);
+/* Never 1: a number without a label is damage. */
+int lookup_label_text(struct view *v, struct arena *arena, uint32_t label, struct span *ret);
+
+/* The newest edge (from, label, to) that lives at the view's revision. */
+int lookup_edge(struct view *v, uint64_t from, uint32_t label, uint64_t to, struct edge *ret);
+
+/* The edges of one thing in one direction, in the order of (label, other). Calls `cb` for each
+ * that lives at the view's revision until it returns other than 0; returns that. Never 1. */
+typedef int (*lookup_edge_cb)(void *arg, const struct edge *edge);
+int lookup_edges(struct view *v, enum table table, uint64_t id, lookup_edge_cb cb, void *arg);
+
+/* What references mean where no operation of a transaction is among them. */
+struct resolver {
+    struct view *view;
+    struct arena *arena;
+    uint64_t ns;    /* what plain references mean */
+    bool any_state; /* also things that are deleted; else those are NOT_FOUND */
+};
+
+/* Returns 0 or CLADE_ERR_NOT_FOUND, _INVALID with a sentence, or a fatal code. Never 1. */
+int resolve(const struct resolver *r, const struct ref *ref, struct thing **ret);
+
+/* The last revision that was stamped at or before a time. Never 1. */
+int lookup_revision_at(struct view *v, uint64_t time_us, uint64_t *ret);
+/* The live things of a kind in a namespace, as of now. Never 1. */
+int lookup_counter(struct view *v, uint64_t ns, unsigned kind, uint64_t *ret);

@@ -1,0 +1,80 @@
+/* The operations on things that are there: update, delete, link, unlink. */
+#include "storage/command.h"
+
+static int refuse_namespace(struct command *c, const struct thing *thing, const char *verb)
+{
+    if (thing->kind != KIND_NAMESPACE) {
+        return 0;
+    }
+    return error_set(
+        c->error, CLADE_ERR_UNSUPPORTED, "ref", "a namespace cannot be %s yet", verb);
+}
+
+int op_update(struct command *c, const struct op *op)
+{
+    struct thing *thing;
+    int rc = command_resolve(c, &op->ref, "ref", &thing);
+    if (rc == 0) {
+        rc = refuse_namespace(c, thing, "updated");
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    c->op_ids[c->op] = thing->id;
+    struct thing merged = *thing;
+    bool changed;
+    rc = fields_apply(c, op, WRITE_UPDATE, &merged, &changed);
+    if (rc == 0 && changed) {
+        rc = thing_replace(c, thing, &merged);
+    }
+    return rc != 0 ? rc : command_answer(c, changed ? "changed" : "unchanged", &merged);
+}
+
+/* What a model holds is hidden with it and not touched: its versions' rows stay. What points to
+ * the thing by alias, stage or deployment will refuse this (IN_USE); nothing can yet. */
+int op_delete(struct command *c, const struct op *op)
+{
+    struct thing *thing;
+    int rc = command_resolve(c, &op->ref, "ref", &thing);
+    if (rc == 0) {
+        rc = refuse_namespace(c, thing, "deleted");
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    c->op_ids[c->op] = thing->id;
+    struct thing gone = *thing;
+    gone.deleted = true;
+    rc = thing_replace(c, thing, &gone);
+    return rc != 0 ? rc : command_answer(c, "deleted", thing);
+}
+
+static int ends_of(struct command *c, const struct op *op, struct thing **from, struct thing **to)
+{
+    int rc = command_resolve(c, &op->from, "from", from);
+    return rc != 0 ? rc : command_resolve(c, &op->to, "to", to);
+}
+
+int op_link(struct command *c, const struct op *op)
+{
+    struct thing *from;
+    struct thing *to;
+    bool is_new;
+    int rc = ends_of(c, op, &from, &to);
+    if (rc == 0) {
+        rc = edge_link(c, from, op->label, to->id, &is_new);
+    }
+    return rc != 0 ? rc : command_answer(c, is_new ? "created" : "unchanged", NULL);
+}
+
+int op_unlink(struct command *c, const struct op *op)
+{
+    struct thing *from;
+    struct thing *to;
+    bool is_gone;
+    int rc = ends_of(c, op, &from, &to);
+    if (rc == 0) {
+        rc = edge_unlink(c, from, op->label, to->id, &is_gone);
+    }
+    return rc != 0 ? rc : command_answer(c, is_gone ? "deleted" : "unchanged", NULL);
+}

@@ -1,0 +1,367 @@
+#include "storage/reader.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/time_text.h"
+#include "command/value.h"
+#include "storage/reading.h"
+#include "storage/varint.h"
+
+#define LIGHT_TARGETS_MAX 16
+#define QUERY_HASH_BYTES  (64u << 20)
+#define CURSOR_LIFE_US    ((uint64_t)CLADE_MAX_CURSOR_MINUTES * 60 * 1000000)
+
+struct reader {
+    struct view view;
+    struct arena scratch;
+};
+
+int reader_new(struct store *store, struct reader **ret, struct error *error)
+{
+    struct reader *reader = calloc(1, sizeof *reader);
+    if (reader == NULL) {
+        return error_set(error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
+    }
+    reader->view = (struct view){.store = store, .renewable = true};
+    int rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &reader->view.txn);
+    if (rc != 0) {
+        free(reader);
+        return lmdb_error(rc, error, "taking a reader's slot");
+    }
+    mdb_txn_reset(reader->view.txn);
+    arena_init(&reader->scratch, READING_SCRATCH_BYTES);
+    *ret = reader;
+    return 0;
+}
+
+void reader_free(struct reader *reader)
+{
+    if (reader == NULL) {
+        return;
+    }
+    view_release(&reader->view);
+    mdb_txn_abort(reader->view.txn);
+    arena_release(&reader->scratch);
+    free(reader);
+}
+
+/* --- Budget and page --------------------------------------------------------------------------- */
+
+void reading_next_item(struct reading *r)
+{
+    arena_reset(r->scratch);
+    r->render.cached_ns = 0;
+}
+
+bool reading_step(struct reading *r)
+{
+    if (r->stopped || ++r->steps < BUDGET_INTERVAL) {
+        return r->stopped;
+    }
+    r->steps = 0;
+    const struct reader_budget *b = r->budget;
+    if (b->cancelled != NULL && __atomic_load_n(b->cancelled, __ATOMIC_RELAXED)) {
+        r->stopped = true;
+    }
+    if (b->clock != NULL && b->deadline_us != 0 && clock_monotonic_us(b->clock) > b->deadline_us) {
+        r->stopped = true;
+    }
+    return r->stopped;
+}
+
+int reading_emitted(struct reading *r, size_t mark)
+{
+    uint64_t bytes_max = r->budget->bytes_max != 0 ? r->budget->bytes_max : CLADE_MAX_ANSWER_BYTES;
+    if (!r->out->failed && r->out->len - r->out_begin <= bytes_max) {
+        r->items++;
+        return 0;
+    }
+    r->out->len = mark;
+    r->out->failed = false;
+    if (r->items == 0) {
+        return error_set(r->error,
+                         CLADE_ERR_LIMIT,
+                         NULL,
+                         "one item of the answer is longer than %" PRIu64
+                         " bytes; ask for less of it",
+                         bytes_max);
+    }
+    r->full = true;
+    return 1;
+}
+
+int reading_emit(struct reading *r, const struct thing *thing, uint32_t depth)
+{
+    if (r->items >= r->query->limit) {
+        r->full = true;
+        return 1;
+    }
+    struct render_options options = {
+        .view = r->query->view,
+        .with_edges = r->query->with_edges,
+        .with_depth = r->query->kind == QUERY_LINEAGE,
+        .depth = depth,
+    };
+    size_t mark = r->out->len;
+    int rc = render_thing(&r->render, thing, &options, r->out);
+    return rc != 0 ? rc : reading_emitted(r, mark);
+}
+
+void reading_set_next(struct reading *r, struct span position)
+{
+    CHECK(position.len <= sizeof r->next);
+    memcpy(r->next, position.data, position.len);
+    r->next_len = position.len;
+}
+
+int reading_bad_cursor(struct reading *r)
+{
+    return error_set(r->error, CLADE_ERR_INVALID, "cursor", "the cursor is not of this query");
+}
+
+/* --- Which revision, and where ----------------------------------------------------------------- */
+
+static void hash_ref(struct buffer *b, const struct ref *ref)
+{
+    varint_put(b, ref->form);
+    varint_put(b, ref->kind);
+    varint_put_text(b, ref->ns);
+    varint_put_text(b, ref->name);
+    varint_put_text(b, ref->alias);
+    varint_put(b, ref->number);
+}
+
+/* What a cursor belongs to: everything that decides which items there are, and in which order.
+ * Limits and views may change from page to page. */
+static int hash_query(const struct query *q, uint64_t ns, uint64_t *ret, struct error *error)
+{
+    struct buffer b;
+    buffer_init(&b, QUERY_HASH_BYTES);
+    varint_put(&b, q->kind);
+    varint_put(&b, ns);
+    varint_put(&b, q->state);
+    varint_put(&b, q->targets_len);
+    for (size_t i = 0; i < q->targets_len; i++) {
+        varint_put_text(&b, q->targets[i].text);
+    }
+    varint_put(&b, q->list_kind);
+    varint_put(&b, q->has_under);
+    hash_ref(&b, &q->under);
+    hash_ref(&b, &q->start);
+    varint_put(&b, q->downstream);
+    varint_put(&b, q->labels != NULL);
+    varint_put(&b, q->labels_len);
+    for (size_t i = 0; i < q->labels_len; i++) {
+        varint_put_text(&b, q->labels[i]);
+    }
+    varint_put(&b, q->kinds);
+    varint_put(&b, q->depth_max);
+    varint_put(&b, q->count_only);
+    bool failed = b.failed;
+    *ret = hash64(buffer_span(&b), 0);
+    buffer_release(&b);
+    return failed ? error_set(error, CLADE_ERR_NO_MEMORY, NULL, "out of memory") : 0;
+}
+
+static int use_cursor(struct reading *r, uint64_t query_hash)
+{
+    struct cursor cursor;
+    int rc = cursor_decode(r->query->cursor, r->arena, &cursor, r->error);
+    if (rc != 0) {
+        return rc;
+    }
+    if (cursor.query != query_hash) {
+        return reading_bad_cursor(r);
+    }
+    const struct clock *clock = r->budget->clock;
+    if (clock != NULL && clock_wall_us(clock) > cursor.issued_us &&
+        clock_wall_us(clock) - cursor.issued_us > CURSOR_LIFE_US) {
+        return error_set(r->error,
+                         CLADE_ERR_COMPACTED,
+                         "cursor",
+                         "the cursor is older than %d minutes; ask again from the start",
+                         CLADE_MAX_CURSOR_MINUTES);
+    }
+    if (cursor.revision > r->meta.revision) {
+        error_set(r->error,
+                  CLADE_ERR_RETRY,
+                  "cursor",
+                  "this node has not reached revision %" PRIu64 " of the cursor yet",
+                  cursor.revision);
+        return CLADE_ERR_RETRY;
+    }
+    r->view->revision = cursor.revision;
+    r->position = cursor.position;
+    return 0;
+}
+
+static int use_as_of(struct reading *r)
+{
+    const struct query_as_of *as_of = &r->query->as_of;
+    r->view->revision = r->meta.revision;
+    if (as_of->form == AS_OF_TIME) {
+        return lookup_revision_at(r->view, as_of->time_us, &r->view->revision);
+    }
+    if (as_of->form == AS_OF_REVISION) {
+        if (as_of->revision > r->meta.revision) {
+            error_set(r->error,
+                      CLADE_ERR_INVALID,
+                      "as_of",
+                      "revision %" PRIu64 " has not been yet; the newest is %" PRIu64,
+                      as_of->revision,
+                      r->meta.revision);
+            r->error->revision = r->meta.revision;
+            return CLADE_ERR_INVALID;
+        }
+        r->view->revision = as_of->revision;
+    }
+    return 0;
+}
+
+static int find_namespace(struct reading *r, struct span ns_default)
+{
+    struct span path = r->query->ns.len > 0 ? r->query->ns : ns_default;
+    int rc = lookup_namespace(r->view, r->scratch, path, &r->ns);
+    if (rc == 1) {
+        return error_set(r->error,
+                         CLADE_ERR_NOT_FOUND,
+                         "ns",
+                         "there is no namespace \"%.*s\"",
+                         SPAN_FMT(path));
+    }
+    r->render.ns = r->ns;
+    return rc;
+}
+
+/* The namespace is looked up at the newest revision first: a cursor's hash has its id, and a
+ * cursor gives the revision. */
+static int prepare(struct reading *r, struct span ns_default, uint64_t *ret_hash)
+{
+    r->view->revision = r->meta.revision;
+    int rc = 0;
+    if (r->query->cursor.len == 0) {
+        rc = use_as_of(r);
+    }
+    if (rc == 0) {
+        rc = find_namespace(r, ns_default);
+    }
+    if (rc == 0) {
+        rc = hash_query(r->query, r->ns, ret_hash, r->error);
+    }
+    if (rc == 0 && r->query->cursor.len > 0) {
+        rc = use_cursor(r, *ret_hash);
+    }
+    return rc;
+}
+
+static int answer(struct reading *r)
+{
+    switch (r->query->kind) {
+    case QUERY_GET:
+        return read_get(r);
+    case QUERY_LIST:
+        return read_list(r);
+    case QUERY_LINEAGE:
+        return read_lineage(r);
+    case QUERY_DESCRIBE:
+        return read_describe(r);
+    }
+    return error_set(r->error, CLADE_ERR_UNSUPPORTED, NULL, "there is no such query");
+}
+
+static int finish(struct reading *r, uint64_t query_hash, struct reader_answer *ret)
+{
+    if (r->out->failed) {
+        return error_set(r->error, CLADE_ERR_LIMIT, NULL, "the answer is too long");
+    }
+    const struct reader_budget *b = r->budget;
+    if (b->cancelled != NULL && __atomic_load_n(b->cancelled, __ATOMIC_RELAXED)) {
+        return error_set(r->error, CLADE_ERR_CANCELLED, NULL, "the caller cancelled it");
+    }
+    *ret = (struct reader_answer){
+        .revision = r->view->revision,
+        .complete = !r->full && !r->stopped,
+    };
+    if (ret->complete || r->next_len == 0) {
+        return 0;
+    }
+    struct cursor cursor = {
+        .query = query_hash,
+        .revision = r->view->revision,
+        .issued_us = b->clock != NULL ? clock_wall_us(b->clock) : 0,
+        .position = span_make(r->next, r->next_len),
+    };
+    ret->cursor = cursor_encode(&cursor, r->arena);
+    return ret->cursor.data != NULL ? 0 : arena_failure(r->arena, CURSOR_POSITION_MAX * 2, r->error);
+}
+
+static int read_meta(struct view *v, struct meta *ret)
+{
+    struct span key = span_of("state");
+    struct span value;
+    int rc = view_get(v, TABLE_META, key, &value);
+    if (rc == 1 || (rc == 0 && value.len != META_BYTES)) {
+        return row_corrupt(v->error, TABLE_META, key, "is missing");
+    }
+    if (rc == 0) {
+        meta_decode(value.data, ret);
+    }
+    return rc;
+}
+
+int reader_query(struct reader *reader,
+                 const struct query *query,
+                 struct span ns_default,
+                 const struct reader_budget *budget,
+                 struct arena *arena,
+                 struct buffer *out,
+                 struct reader_answer *ret,
+                 struct error *error)
+{
+    struct error unread;
+    struct view *v = &reader->view;
+    v->error = error != NULL ? error : &unread;
+    int rc = lmdb_error(mdb_txn_renew(v->txn), v->error, "beginning a read");
+    if (rc != 0) {
+        return rc;
+    }
+    v->bound = 0;
+    arena_reset(&reader->scratch);
+    struct reading r = {
+        .view = v,
+        .query = query,
+        .budget = budget,
+        .arena = arena,
+        .scratch = &reader->scratch,
+        .render = {.view = v, .arena = &reader->scratch},
+        .out = out,
+        .out_begin = out->len,
+        .error = v->error,
+    };
+    uint64_t query_hash = 0;
+    rc = read_meta(v, &r.meta);
+    if (rc == 0) {
+        rc = prepare(&r, ns_default, &query_hash);
+    }
+    if (rc == 0) {
+        rc = answer(&r);
+    }
+    if (rc == 0) {
+        rc = finish(&r, query_hash, ret);
+    }
+    mdb_txn_reset(v->txn);
+    if (rc != 0) {
+        out->len = r.out_begin;
+    }
+    return rc;
+}
+
+bool query_is_light(const struct query *q)
+{
+    if (q->kind == QUERY_DESCRIBE) {
+        return q->as_of.form == AS_OF_NOW;
+    }
+    return q->kind == QUERY_GET && q->targets_len <= LIGHT_TARGETS_MAX && !q->with_edges;
+}

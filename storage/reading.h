@@ -1,0 +1,49 @@
+#pragma once
+/* One query while a reader answers it: what the files of the read side share. */
+#include "storage/cursor.h"
+#include "storage/lookup.h"
+#include "storage/reader.h"
+#include "storage/render.h"
+
+#define READING_SCRATCH_BYTES (64u << 20) /* what one item of an answer reads */
+#define BUDGET_INTERVAL       256         /* steps between looks at the clock */
+
+struct reading {
+    struct view *view;
+    const struct query *query;
+    const struct reader_budget *budget;
+    struct meta meta;      /* of the snapshot */
+    struct arena *arena;   /* the caller's: lives with the answer */
+    struct arena *scratch; /* emptied for each item */
+    struct render render;
+    struct buffer *out;
+    size_t out_begin;
+    struct error *error;
+    uint64_t ns;         /* the query's namespace */
+    struct span position; /* the cursor's; len 0 = from the start */
+    uint32_t items;      /* in the answer so far */
+    uint32_t steps;      /* since the last look at the clock */
+    bool full;           /* an item did not fit: the answer ends before it */
+    bool stopped;        /* the budget is used up */
+    uint8_t next[CURSOR_POSITION_MAX]; /* where to go on */
+    size_t next_len;                   /* 0 = nowhere: what is cut off cannot be reached */
+};
+
+/* Forgets what the item before has read. */
+void reading_next_item(struct reading *r);
+/* Counts a step; true when the budget is used up (`stopped` is set too). Cancelling counts. */
+bool reading_step(struct reading *r);
+/* Appends the thing. 0, 1 when it does not fit in the page (`full` is set), or a code. */
+int reading_emit(struct reading *r, const struct thing *thing, uint32_t depth);
+/* The same for an item that is in `out` already, from `mark` on. */
+int reading_emitted(struct reading *r, size_t mark);
+void reading_set_next(struct reading *r, struct span position);
+/* A cursor whose position is not of the form that the query makes. */
+int reading_bad_cursor(struct reading *r);
+
+/* Each appends the value of "data" and returns 0 or a code; `full` and `stopped` say whether it
+ * is all. */
+int read_get(struct reading *r);
+int read_list(struct reading *r);
+int read_lineage(struct reading *r);
+int read_describe(struct reading *r);

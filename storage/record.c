@@ -1,0 +1,205 @@
+#include "storage/record.h"
+
+#include "base/check.h"
+#include "storage/varint.h"
+
+#define RECORD_DELETED   1 /* flags */
+#define RECORD_UNCHANGED 2 /* `changed` is `created` and is left out */
+
+static void encode_stamp(const struct stamp *s, struct buffer *b)
+{
+    varint_put(b, s->revision);
+    varint_put(b, s->time_us);
+    varint_put_text(b, s->principal);
+}
+
+static void encode_field(const struct field *field, const struct field_value *v, struct buffer *b)
+{
+    buffer_append_u8(b, (uint8_t)field->code);
+    switch (field->shape) {
+    case FIELD_TEXT:
+        varint_put_text(b, v->text);
+        break;
+    case FIELD_UINT:
+    case FIELD_TIME:
+    case FIELD_REF:
+        varint_put(b, v->number);
+        break;
+    case FIELD_TEXT_SET:
+        varint_put(b, v->len);
+        for (size_t i = 0; i < v->len; i++) {
+            varint_put_text(b, v->texts[i]);
+        }
+        break;
+    case FIELD_TEXT_MAP:
+        varint_put(b, v->len);
+        for (size_t i = 0; i < v->len; i++) {
+            varint_put_text(b, v->pairs[i].key);
+            varint_put_text(b, v->pairs[i].value);
+        }
+        break;
+    }
+}
+
+void record_encode(const struct thing *t, struct buffer *b)
+{
+    bool same = t->changed.revision == t->created.revision;
+    buffer_append_u8(b, RECORD_VERSION);
+    buffer_append_u8(b, (uint8_t)t->kind);
+    buffer_append_u8(b, (t->deleted ? RECORD_DELETED : 0) | (same ? RECORD_UNCHANGED : 0));
+    varint_put(b, t->ns);
+    if (t->kind == KIND_VERSION) {
+        varint_put(b, t->model);
+        varint_put(b, t->number);
+    } else {
+        varint_put_text(b, t->name);
+    }
+    encode_stamp(&t->created, b);
+    if (!same) {
+        encode_stamp(&t->changed, b);
+    }
+    for (int code = 1; code < FIELD_CODE_COUNT; code++) {
+        if (t->fields[code].set) {
+            const struct field *field = field_by_code((enum field_code)code);
+            CHECK(field != NULL);
+            encode_field(field, &t->fields[code], b);
+        }
+    }
+}
+
+int arena_failure(const struct arena *arena, size_t size, struct error *error)
+{
+    size_t rounded = (size + 15) / 16 * 16;
+    if (arena->used + rounded > arena->bytes_max) {
+        return error_set(error,
+                         CLADE_ERR_LIMIT,
+                         NULL,
+                         "the request needs more than %zu bytes of memory",
+                         arena->bytes_max);
+    }
+    return error_set(error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
+}
+
+static struct stamp decode_stamp(struct varint_reader *r)
+{
+    struct stamp s;
+    s.revision = varint_get(r);
+    s.time_us = varint_get(r);
+    s.principal = varint_get_text(r);
+    return s;
+}
+
+/* The number of elements of a set or a map: each takes at least `bytes_min` bytes, so a damaged
+ * number cannot ask for more memory than the record is long. */
+static size_t decode_len(struct varint_reader *r, size_t bytes_min)
+{
+    uint64_t n = varint_get(r);
+    if (n > r->rest.len / bytes_min) {
+        r->failed = true;
+        return 0;
+    }
+    return (size_t)n;
+}
+
+static int decode_set(struct varint_reader *r, struct arena *a, struct field_value *v, struct error *e)
+{
+    v->len = decode_len(r, 1);
+    v->texts = arena_calloc(a, v->len + 1, sizeof *v->texts);
+    if (v->texts == NULL) {
+        return arena_failure(a, (v->len + 1) * sizeof *v->texts, e);
+    }
+    for (size_t i = 0; i < v->len; i++) {
+        v->texts[i] = varint_get_text(r);
+    }
+    return 0;
+}
+
+static int decode_map(struct varint_reader *r, struct arena *a, struct field_value *v, struct error *e)
+{
+    v->len = decode_len(r, 2);
+    v->pairs = arena_calloc(a, v->len + 1, sizeof *v->pairs);
+    if (v->pairs == NULL) {
+        return arena_failure(a, (v->len + 1) * sizeof *v->pairs, e);
+    }
+    for (size_t i = 0; i < v->len; i++) {
+        v->pairs[i].key = varint_get_text(r);
+        v->pairs[i].value = varint_get_text(r);
+    }
+    return 0;
+}
+
+static int decode_fields(struct varint_reader *r,
+                         struct arena *arena,
+                         struct thing *t,
+                         struct error *error)
+{
+    int last = 0;
+    while (r->rest.len > 0 && !r->failed) {
+        int code = r->rest.data[0];
+        r->rest = span_skip(r->rest, 1);
+        const struct field *field =
+            code > last && code < FIELD_CODE_COUNT ? field_by_code((enum field_code)code) : NULL;
+        if (field == NULL) {
+            r->failed = true;
+            return 0;
+        }
+        last = code;
+        struct field_value *v = &t->fields[code];
+        v->set = true;
+        int rc = 0;
+        if (field->shape == FIELD_TEXT) {
+            v->text = varint_get_text(r);
+        } else if (field->shape == FIELD_TEXT_SET) {
+            rc = decode_set(r, arena, v, error);
+        } else if (field->shape == FIELD_TEXT_MAP) {
+            rc = decode_map(r, arena, v, error);
+        } else {
+            v->number = varint_get(r);
+        }
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+enum kind record_kind(struct span bytes)
+{
+    if (bytes.len < 3 || bytes.data[1] >= KIND_COUNT) {
+        return KIND_NONE;
+    }
+    return (enum kind)bytes.data[1];
+}
+
+int record_decode(struct span bytes,
+                  uint64_t id,
+                  struct arena *arena,
+                  struct thing *ret,
+                  struct error *error)
+{
+    struct varint_reader r = {.rest = bytes};
+    struct thing t = {.id = id, .kind = record_kind(bytes)};
+    if (t.kind == KIND_NONE || bytes.data[0] != RECORD_VERSION || bytes.data[2] > 3) {
+        return error_set(error, CLADE_ERR_CORRUPT, "things", "the record of id/%lu is damaged", id);
+    }
+    t.deleted = (bytes.data[2] & RECORD_DELETED) != 0;
+    r.rest = span_skip(r.rest, 3);
+    t.ns = varint_get(&r);
+    if (t.kind == KIND_VERSION) {
+        t.model = varint_get(&r);
+        t.number = varint_get(&r);
+    } else {
+        t.name = varint_get_text(&r);
+    }
+    t.created = decode_stamp(&r);
+    t.changed = (bytes.data[2] & RECORD_UNCHANGED) != 0 ? t.created : decode_stamp(&r);
+    int rc = decode_fields(&r, arena, &t, error);
+    if (rc != 0) {
+        return rc;
+    }
+    if (r.failed) {
+        return error_set(error, CLADE_ERR_CORRUPT, "things", "the record of id/%lu is damaged", id);
+    }
+    *ret = t;
+    return 0;
+}

@@ -1,0 +1,29 @@
+#pragma once
+/* Things as answers show them (client/wire/README.md, "Things"). */
+#include "storage/lookup.h"
+
+struct render {
+    struct view *view;
+    struct arena *arena;
+    uint64_t ns;            /* references into it are written without their namespace */
+    uint64_t cached_ns;     /* 0 = none */
+    struct span cached_path; /* of cached_ns */
+};
+
+/* The reference of a thing, "artifact/x" or "//team//version/m/7". Returns 0 or a fatal code, or
+ * CLADE_ERR_LIMIT when the arena is full. */
+int render_ref(struct render *r, const struct thing *thing, struct span *ret);
+int render_ref_of_id(struct render *r, uint64_t id, struct span *ret);
+
+struct render_options {
+    enum clade_view view;
+    bool with_edges;
+    bool with_depth;
+    uint32_t depth;
+};
+
+/* Appends the thing; the buffer's `failed` says whether it fitted. */
+int render_thing(struct render *r,
+                 const struct thing *thing,
+                 const struct render_options *options,
+                 struct buffer *out);

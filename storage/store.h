@@ -1,0 +1,50 @@
+#pragma once
+/* The store: one LMDB environment that holds the whole registry as of one applied index. One
+ * writer (the apply thread, storage/apply.h), any number of readers (storage/reader.h). */
+#include "base/error.h"
+#include "base/hash.h"
+
+struct store;
+
+struct store_options {
+    const char *path;   /* a directory that exists */
+    uint64_t map_bytes; /* address space for the file; 0 = sized to the file system */
+    unsigned readers_max;
+    bool no_sync; /* only for tests that measure or simulate */
+};
+
+/* What the store says of itself at its last commit. */
+struct store_position {
+    uint64_t applied;  /* Raft index of the last entry that is in the store */
+    uint64_t revision;
+    uint64_t time_us;  /* store time of the last entry */
+};
+
+/* The two running sums (architecture.md 3), at one applied index. */
+struct store_digest {
+    uint64_t index;
+    struct hash128 data;
+    struct hash128 state;
+};
+
+/* Opens, creating an empty store (revision 0, the namespace `default`). Refuses another format
+ * number. CLADE_ERR_IO, _CORRUPT, _UNSUPPORTED, _NO_SPACE, with a sentence. */
+int store_open(const struct store_options *options, struct store **ret, struct error *error);
+/* Readers and the writer must be gone. Accepts NULL. */
+void store_close(struct store *store);
+/* As of the last commit. Any thread. */
+struct store_position store_position(struct store *store);
+/* The digests at the newest index divisible by 1,024 that was committed; index 0 when none yet.
+ * Any thread. */
+struct store_digest store_digest_sample(struct store *store);
+/* The digests at the last commit. Any thread. */
+struct store_digest store_digest_current(struct store *store);
+/* fsync of what LMDB has written, meta page included. */
+int store_sync(struct store *store, struct error *error);
+/* Bytes of the file in use, and the map's size. Any thread. */
+void store_usage(struct store *store, uint64_t *ret_used_bytes, uint64_t *ret_map_bytes);
+
+/* Scans every row, checks its checksum, recomputes both sums and compares. Calls `progress`
+ * (may be NULL) now and then. CLADE_ERR_CORRUPT names the table and the key. */
+int store_verify(struct store *store, void (*progress)(uint64_t rows, void *arg), void *arg,
+                 struct error *error);

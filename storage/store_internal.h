@@ -1,0 +1,107 @@
+#pragma once
+/* What the files of storage/ share: the environment, its tables, and what the store knows of
+ * itself. The only header that shows LMDB; no other folder includes it. */
+#include <lmdb.h>
+#include <pthread.h>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/span.h"
+#include "storage/store.h"
+
+#define STORE_FORMAT 1
+
+/* Codes stand in checksums and digests and never change. README.md has the byte tables. */
+enum table {
+    TABLE_META = 0,
+    TABLE_THINGS = 1,
+    TABLE_HISTORY = 2,
+    TABLE_NAMES = 3,
+    TABLE_VERSIONS = 4,
+    TABLE_EDGES_OUT = 5,
+    TABLE_EDGES_IN = 6,
+    TABLE_DIGESTS = 7,
+    TABLE_LABELS = 8,
+    TABLE_CHANGES = 9,
+    TABLE_TIMES = 10,
+    TABLE_SESSIONS = 11,
+    TABLE_RESULTS = 12,
+    TABLE_COUNTERS = 13,
+    TABLE_MEMBERS = 14,
+    TABLE_COUNT
+};
+
+/* Which running sum a table's rows are in. */
+enum table_sum { SUM_NONE, SUM_DATA, SUM_STATE };
+
+struct table_info {
+    const char *name;
+    enum table_sum sum;
+    unsigned flags;     /* of mdb_dbi_open, without MDB_CREATE */
+    bool append;        /* inserts come in ascending order */
+    unsigned ended_at;  /* offset of the u64 `ended` in the payload, 0 when it has none: rows
+                           with it set are history, outside the sums */
+};
+
+const struct table_info *table_info(enum table table);
+
+#define KEY_BYTES_MAX   511 /* LMDB's own */
+#define CHECKSUM_BYTES  4
+#define EDGE_BYTES      32 /* a value of the edge tables, checksum included */
+#define NAMESPACE_ROOT  0
+#define NAMESPACE_DEFAULT 1
+
+/* The counters and sums that are one row of the meta table; `applied` to `sweep` are replicated
+ * state and take part in the digest. */
+struct meta {
+    uint64_t applied;
+    uint64_t revision;
+    uint64_t time_us;
+    uint64_t next_id;
+    uint64_t next_label;
+    uint64_t session_ms;   /* session time */
+    uint64_t next_session;
+    uint64_t sessions;     /* rows of the table */
+    uint64_t sweep;        /* the session id where the next sweep goes on */
+    struct hash128 sum_data;
+    struct hash128 sum_state;
+    struct store_digest sample; /* at the newest index divisible by 1,024 */
+};
+
+#define META_BYTES (9 * 8 + 2 * 16 + 8 + 2 * 16)
+
+void meta_encode(const struct meta *meta, uint8_t bytes[META_BYTES]);
+void meta_decode(const uint8_t bytes[META_BYTES], struct meta *ret);
+/* Both digests as of `meta`. */
+struct store_digest meta_digest(const struct meta *meta);
+
+struct store {
+    MDB_env *env;
+    MDB_dbi tables[TABLE_COUNT];
+    uint64_t map_bytes;
+    pthread_mutex_t lock; /* guards `meta` */
+    struct meta meta;     /* as of the last commit */
+};
+
+/* A copy of the committed meta. Any thread. */
+struct meta store_meta(struct store *store);
+void store_publish(struct store *store, const struct meta *meta);
+
+/* Translates what LMDB returned: the only place that knows its codes. `doing` is a phrase:
+ * "reading a row". Returns 0 for 0. */
+int lmdb_error(int rc, struct error *error, const char *doing);
+
+/* The hash of one row: its low 32 bits are its checksum, all of it goes into the running sum. */
+struct hash128 row_hash(enum table table, struct span key, struct span payload);
+/* Whether the row counts in its table's sum: `ended` rows are history. */
+bool row_is_summed(enum table table, struct span payload);
+/* Names a damaged row in the error; returns CLADE_ERR_CORRUPT. */
+int row_corrupt(struct error *error, enum table table, struct span key, const char *what);
+
+/* Errors after which the transaction cannot go on, on this node alone; all others are results,
+ * the same on every node. */
+static inline bool code_is_fatal(int code)
+{
+    return code == CLADE_ERR_NO_SPACE || code == CLADE_ERR_IO || code == CLADE_ERR_CORRUPT ||
+           code == CLADE_ERR_NO_MEMORY;
+}

@@ -1,0 +1,100 @@
+/* Scans the whole store: a running sum cannot see a row that rotted. */
+#include "base/bytes.h"
+#include "storage/view.h"
+
+#define PROGRESS_ROWS 100000
+
+struct scan {
+    struct view view;
+    struct meta meta;
+    struct hash128 sums[SUM_STATE + 1];
+    uint64_t rows;
+    void (*progress)(uint64_t rows, void *arg);
+    void *arg;
+};
+
+static int scan_row(struct scan *s, enum table table, MDB_val key, MDB_val value)
+{
+    struct span k = span_make(key.mv_data, key.mv_size);
+    if (value.mv_size < CHECKSUM_BYTES || k.len > KEY_BYTES_MAX) {
+        return row_corrupt(s->view.error, table, k, "has a wrong length");
+    }
+    struct span payload = span_make(value.mv_data, value.mv_size - CHECKSUM_BYTES);
+    struct hash128 hash = row_hash(table, k, payload);
+    if (get_u32le(payload.data + payload.len) != (uint32_t)hash.low) {
+        return row_corrupt(s->view.error, table, k, "does not match its checksum");
+    }
+    if (row_is_summed(table, payload)) {
+        enum table_sum sum = table_info(table)->sum;
+        s->sums[sum] = hash128_add(s->sums[sum], hash);
+    }
+    if (table == TABLE_META && span_equal_str(k, "state") && payload.len == META_BYTES) {
+        meta_decode(payload.data, &s->meta);
+    }
+    if (++s->rows % PROGRESS_ROWS == 0 && s->progress != NULL) {
+        s->progress(s->rows, s->arg);
+    }
+    return 0;
+}
+
+static int scan_table(struct scan *s, enum table table)
+{
+    MDB_cursor *cursor;
+    int rc = view_cursor(&s->view, table, &cursor);
+    if (rc != 0) {
+        return rc;
+    }
+    MDB_val key;
+    MDB_val value;
+    int found;
+    while ((found = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+        rc = scan_row(s, table, key, value);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    return found == MDB_NOTFOUND ? 0 : lmdb_error(found, s->view.error, "scanning a table");
+}
+
+static bool sums_agree(struct hash128 a, struct hash128 b)
+{
+    return a.low == b.low && a.high == b.high;
+}
+
+static int scan_store(struct scan *s)
+{
+    for (int t = 0; t < TABLE_COUNT; t++) {
+        int rc = scan_table(s, (enum table)t);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    if (!sums_agree(s->sums[SUM_DATA], s->meta.sum_data) ||
+        !sums_agree(s->sums[SUM_STATE], s->meta.sum_state)) {
+        return error_set(s->view.error,
+                         CLADE_ERR_CORRUPT,
+                         "meta",
+                         "the rows do not add up to the store's digest: some are missing, or too "
+                         "many");
+    }
+    return 0;
+}
+
+int store_verify(struct store *store,
+                 void (*progress)(uint64_t rows, void *arg),
+                 void *arg,
+                 struct error *error)
+{
+    struct error unread;
+    struct scan s = {.progress = progress, .arg = arg};
+    s.view = (struct view){.store = store, .revision = UINT64_MAX};
+    s.view.error = error != NULL ? error : &unread;
+    int rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &s.view.txn);
+    if (rc != 0) {
+        return lmdb_error(rc, error, "beginning a read");
+    }
+    rc = scan_store(&s);
+    view_release(&s.view);
+    mdb_txn_abort(s.view.txn);
+    return rc;
+}

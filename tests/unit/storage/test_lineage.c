@@ -1,0 +1,219 @@
+/* lineage against a walk of a plain matrix, on random graphs that change. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fixture.h"
+
+#define THINGS    40
+#define LABELS    3
+#define REVISIONS 120
+#define FIRST_ID  2
+
+/* edges[revision][label][from][to] */
+typedef bool matrix[LABELS][THINGS][THINGS];
+
+static void run(struct fixture *f, const char *json)
+{
+    if (fixture_txn(f, json) != 0) {
+        fail_msg("%s", json_of(buffer_span(&f->body)));
+    }
+}
+
+static void make_things(struct fixture *f)
+{
+    for (int i = 0; i < THINGS; i++) {
+        char json[128];
+        snprintf(json,
+                 sizeof json,
+                 "{'v':1,'ops':[{'op':'create','kind':'%s','name':'n%d'}]}",
+                 i % 4 == 0 ? "run" : "artifact",
+                 i);
+        run(f, json);
+    }
+}
+
+/* A few links and unlinks in one transaction; `m` follows. */
+static void change(struct fixture *f, uint64_t *seed, matrix m)
+{
+    char json[2048] = "{'v':1,'ops':[";
+    int n = (int)(next_random(seed) % 5) + 1;
+    for (int i = 0; i < n; i++) {
+        bool link = next_random(seed) % 3 != 0;
+        int from = (int)(next_random(seed) % THINGS);
+        int to = (int)(next_random(seed) % THINGS);
+        int label = (int)(next_random(seed) % LABELS);
+        size_t used = strlen(json);
+        snprintf(json + used,
+                 sizeof json - used,
+                 "%s{'op':'%s','from':'id/%d','label':'l%d','to':'id/%d'}",
+                 i > 0 ? "," : "",
+                 link ? "link" : "unlink",
+                 from + FIRST_ID,
+                 label,
+                 to + FIRST_ID);
+        m[label][from][to] = link;
+    }
+    strcat(json, "]}"); /* NOLINT */
+    run(f, json);
+}
+
+/* "[id,...]" by (depth, id). */
+static void brute_force(matrix m, int start, bool down, unsigned labels, int depth_max, bool runs, char *text)
+{
+    int depth[THINGS];
+    memset(depth, -1, sizeof depth);
+    depth[start] = 0;
+    size_t used = 0;
+    used += (size_t)sprintf(text + used, "["); /* NOLINT */
+    for (int d = 1; d <= depth_max; d++) {
+        for (int from = 0; from < THINGS; from++) {
+            for (int to = 0; to < THINGS && depth[from] == d - 1; to++) {
+                for (int l = 0; l < LABELS; l++) {
+                    bool edge = down ? m[l][to][from] : m[l][from][to];
+                    if ((labels >> l & 1) != 0 && edge && depth[to] < 0) {
+                        depth[to] = d;
+                    }
+                }
+            }
+        }
+        for (int i = 0; i < THINGS; i++) {
+            if (depth[i] == d && (!runs || i % 4 == 0)) {
+                used += (size_t)sprintf( /* NOLINT */
+                    text + used, "%s%d", used > 1 ? "," : "", i + FIRST_ID);
+            }
+        }
+    }
+    sprintf(text + used, "]"); /* NOLINT */
+}
+
+static void check_one(struct fixture *f, uint64_t *seed, matrix m, uint64_t revision)
+{
+    int start = (int)(next_random(seed) % THINGS);
+    bool down = next_random(seed) % 2 != 0;
+    bool runs = next_random(seed) % 3 == 0;
+    unsigned labels = (unsigned)(next_random(seed) % 8);
+    int depth = (int)(next_random(seed) % 4);
+    char json[512];
+    char names[64] = "";
+    for (int l = 0; l < LABELS; l++) {
+        if ((labels >> l & 1) != 0) {
+            size_t used = strlen(names);
+            snprintf(names + used, sizeof names - used, ",'l%d'", l);
+        }
+    }
+    snprintf(json,
+             sizeof json,
+             "{'ref':'id/%d','direction':'%s','labels':['never'%s],'depth':%d,'as_of':%lu,"
+             "'view':'ids'%s",
+             start + FIRST_ID,
+             down ? "down" : "up",
+             names,
+             depth,
+             revision,
+             runs ? ",'kinds':['run']" : "");
+    char want[1024];
+    brute_force(m, start, down, labels, depth == 0 ? THINGS : depth, runs, want);
+    char whole[600];
+    snprintf(whole, sizeof whole, "%s}", json);
+    assert_int_equal(fixture_read(f, QUERY_LINEAGE, whole), 0);
+    assert_answer(f, want);
+    assert_true(f->answer.complete);
+    size_t count = want[1] == ']' ? 0 : 1;
+    for (const char *p = want; *p != '\0'; p++) {
+        count += *p == ',';
+    }
+    snprintf(whole, sizeof whole, "%s,'count':true,'limit':1}", json);
+    snprintf(want, sizeof want, "{'count':%zu}", count);
+    assert_int_equal(fixture_read(f, QUERY_LINEAGE, whole), 0);
+    assert_answer(f, want);
+}
+
+static void lineage_is_what_a_plain_walk_finds(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t seed = test_seed();
+    matrix *history = calloc(REVISIONS + 1, sizeof *history);
+    uint64_t *revisions = calloc(REVISIONS + 1, sizeof *revisions);
+    make_things(f);
+    revisions[0] = f->result.revision;
+    for (int i = 1; i <= REVISIONS; i++) {
+        memcpy(history[i], history[i - 1], sizeof *history);
+        change(f, &seed, history[i]);
+        revisions[i] = f->result.revision;
+    }
+    for (int i = 0; i < 2000; i++) {
+        size_t at = next_random(&seed) % (REVISIONS + 1);
+        /* Of several steps at one revision, which changed nothing, any will do. */
+        check_one(f, &seed, history[at], revisions[at]);
+    }
+    assert_int_equal(store_verify(f->store, NULL, NULL, NULL), 0);
+    free(history);
+    free(revisions);
+}
+
+static void a_deleted_thing_is_shown_and_walked_through(void **state)
+{
+    struct fixture *f = *state;
+    run(f,
+        "{'v':1,'ops':[{'op':'create','kind':'artifact','name':'a'},"
+        "{'op':'create','kind':'artifact','name':'b'},"
+        "{'op':'create','kind':'artifact','name':'c'},"
+        "{'op':'link','from':'$0','label':'l','to':'$1'},"
+        "{'op':'link','from':'$1','label':'l','to':'$2'}]}");
+    run(f, "{'v':1,'ops':[{'op':'delete','ref':'artifact/b'}]}");
+    assert_int_equal(fixture_read(f, QUERY_LINEAGE, "{'ref':'artifact/a','direction':'up'}"), 0);
+    assert_answer(f,
+                  "[{'id':3,'kind':'artifact','ref':'artifact/b','state':'deleted','depth':1},"
+                  "{'id':4,'kind':'artifact','ref':'artifact/c','state':'live','depth':2}]");
+    assert_int_equal(
+        fixture_read(f, QUERY_LINEAGE, "{'ref':'artifact/b','direction':'up'}"),
+        CLADE_ERR_NOT_FOUND);
+    assert_string_equal(f->error.where, "ref");
+}
+
+static void the_budget_ends_a_walk_honestly(void **state)
+{
+    struct fixture *f = *state;
+    make_things(f);
+    for (int i = 1; i < THINGS; i++) {
+        char json[128];
+        snprintf(json,
+                 sizeof json,
+                 "{'v':1,'ops':[{'op':'link','from':'id/%d','label':'l','to':'id/%d'}]}",
+                 i - 1 + FIRST_ID,
+                 i + FIRST_ID);
+        run(f, json);
+    }
+    struct query q = {
+        .kind = QUERY_LINEAGE,
+        .limit = 1000,
+        .start = {.form = REF_ID, .number = FIRST_ID},
+        .count_only = true,
+    };
+    struct reader_budget budget = {.visits_max = 10};
+    buffer_clear(&f->out);
+    assert_int_equal(
+        reader_query(
+            f->reader, &q, span_of(""), &budget, &f->arena, &f->out, &f->answer, &f->error),
+        0);
+    assert_false(f->answer.complete);
+    assert_answer(f, "{'count':10}");
+    bool cancelled = true;
+    budget = (struct reader_budget){.cancelled = &cancelled};
+    assert_int_equal(
+        reader_query(
+            f->reader, &q, span_of(""), &budget, &f->arena, &f->out, &f->answer, &f->error),
+        CLADE_ERR_CANCELLED);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(lineage_is_what_a_plain_walk_finds),
+        TEST(a_deleted_thing_is_shown_and_walked_through),
+        TEST(the_budget_ends_a_walk_honestly),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,397 @@
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fixture.h"
+
+/* A transaction that may do anything to a handful of things. */
+static void random_txn(uint64_t *seed, char *json, size_t size)
+{
+    unsigned a = (unsigned)(next_random(seed) % 12);
+    unsigned b = (unsigned)(next_random(seed) % 12);
+    unsigned n = (unsigned)(next_random(seed) % 1000);
+    switch (next_random(seed) % 8) {
+    case 0:
+    case 1:
+        snprintf(json,
+                 size,
+                 "{'v':1,'ops':[{'op':'create','kind':'artifact','name':'a%u','if_exists':'return',"
+                 "'tags':{'n':'%u'}},{'op':'link','from':'$0','label':'l%u','to':'artifact/a%u'}]}",
+                 a,
+                 n,
+                 n % 3,
+                 b);
+        break;
+    case 2:
+        snprintf(json,
+                 size,
+                 "{'v':1,'ops':[{'op':'create','kind':'artifact','name':'a%u',"
+                 "'external_ids':['x:%u'],'digests':['d:%u']}]}",
+                 a,
+                 n % 20,
+                 n % 5);
+        break;
+    case 3:
+        snprintf(json,
+                 size,
+                 "{'v':1,'ops':[{'op':'update','ref':'artifact/a%u','description':'%u'},"
+                 "{'op':'update','ref':'artifact/a%u','tags':{'k%u':'v'}}]}",
+                 a,
+                 n,
+                 b,
+                 n % 4);
+        break;
+    case 4:
+        snprintf(json, size, "{'v':1,'ops':[{'op':'delete','ref':'artifact/a%u'}]}", a);
+        break;
+    case 5:
+        snprintf(json,
+                 size,
+                 "{'v':1,'ops':[{'op':'unlink','from':'artifact/a%u','label':'l%u',"
+                 "'to':'artifact/a%u'}]}",
+                 a,
+                 n % 3,
+                 b);
+        break;
+    case 6:
+        snprintf(json,
+                 size,
+                 "{'v':1,'ops':[{'op':'create','kind':'model','name':'m%u','if_exists':'return'},"
+                 "{'op':'create','kind':'version','model':'$0','number':%u}]}",
+                 a % 3,
+                 n % 30 + 1);
+        break;
+    default:
+        snprintf(json,
+                 size,
+                 "{'v':1,'ops':[{'op':'link','from':'artifact/a%u','label':'l','to':'artifact/a%u'},"
+                 "{'op':'delete','ref':'artifact/a%u'},{'op':'create','kind':'artifact',"
+                 "'name':'a%u'}]}",
+                 a,
+                 b,
+                 b,
+                 b);
+        break;
+    }
+}
+
+static struct store_digest run_many(struct fixture *f, uint64_t seed, int n)
+{
+    char json[512];
+    for (int i = 0; i < n; i++) {
+        struct store_digest before = store_digest_current(f->store);
+        random_txn(&seed, json, sizeof json);
+        int code = fixture_txn(f, json);
+        struct store_digest after = store_digest_current(f->store);
+        if (code != 0 || !f->result.changed) {
+            /* Also after its roll-back. */
+            assert_memory_equal(&before.data, &after.data, sizeof before.data);
+        } else {
+            assert_memory_not_equal(&before.data, &after.data, sizeof before.data);
+        }
+    }
+    return store_digest_current(f->store);
+}
+
+static void the_same_entries_give_the_same_digests(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t seed = test_seed();
+    struct store_digest first = run_many(f, seed, 1500);
+    struct store_digest sample = store_digest_sample(f->store);
+    assert_int_equal(sample.index, 1024);
+    struct error e = {0};
+    if (store_verify(f->store, NULL, NULL, &e) != 0) {
+        fail_msg("%s", e.message);
+    }
+    fixture_close(f);
+    fixture_wipe(f);
+    fixture_open(f, FIXTURE_MAP_BYTES);
+    f->stamp_us = 1000000;
+    /* Opened anew half-way. */
+    struct store_digest second;
+    char json[512];
+    for (int i = 0; i < 1500; i++) {
+        if (i == 700) {
+            fixture_close(f);
+            fixture_open(f, FIXTURE_MAP_BYTES);
+        }
+        random_txn(&seed, json, sizeof json);
+        fixture_txn(f, json);
+    }
+    second = store_digest_current(f->store);
+    assert_true(digests_equal(first, second));
+    assert_true(digests_equal(sample, store_digest_sample(f->store)));
+}
+
+static void add_create(struct fixture *f, const char *json)
+{
+    struct buffer command;
+    buffer_init(&command, 4096);
+    json_put(&command, json);
+    struct item item = {.kind = ITEM_TXN, .command = buffer_span(&command)};
+    fixture_add(f, &item);
+    buffer_release(&command);
+}
+
+static void no_result(void *arg, const struct apply_result *result)
+{
+    (void)result;
+    ++*(unsigned *)arg;
+}
+
+static void an_aborted_batch_leaves_nothing_and_may_be_given_again(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(fixture_txn(f, "{'v':1,'ops':[{'op':'create','kind':'run'}]}"), 0);
+    struct store_digest before = store_digest_current(f->store);
+    add_create(f, "{'v':1,'ops':[{'op':'create','kind':'artifact','name':'a'}]}");
+    struct entry_header header = {.level = 1, .items = 1, .stamp_us = 99};
+    entry_end(&f->entry, &header);
+    struct store_digest after[2];
+    for (int i = 0; i < 2; i++) {
+        unsigned results = 0;
+        assert_int_equal(apply_begin(f->apply, &f->error), 0);
+        assert_int_equal(apply_entry(f->apply,
+                                     1,
+                                     2,
+                                     buffer_span(&f->entry),
+                                     no_result,
+                                     &results,
+                                     &f->error),
+                         0);
+        assert_int_equal(results, 1);
+        if (i == 0) {
+            apply_abort(f->apply);
+            assert_true(digests_equal(before, store_digest_current(f->store)));
+            continue;
+        }
+        struct store_position position;
+        assert_int_equal(apply_commit(f->apply, &position, &f->error), 0);
+        after[i] = store_digest_current(f->store);
+        assert_int_equal(position.revision, 2);
+    }
+    /* An entry that is in the store already is passed over without a word. */
+    unsigned results = 0;
+    assert_int_equal(apply_begin(f->apply, &f->error), 0);
+    assert_int_equal(
+        apply_entry(f->apply, 1, 2, buffer_span(&f->entry), no_result, &results, &f->error), 0);
+    assert_int_equal(results, 0);
+    assert_int_equal(
+        apply_entry(f->apply, 3, 4, buffer_span(&f->entry), no_result, &results, &f->error),
+        CLADE_ERR_CORRUPT);
+    apply_abort(f->apply);
+    assert_true(digests_equal(after[1], store_digest_current(f->store)));
+}
+
+static void samples_do_not_depend_on_how_the_log_advanced(void **state)
+{
+    struct fixture *f = *state;
+    struct store_digest samples[2];
+    for (int way = 0; way < 2; way++) {
+        struct store_position position;
+        assert_int_equal(fixture_txn(f, "{'v':1,'ops':[{'op':'create','kind':'run'}]}"), 0);
+        assert_int_equal(apply_begin(f->apply, &f->error), 0);
+        if (way == 0) {
+            assert_int_equal(apply_advance(f->apply, 1, 2000, &f->error), 0);
+        } else {
+            assert_int_equal(apply_advance(f->apply, 1, 1023, &f->error), 0);
+            assert_int_equal(apply_advance(f->apply, 1023, 1024, &f->error), 0);
+            assert_int_equal(apply_advance(f->apply, 1024, 2000, &f->error), 0);
+        }
+        assert_int_equal(apply_commit(f->apply, &position, &f->error), 0);
+        assert_int_equal(position.applied, 2000);
+        samples[way] = store_digest_sample(f->store);
+        fixture_close(f);
+        fixture_wipe(f);
+        fixture_open(f, FIXTURE_MAP_BYTES);
+        f->stamp_us = 1000000;
+    }
+    assert_int_equal(samples[0].index, 1024);
+    assert_true(digests_equal(samples[0], samples[1]));
+}
+
+/* Flips a bit of `text` where it stands in the data file. */
+static void damage(struct fixture *f, const char *text)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/data.mdb", f->dir);
+    int fd = open(path, O_RDWR);
+    assert_true(fd >= 0);
+    off_t size = lseek(fd, 0, SEEK_END);
+    uint8_t *bytes = malloc((size_t)size);
+    assert_int_equal(pread(fd, bytes, (size_t)size, 0), size);
+    int found = 0;
+    for (uint8_t *p = bytes; (p = memmem(p, (size_t)(bytes + size - p), text, strlen(text)));
+         p++) {
+        uint8_t flipped = (uint8_t)(*p ^ 1);
+        assert_int_equal(pwrite(fd, &flipped, 1, p - bytes), 1);
+        found++;
+    }
+    assert_true(found > 0);
+    free(bytes);
+    close(fd);
+}
+
+static void verify_finds_a_flipped_bit(void **state)
+{
+    struct fixture *f = *state;
+    for (int i = 0; i < 50; i++) {
+        char json[128];
+        snprintf(json,
+                 sizeof json,
+                 "{'v':1,'ops':[{'op':'create','kind':'artifact','description':'mark-%d-x'}]}",
+                 i);
+        assert_int_equal(fixture_txn(f, json), 0);
+    }
+    struct error e = {0};
+    assert_int_equal(store_verify(f->store, NULL, NULL, &e), 0);
+    fixture_close(f);
+    damage(f, "mark-33-x");
+    fixture_open(f, FIXTURE_MAP_BYTES);
+    assert_int_equal(store_verify(f->store, NULL, NULL, &e), CLADE_ERR_CORRUPT);
+    assert_string_equal(e.where, "things");
+    /* A read of the row sees it too, and only of it. */
+    assert_int_equal(fixture_read(f, QUERY_GET, "{'refs':['artifact/_35']}"), CLADE_ERR_CORRUPT);
+    assert_int_equal(fixture_read(f, QUERY_GET, "{'refs':['artifact/_36']}"), 0);
+}
+
+static void a_full_map_is_no_space_and_the_store_is_whole(void **state)
+{
+    struct fixture *f = *state;
+    fixture_close(f);
+    fixture_wipe(f);
+    fixture_open(f, (uint64_t)1 << 20);
+    char json[8192];
+    char text[4096];
+    memset(text, 't', sizeof text);
+    text[sizeof text - 1] = '\0';
+    snprintf(json,
+             sizeof json,
+             "{'v':1,'ops':[{'op':'create','kind':'artifact','description':'%s'}]}",
+             text);
+    int rc = 0;
+    uint64_t made = 0;
+    struct store_digest before;
+    while (rc == 0) {
+        before = store_digest_current(f->store);
+        add_create(f, "{'v':1,'ops':[{'op':'create','kind':'run'}]}");
+        struct buffer command;
+        buffer_init(&command, 8192);
+        json_put(&command, json);
+        struct item item = {.kind = ITEM_TXN, .command = buffer_span(&command)};
+        fixture_add(f, &item);
+        rc = fixture_run(f);
+        made += rc == 0;
+        buffer_release(&command);
+        assert_true(made < 1000);
+    }
+    assert_int_equal(rc, CLADE_ERR_NO_SPACE);
+    assert_true(made > 10);
+    assert_true(digests_equal(before, store_digest_current(f->store)));
+    assert_int_equal(store_position(f->store).revision, 2 * made);
+    assert_int_equal(store_verify(f->store, NULL, NULL, NULL), 0);
+    /* With more room it goes on where it was. */
+    fixture_close(f);
+    fixture_open(f, (uint64_t)1 << 24);
+    assert_int_equal(fixture_txn(f, json), 0);
+    assert_int_equal(f->result.revision, 2 * made + 1);
+    assert_int_equal(store_verify(f->store, NULL, NULL, NULL), 0);
+}
+
+static void count_member(void *arg, uint64_t node, struct span address)
+{
+    unsigned *seen = arg;
+    assert_true(node == 2 || node == 300);
+    assert_true(span_equal_str(address, node == 2 ? "host2:7401" : "[::1]:7402"));
+    ++*seen;
+}
+
+static void members_are_kept(void **state)
+{
+    struct fixture *f = *state;
+    static const uint8_t two[] = "\2\0\0\0\0\0\0\0host2:7401";
+    static const uint8_t old[] = "\54\1\0\0\0\0\0\0somewhere";
+    static const uint8_t new[] = "\54\1\0\0\0\0\0\0[::1]:7402";
+    const struct span commands[] = {
+        {two, sizeof two - 1}, {old, sizeof old - 1}, {new, sizeof new - 1}};
+    for (int i = 0; i < 3; i++) {
+        struct item item = {.kind = ITEM_MEMBER, .command = commands[i]};
+        fixture_add(f, &item);
+        assert_int_equal(fixture_run(f), 0);
+        assert_int_equal(f->result.code, 0);
+        assert_int_equal(f->result.revision, 0);
+    }
+    unsigned seen = 0;
+    assert_int_equal(store_members(f->store, count_member, &seen, &f->error), 0);
+    assert_int_equal(seen, 2);
+}
+
+static void another_format_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    fixture_close(f);
+    damage(f, "format");
+    struct store_options options = {.path = f->dir, .map_bytes = FIXTURE_MAP_BYTES};
+    struct store *store = NULL;
+    struct error e = {0};
+    assert_int_not_equal(store_open(&options, &store, &e), 0);
+    assert_null(store);
+    fixture_wipe(f);
+    fixture_open(f, FIXTURE_MAP_BYTES);
+}
+
+static void many_changes_in_one_transaction_are_taken_back_whole(void **state)
+{
+    struct fixture *f = *state;
+    struct buffer command;
+    buffer_init(&command, 1 << 20);
+    size_t at = value_begin_map(&command);
+    value_put_str(&command, "v");
+    value_put_uint(&command, 1);
+    value_put_str(&command, "ops");
+    value_put_array(&command, 5001);
+    for (int i = 0; i < 5000; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "n%d", i % 2500);
+        value_put_map(&command, 4);
+        value_put_str(&command, "op");
+        value_put_str(&command, "create");
+        value_put_str(&command, "kind");
+        value_put_str(&command, "artifact");
+        value_put_str(&command, "name");
+        value_put_str(&command, name);
+        value_put_str(&command, "if_exists");
+        value_put_str(&command, "return");
+    }
+    json_put(&command, "{'op':'delete','ref':'artifact/none'}");
+    value_end(&command, at, 2);
+    assert_false(command.failed);
+    struct store_digest before = store_digest_current(f->store);
+    struct item item = {.kind = ITEM_TXN, .command = buffer_span(&command)};
+    fixture_add(f, &item);
+    assert_int_equal(fixture_run(f), 0);
+    assert_int_equal(f->result.code, CLADE_ERR_NOT_FOUND);
+    struct store_digest after = store_digest_current(f->store);
+    assert_memory_equal(&before.data, &after.data, sizeof before.data);
+    assert_int_equal(store_verify(f->store, NULL, NULL, NULL), 0);
+    buffer_release(&command);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(the_same_entries_give_the_same_digests),
+        TEST(an_aborted_batch_leaves_nothing_and_may_be_given_again),
+        TEST(samples_do_not_depend_on_how_the_log_advanced),
+        TEST(verify_finds_a_flipped_bit),
+        TEST(a_full_map_is_no_space_and_the_store_is_whole),
+        TEST(members_are_kept),
+        TEST(another_format_is_refused),
+        TEST(many_changes_in_one_transaction_are_taken_back_whole),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
