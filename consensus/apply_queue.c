@@ -1,0 +1,150 @@
+#include "consensus/apply_queue.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+
+struct apply_queue {
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    struct apply_job *head;
+    struct apply_job **tail;
+    uint64_t last;
+    uint64_t bytes;
+    bool closed;
+};
+
+struct apply_queue *apply_queue_new(void)
+{
+    struct apply_queue *q = calloc(1, sizeof *q);
+    if (q == NULL) {
+        return NULL;
+    }
+    CHECK(pthread_mutex_init(&q->mutex, NULL) == 0);
+    CHECK(pthread_cond_init(&q->wake, NULL) == 0);
+    q->tail = &q->head;
+    return q;
+}
+
+void apply_queue_free(struct apply_queue *q)
+{
+    if (q == NULL) {
+        return;
+    }
+    while (q->head != NULL) {
+        struct apply_job *job = q->head;
+        q->head = job->next;
+        free(job);
+    }
+    pthread_cond_destroy(&q->wake);
+    pthread_mutex_destroy(&q->mutex);
+    free(q);
+}
+
+/* Raft has committed it: there is no going on without it. */
+static void append(struct apply_queue *q, uint64_t index, struct span entry)
+{
+    struct apply_job *job = malloc(sizeof *job + entry.len);
+    CHECK(job != NULL);
+    job->next = NULL;
+    job->previous = q->last;
+    job->index = index;
+    job->len = entry.len;
+    if (entry.len > 0) {
+        memcpy(job->bytes, entry.data, entry.len);
+    }
+    *q->tail = job;
+    q->tail = &job->next;
+    q->last = index;
+    q->bytes += entry.len;
+}
+
+void apply_queue_push(struct apply_queue *q, uint64_t index, struct span entry)
+{
+    CHECK(entry.len > 0);
+    pthread_mutex_lock(&q->mutex);
+    CHECK(index > q->last);
+    if (index > q->last + 1) {
+        append(q, index - 1, (struct span){0});
+    }
+    append(q, index, entry);
+    pthread_cond_signal(&q->wake);
+    pthread_mutex_unlock(&q->mutex);
+}
+
+void apply_queue_advance(struct apply_queue *q, uint64_t index)
+{
+    pthread_mutex_lock(&q->mutex);
+    if (index > q->last) {
+        append(q, index, (struct span){0});
+        pthread_cond_signal(&q->wake);
+    }
+    pthread_mutex_unlock(&q->mutex);
+}
+
+uint64_t apply_queue_last(struct apply_queue *q)
+{
+    pthread_mutex_lock(&q->mutex);
+    uint64_t last = q->last;
+    pthread_mutex_unlock(&q->mutex);
+    return last;
+}
+
+uint64_t apply_queue_bytes(struct apply_queue *q)
+{
+    pthread_mutex_lock(&q->mutex);
+    uint64_t bytes = q->bytes;
+    pthread_mutex_unlock(&q->mutex);
+    return bytes;
+}
+
+struct apply_job *apply_queue_take(struct apply_queue *q, size_t jobs_max, size_t bytes_max)
+{
+    pthread_mutex_lock(&q->mutex);
+    struct apply_job *first = q->head;
+    struct apply_job *last = NULL;
+    size_t jobs = 0;
+    size_t bytes = 0;
+    while (q->head != NULL && jobs < jobs_max && (jobs == 0 || bytes + q->head->len <= bytes_max)) {
+        last = q->head;
+        jobs++;
+        bytes += last->len;
+        q->head = last->next;
+    }
+    if (last != NULL) {
+        last->next = NULL;
+    }
+    if (q->head == NULL) {
+        q->tail = &q->head;
+    }
+    pthread_mutex_unlock(&q->mutex);
+    return first;
+}
+
+bool apply_queue_wait(struct apply_queue *q)
+{
+    pthread_mutex_lock(&q->mutex);
+    while (q->head == NULL && !q->closed) {
+        pthread_cond_wait(&q->wake, &q->mutex);
+    }
+    bool more = q->head != NULL;
+    pthread_mutex_unlock(&q->mutex);
+    return more;
+}
+
+void apply_queue_done(struct apply_queue *q, uint64_t bytes)
+{
+    pthread_mutex_lock(&q->mutex);
+    CHECK(q->bytes >= bytes);
+    q->bytes -= bytes;
+    pthread_mutex_unlock(&q->mutex);
+}
+
+void apply_queue_close(struct apply_queue *q)
+{
+    pthread_mutex_lock(&q->mutex);
+    q->closed = true;
+    pthread_cond_broadcast(&q->wake);
+    pthread_mutex_unlock(&q->mutex);
+}

@@ -1,0 +1,509 @@
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "consensus/group_internal.h"
+
+#define ELECTION_TIMEOUT_MS   1000
+#define HEARTBEAT_MS          100
+#define PENDING_BYTES_MAX     (32u << 20)
+#define UNPUBLISHED_BYTES_MAX (64u << 20)
+#define TRAILING_NEVER_CUT    (UINT_MAX / 2)
+
+/* --- what libraft calls --- */
+
+static struct group *group_of_fsm(struct raft_fsm *fsm)
+{
+    return fsm->data;
+}
+
+/* libraft gives no index; it sets last_applied behind each entry, so this one is the next. */
+static int on_apply(struct raft_fsm *fsm, const struct raft_buffer *buf, void **result)
+{
+    struct group *g = group_of_fsm(fsm);
+    uint64_t index = raft_last_applied(&g->raft) + 1;
+    apply_queue_push(g->options.queue, index, span_make(buf->base, buf->len));
+    *result = NULL;
+    return 0;
+}
+
+/* The threshold is never reached: snapshots are not taken yet. */
+static int on_snapshot(struct raft_fsm *fsm, struct raft_buffer *bufs[], unsigned *n_bufs)
+{
+    return RAFT_BUSY;
+}
+
+static int on_restore(struct raft_fsm *fsm, struct raft_buffer *buf)
+{
+    return RAFT_INVALID;
+}
+
+/* --- small things that the other files use --- */
+
+uint64_t group_leader(struct group *g)
+{
+    raft_id id = 0;
+    const char *address = NULL;
+    raft_leader(&g->raft, &id, &address);
+    return id;
+}
+
+void group_send_scratch(struct group *g, uint64_t to)
+{
+    CHECK(!g->scratch.failed);
+    g->options.transport->send(g->options.transport, to, buffer_span(&g->scratch));
+}
+
+int group_member_index(struct group *g, uint64_t id)
+{
+    const struct raft_configuration *c = &g->raft.configuration;
+    for (unsigned i = 0; i < c->n && i < GROUP_MEMBERS_MAX; i++) {
+        if (c->servers[i].id == id) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+void group_wake(struct group *g)
+{
+    g->options.callbacks.on_wake(g->options.arg);
+}
+
+void group_notice(struct group *g, bool is_warning, const char *what, uint64_t member)
+{
+    if (g->options.callbacks.on_notice != NULL) {
+        g->options.callbacks.on_notice(g->options.arg, is_warning, what, member);
+    }
+}
+
+/* --- the barrier of a new leader --- */
+
+/* A leader knows what is committed only once an entry of its own term is (dissertation, 6.4). */
+static void keep_barrier(struct group *g)
+{
+    uint64_t term = raft_current_term(&g->raft);
+    if (!group_leads(g) || g->barrier_term == term) {
+        return;
+    }
+    if (raft_barrier(&g->raft, &g->barrier, NULL) == 0) {
+        g->barrier_term = term;
+        g->barrier_index = raft_last_index(&g->raft);
+    } /* else again on the next tick */
+}
+
+static void notice_barrier(struct group *g)
+{
+    uint64_t term = raft_current_term(&g->raft);
+    if (group_leads(g) && g->barrier_term == term && g->own_term_committed != term &&
+        raft_commit_index(&g->raft) >= g->barrier_index) {
+        g->own_term_committed = term;
+        group_wake(g);
+    }
+}
+
+/* libraft tells its followers of a commit with the next entry or heartbeat, up to heartbeat_ms
+ * later; a client of a follower would wait for that. So a heartbeat of ours goes at once to those
+ * that hold the entry and have not heard: it stands on the committed entry itself, whose term is
+ * the leader's own. */
+static void tell_commit(struct group *g)
+{
+    raft_index commit = raft_commit_index(&g->raft);
+    uint64_t term = raft_current_term(&g->raft);
+    if (!group_leads(g) || g->own_term_committed != term) {
+        return;
+    }
+    const struct raft_configuration *c = &g->raft.configuration;
+    for (unsigned i = 0; i < c->n && i < GROUP_MEMBERS_MAX; i++) {
+        raft_index match = 0;
+        if (c->servers[i].id == g->options.id || g->commit_told[i] >= commit ||
+            raft_match_index(&g->raft, c->servers[i].id, &match) != 0 || match < commit) {
+            continue;
+        }
+        struct raft_message m = {.type = RAFT_APPEND_ENTRIES};
+        m.append_entries = (struct raft_append_entries){
+            .term = term, .prev_log_index = commit, .prev_log_term = term, .leader_commit = commit};
+        buffer_clear(&g->scratch);
+        (void)peer_put_raft(&g->scratch, &m, NULL, 0);
+        group_send_scratch(g, c->servers[i].id);
+        g->commit_told[i] = commit;
+    }
+}
+
+/* --- after every event --- */
+
+static enum group_role role_of(int raft_role)
+{
+    return raft_role == RAFT_VOTER     ? GROUP_VOTER
+           : raft_role == RAFT_STANDBY ? GROUP_STANDBY
+                                       : GROUP_SPARE;
+}
+
+static void copy_member(const struct raft_server *s, struct group_member *ret)
+{
+    *ret = (struct group_member){.id = s->id, .role = role_of(s->role)};
+    (void)snprintf(ret->address, sizeof ret->address, "%s", s->address);
+}
+
+static void notice_configuration(struct group *g)
+{
+    if (g->members_seen && g->configuration_seen[0] == g->raft.configuration_committed_index &&
+        g->configuration_seen[1] == g->raft.configuration_uncommitted_index) {
+        return;
+    }
+    g->members_seen = true;
+    g->configuration_seen[0] = g->raft.configuration_committed_index;
+    g->configuration_seen[1] = g->raft.configuration_uncommitted_index;
+    struct group_member members[GROUP_MEMBERS_MAX];
+    const struct raft_configuration *c = &g->raft.configuration;
+    size_t n = 0;
+    for (; n < c->n && n < GROUP_MEMBERS_MAX; n++) {
+        copy_member(&c->servers[n], &members[n]);
+    }
+    g->options.transport->set_members(g->options.transport, members, n);
+    memset(g->commit_told, 0, sizeof g->commit_told);
+    g->round.answered = 0; /* positions may mean other members now: the round asks again */
+}
+
+static void notice_leader(struct group *g)
+{
+    uint64_t term = raft_current_term(&g->raft);
+    uint64_t leader = group_leader(g);
+    if (term == g->term && leader == g->leader) {
+        return;
+    }
+    g->term = term;
+    g->leader = leader;
+    memset(g->commit_told, 0, sizeof g->commit_told);
+    group_write_leader_changed(g);
+    group_read_leader_changed(g);
+    g->options.callbacks.on_leader(g->options.arg, leader, term);
+    group_transfer_step(g);
+    group_wake(g);
+}
+
+void group_after_event(struct group *g)
+{
+    /* Barriers and configurations move raft without a call of fsm->apply. */
+    apply_queue_advance(g->options.queue, raft_last_applied(&g->raft));
+    notice_configuration(g);
+    notice_leader(g);
+    notice_barrier(g);
+    group_write_after_event(g);
+    if (g->transfer.active) {
+        group_transfer_step(g);
+    }
+}
+
+void group_flush(struct group *g)
+{
+    if (g->closing || !g->started) {
+        return;
+    }
+    keep_barrier(g);
+    group_write_flush(g);
+    group_read_flush(g);
+    group_after_event(g);
+    tell_commit(g);
+}
+
+/* --- receiving --- */
+
+/* libraft would answer a message of an older term with uninitialised memory that the sender may
+ * take for a match (README.md, hazard 4), so we do. */
+static void answer_stale(struct group *g, uint64_t from)
+{
+    struct raft_message m = {.type = RAFT_APPEND_ENTRIES_RESULT, .server_id = from};
+    m.append_entries_result =
+        (struct raft_append_entries_result){.term = raft_current_term(&g->raft), .rejected = 1};
+    buffer_clear(&g->scratch);
+    (void)peer_put_raft(&g->scratch, &m, NULL, 0);
+    group_send_scratch(g, from);
+}
+
+/* Whether libraft may see it; else it was answered or dropped. */
+static bool append_is_welcome(struct group *g, uint64_t from, struct peer_message *m)
+{
+    struct raft_append_entries *a = &m->raft.append_entries;
+    uint64_t term = raft_current_term(&g->raft);
+    if (a->term < term) {
+        answer_stale(g, from);
+        peer_message_release(m);
+        return false;
+    }
+    if (a->term == term && group_leads(g)) {
+        struct error e = {0};
+        (void)error_set(&e, CLADE_ERR_CORRUPT, "raft log",
+                        "member %llu leads in term %llu, and so does this node: one of them lost "
+                        "its vote (runbook: damaged node)",
+                        (unsigned long long)from, (unsigned long long)term);
+        peer_message_release(m);
+        g->options.callbacks.on_fatal(g->options.arg, &e);
+        return false;
+    }
+    if (a->n_entries > 0 &&
+        apply_queue_bytes(g->options.queue) > 2 * g->options.unpublished_bytes_max) {
+        peer_message_release(m); /* what is left of it is a heartbeat */
+    }
+    return true;
+}
+
+static void receive_raft(struct group *g, uint64_t from, struct peer_message *m)
+{
+    if (m->type == PEER_APPEND_ENTRIES && !append_is_welcome(g, from, m)) {
+        return;
+    }
+    if (m->type == PEER_REQUEST_VOTE && m->raft.request_vote.candidate_id != from) {
+        g->malformed++;
+        return;
+    }
+    int i = group_member_index(g, from);
+    m->raft.server_id = from;
+    m->raft.server_address = i < 0 ? "" : g->raft.configuration.servers[i].address;
+    g->raft_recv(g->io, &m->raft);
+    group_after_event(g);
+    group_wake(g);
+}
+
+void group_receive(struct group *g, uint64_t from, struct span message)
+{
+    struct peer_message m;
+    struct error e = {0};
+    if (g->closing || !g->started) {
+        return;
+    }
+    if (peer_message_decode(message, &m, &e) != 0) {
+        g->malformed++;
+        log_debug("dropped a message of a member", LOG_U64("member", from),
+                  LOG_STR("error", e.message));
+        return;
+    }
+    switch (m.type) {
+    case PEER_PROPOSE:
+    case PEER_REFUSED:
+        group_write_receive(g, from, &m);
+        break;
+    case PEER_READ_PROBE:
+    case PEER_READ_ANSWER:
+    case PEER_READ_REQUEST:
+    case PEER_READ_REPLY:
+        group_read_receive(g, from, &m);
+        break;
+    case PEER_NEWS:
+        group_news_receive(g, from, &m.news);
+        break;
+    default:
+        receive_raft(g, from, &m);
+        break;
+    }
+}
+
+/* --- life --- */
+
+static void fill_defaults(struct group_options *o)
+{
+    if (o->election_timeout_ms == 0) {
+        o->election_timeout_ms = ELECTION_TIMEOUT_MS;
+    }
+    if (o->heartbeat_ms == 0) {
+        o->heartbeat_ms = HEARTBEAT_MS;
+    }
+    if (o->pending_bytes_max == 0) {
+        o->pending_bytes_max = PENDING_BYTES_MAX;
+    }
+    if (o->unpublished_bytes_max == 0) {
+        o->unpublished_bytes_max = UNPUBLISHED_BYTES_MAX;
+    }
+}
+
+/* architecture.md 6, "How we hold it"; each line answers a hazard in README.md. */
+static void set_up_raft(struct group *g)
+{
+    g->raft.tracer = NULL; /* formats every step otherwise */
+    raft_set_election_timeout(&g->raft, g->options.election_timeout_ms);
+    raft_set_heartbeat_timeout(&g->raft, g->options.heartbeat_ms);
+    raft_set_install_snapshot_timeout(&g->raft, 3000);
+    raft_set_max_inflight_entries(&g->raft, 4096);
+    raft_set_pre_vote(&g->raft, true);
+    raft_set_capacity_threshold(&g->raft, 0);
+    raft_set_snapshot_threshold(&g->raft, TRAILING_NEVER_CUT);
+    raft_set_snapshot_trailing(&g->raft, TRAILING_NEVER_CUT);
+}
+
+int group_new(const struct group_options *options, struct group **ret, struct error *error)
+{
+    struct group *g = calloc(1, sizeof *g);
+    if (g == NULL) {
+        return error_set(error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
+    }
+    g->options = *options;
+    fill_defaults(&g->options);
+    g->io = options->io;
+    g->headroom = true;
+    g->fsm = (struct raft_fsm){
+        .version = 3, .data = g, .apply = on_apply, .snapshot = on_snapshot, .restore = on_restore};
+    group_write_init(g);
+    group_read_init(g);
+    buffer_init(&g->scratch, PEER_MESSAGE_BYTES_MAX);
+    group_io_wrap(g);
+    int rv = raft_init(&g->raft, g->io, &g->fsm, options->id, options->address);
+    if (rv != 0) {
+        (void)error_set(error, CLADE_ERR_IO, "raft log", "opening the log: %s",
+                        raft_errmsg(&g->raft));
+        group_io_unwrap(g);
+        free(g);
+        return CLADE_ERR_IO;
+    }
+    set_up_raft(g);
+    *ret = g;
+    return 0;
+}
+
+int group_start(struct group *g, struct error *error)
+{
+    int rv = raft_start(&g->raft);
+    if (rv != 0) {
+        return error_set(error, rv == RAFT_CORRUPT ? CLADE_ERR_CORRUPT : CLADE_ERR_IO, "raft log",
+                         "loading the log: %s", raft_errmsg(&g->raft));
+    }
+    g->started = true;
+    group_after_event(g);
+    group_wake(g);
+    return 0;
+}
+
+static void on_raft_closed(struct raft *r)
+{
+    struct group *g = (struct group *)((char *)r - offsetof(struct group, raft));
+    void (*cb)(void *arg) = g->close_cb;
+    void *arg = g->close_arg;
+    group_io_unwrap(g);
+    group_write_release(g);
+    buffer_release(&g->scratch);
+    buffer_release(&g->entry);
+    free(g);
+    cb(arg);
+}
+
+void group_close(struct group *g, void (*cb)(void *arg), void *arg)
+{
+    if (g->closing) {
+        return;
+    }
+    if (g->transfer.active) {
+        g->transfer.deadline_us = 0;
+        group_transfer_step(g);
+    }
+    g->closing = true;
+    g->close_cb = cb;
+    g->close_arg = arg;
+    group_write_close(g);
+    group_read_close(g);
+    raft_close(&g->raft, on_raft_closed);
+}
+
+static void on_bootstrap_closed(struct raft_io *io)
+{
+    io->data = NULL;
+}
+
+int group_bootstrap(struct raft_io *io,
+                    uint64_t id,
+                    const char *address,
+                    const struct group_member *members,
+                    size_t n,
+                    struct error *error)
+{
+    static const int roles[] = {
+        [GROUP_VOTER] = RAFT_VOTER, [GROUP_STANDBY] = RAFT_STANDBY, [GROUP_SPARE] = RAFT_SPARE};
+    struct raft_configuration c;
+    raft_configuration_init(&c);
+    int rv = 0;
+    for (size_t i = 0; i < n && rv == 0; i++) {
+        rv = raft_configuration_add(&c, members[i].id, members[i].address, roles[members[i].role]);
+    }
+    if (rv != 0) {
+        raft_configuration_close(&c);
+        return error_set(error, CLADE_ERR_INVALID, "members", "%s", raft_strerror(rv));
+    }
+    io->data = NULL;
+    rv = io->init(io, id, address);
+    if (rv == 0) {
+        rv = io->bootstrap(io, &c);
+        if (rv != 0) {
+            (void)error_set(error, rv == RAFT_CANTBOOTSTRAP ? CLADE_ERR_CONFLICT : CLADE_ERR_IO,
+                            "raft log", "making the log: %s", io->errmsg);
+        }
+        io->close(io, on_bootstrap_closed);
+    } else {
+        (void)error_set(error, CLADE_ERR_IO, "raft log", "opening the log's folder: %s",
+                        io->errmsg);
+    }
+    raft_configuration_close(&c);
+    return rv == 0 ? 0 : rv == RAFT_CANTBOOTSTRAP ? CLADE_ERR_CONFLICT : CLADE_ERR_IO;
+}
+
+void group_set_headroom(struct group *g, bool enough)
+{
+    g->headroom = enough;
+}
+
+/* --- status --- */
+
+static void fill_member(struct group *g, unsigned i, struct group_member_status *s)
+{
+    const struct raft_server *server = &g->raft.configuration.servers[i];
+    copy_member(server, &s->member);
+    raft_index match = 0;
+    if (group_leads(g) && raft_match_index(&g->raft, server->id, &match) == 0) {
+        s->match = match;
+    }
+    if (server->id == g->options.id) {
+        const struct digest_sample *last =
+            &g->samples.ring[(g->samples.next + GROUP_SAMPLES - 1) % GROUP_SAMPLES];
+        s->connected = true;
+        s->heard = true;
+        s->published = g->published;
+        s->revision = g->revision;
+        s->sample_index = last->index;
+        s->data = last->data;
+        s->state = last->state;
+        return;
+    }
+    const struct member_news *m = group_news_of(g, server->id);
+    s->connected = g->options.transport->is_connected(g->options.transport, server->id);
+    if (m != NULL) {
+        s->heard = group_now(g) - m->heard_us < GROUP_HEARD_US;
+        s->published = m->news.published;
+        s->revision = m->news.revision;
+        s->sample_index = m->news.sample_index;
+        s->data = m->news.data;
+        s->state = m->news.state;
+        s->clock_offset_us = m->clock_offset_us;
+    }
+}
+
+void group_status(struct group *g, struct group_status *ret)
+{
+    *ret = (struct group_status){.id = g->options.id,
+                                 .term = raft_current_term(&g->raft),
+                                 .leader = group_leader(g),
+                                 .is_leader = group_leads(g),
+                                 .commit = raft_commit_index(&g->raft),
+                                 .last_index = raft_last_index(&g->raft),
+                                 .queued = apply_queue_last(g->options.queue),
+                                 .published = g->published,
+                                 .pending_commands = g->pending_commands,
+                                 .unpublished_bytes =
+                                     g->applies_bytes + apply_queue_bytes(g->options.queue),
+                                 .log_bytes = g->log_bytes,
+                                 .headroom = g->headroom,
+                                 .clock_alarm = g->clock_alarm,
+                                 .digest_alarm = g->digest_alarm};
+    for (; ret->members_len < g->raft.configuration.n && ret->members_len < GROUP_MEMBERS_MAX;
+         ret->members_len++) {
+        fill_member(g, (unsigned)ret->members_len, &ret->members[ret->members_len]);
+    }
+}

@@ -1,0 +1,149 @@
+#pragma once
+/* One member of one Raft group: proposes, answers read indexes, hands committed entries to the
+ * apply queue. Everything here runs on one thread, the raft loop's, and blocks nowhere. It starts
+ * no thread and owns no loop: time, disk and network are parameters, and node/ or a simulator
+ * calls its steps.
+ *
+ * A write: group_propose -> (a follower forwards it) -> pending -> group_flush makes one log entry
+ * of many commands -> raft_apply -> committed -> fsm->apply -> apply queue. Answers come from
+ * apply alone, on the node that accepted the command, matched by proposal id.
+ * A linearizable read: group_read_index -> (a follower asks its leader) -> a round of probes to
+ * the voters -> on_read_index with the index to wait for.
+ * See README.md for the rules and the hazards of libraft that they answer.
+ */
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/hash.h"
+#include "consensus/apply_queue.h"
+#include "consensus/proposal.h"
+
+#define GROUP_MEMBERS_MAX    32
+#define MEMBER_ADDRESS_BYTES 272 /* a host name, ':', a port, NUL */
+
+struct group;
+struct raft_io;
+
+enum group_role { GROUP_VOTER, GROUP_STANDBY, GROUP_SPARE };
+
+struct group_member {
+    uint64_t id;
+    enum group_role role;
+    char address[MEMBER_ADDRESS_BYTES]; /* peer address, HOST:PORT */
+};
+
+/* Where messages to other members go. */
+struct group_transport {
+    /* Sends one message, which is copied; drops it when the member is not connected or its queue
+     * is full: Raft repeats what matters. */
+    void (*send)(struct group_transport *t, uint64_t to, struct span message);
+    /* The members and their addresses, whenever the configuration changed. */
+    void (*set_members)(struct group_transport *t, const struct group_member *members, size_t n);
+    bool (*is_connected)(struct group_transport *t, uint64_t to);
+};
+
+/* News, called on the raft loop. */
+struct group_callbacks {
+    /* The proposal came to nothing, for certain (RETRY, THROTTLED, NO_SPACE): the group has
+     * dropped its reference. */
+    void (*on_refused)(void *arg, struct proposal *proposal, const struct error *error);
+    /* Code 0: a read that waits for `index` to be published is linearizable. Else UNAVAILABLE. */
+    void (*on_read_index)(void *arg, uint64_t ticket, int code, uint64_t index);
+    /* The leader (0 = unknown) or the term changed. */
+    void (*on_leader)(void *arg, uint64_t leader, uint64_t term);
+    /* A transfer ended: 0 and the new leader, or an error. */
+    void (*on_transfer)(void *arg, uint64_t ticket, const struct error *error, uint64_t leader);
+    /* There is something for group_flush to do; call it soon, from the loop, not from here. */
+    void (*on_wake)(void *arg);
+    /* Something that an operator should see, once a change: an alarm came or went, a message was
+     * dropped. `what` is static; member 0 = none. May be NULL. */
+    void (*on_notice)(void *arg, bool is_warning, const char *what, uint64_t member);
+    /* The node must stop at once: a disk error, or this member's digest is in the minority. */
+    void (*on_fatal)(void *arg, const struct error *error);
+};
+
+struct group_options {
+    uint64_t id;
+    const char *address; /* own peer address */
+    struct raft_io *io;  /* wrapped by disk.h, or a simulator's */
+    struct group_transport *transport;
+    const struct clock *clock;
+    struct apply_queue *queue;
+    unsigned election_timeout_ms;   /* default 1,000 */
+    unsigned heartbeat_ms;          /* default 100; below a third of the election timeout */
+    uint64_t pending_bytes_max;     /* commands waiting to be proposed; default 32 MiB */
+    uint64_t unpublished_bytes_max; /* proposed minus published; default 64 MiB */
+    struct group_callbacks callbacks;
+    void *arg;
+};
+
+/* Writes the first configuration into an empty io, the same list on every member, and closes the
+ * io: run its loop until nothing is left, then free it. */
+int group_bootstrap(struct raft_io *io,
+                    uint64_t id,
+                    const char *address,
+                    const struct group_member *members,
+                    size_t n,
+                    struct error *error);
+
+int group_new(const struct group_options *options, struct group **ret, struct error *error);
+/* Loads the log and starts; committed entries of it may reach the queue before it returns. */
+int group_start(struct group *g, struct error *error);
+/* Refuses what waits, closes raft and its io; then cb, after which the group is free. */
+void group_close(struct group *g, void (*cb)(void *arg), void *arg);
+
+/* Takes a reference. Commands that wait for a leader are held until their deadline. */
+void group_propose(struct group *g, struct proposal *proposal);
+/* Asks for a read index under a ticket of the caller's; on_read_index fires once, at the latest
+ * after the deadline (monotonic), never from within. Make one call for many reads. */
+void group_read_index(struct group *g, uint64_t ticket, uint64_t deadline_us);
+/* Does what waits: log entries of pending commands, rounds, forwards. */
+void group_flush(struct group *g);
+/* A message from another member, as its transport delivered it. `from` was authenticated by the
+ * transport's handshake. Malformed ones are dropped and counted. */
+void group_receive(struct group *g, uint64_t from, struct span message);
+/* The apply thread has published: what status, gossip and admission go by. */
+void group_set_published(struct group *g,
+                         uint64_t index,
+                         uint64_t revision,
+                         uint64_t sample_index,
+                         struct hash128 data,
+                         struct hash128 state);
+/* Whether the disk has room for more log; while it has not, writes are refused with NO_SPACE. */
+void group_set_headroom(struct group *g, bool enough);
+/* Hands leadership over to member `to` (0 = the best); on_transfer fires once. While it goes on,
+ * new commands wait. INVALID when this node does not lead (error says who does). */
+void group_transfer(struct group *g, uint64_t ticket, uint64_t to, uint64_t deadline_us);
+
+struct group_member_status {
+    struct group_member member;
+    bool connected; /* a live connection to it; true for oneself */
+    bool heard;     /* what follows was heard from it in the last 5 s */
+    uint64_t match; /* leader only: index known to be in its log; else 0 */
+    uint64_t published;
+    uint64_t revision;
+    uint64_t sample_index; /* 0 = none yet */
+    struct hash128 data;
+    struct hash128 state;
+    int64_t clock_offset_us; /* its wall clock minus ours, about */
+};
+
+struct group_status {
+    uint64_t id;
+    uint64_t term;
+    uint64_t leader; /* 0 = unknown */
+    bool is_leader;
+    uint64_t commit;
+    uint64_t last_index; /* of the log */
+    uint64_t queued;     /* index of the newest job in the apply queue */
+    uint64_t published;
+    uint64_t pending_commands;
+    uint64_t unpublished_bytes;
+    uint64_t log_bytes; /* held in memory, and about as much on disk */
+    bool headroom;
+    bool clock_alarm;  /* this leader's clock is far from the median: it stamps the median */
+    bool digest_alarm; /* members disagree, no majority against this one */
+    size_t members_len;
+    struct group_member_status members[GROUP_MEMBERS_MAX];
+};
+
+void group_status(struct group *g, struct group_status *ret);

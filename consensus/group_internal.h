@@ -1,0 +1,187 @@
+#pragma once
+/* What the files of the group share: group.c (life, events), group_write.c (proposals),
+ * group_read.c (read indexes), group_news.c (gossip, clocks, digests), group_io.c (the raft_io as
+ * libraft sees it). */
+#include <raft.h>
+
+#include "base/buffer.h"
+#include "consensus/group.h"
+#include "consensus/message.h"
+
+/* Log entries of ours that may be uncommitted at once: few, so that commands gather into large
+ * entries while a disk write is under way. */
+#define GROUP_APPLIES_MAX         4
+#define GROUP_ENTRY_BYTES_AIM     (64u * 1024)
+#define GROUP_FORWARD_BYTES_AIM   (256u * 1024)
+#define GROUP_NEWS_INTERVAL_US    1000000u
+#define GROUP_HEARD_US            5000000u
+#define GROUP_CLOCK_OFFSET_MAX_US 5000000
+#define GROUP_APPEND_SLOW_US      10000000u
+#define GROUP_SAMPLES             16
+
+struct digest_sample {
+    uint64_t index; /* 0 = none */
+    struct hash128 data;
+    struct hash128 state;
+};
+
+/* The newest samples, a ring by arrival. */
+struct digest_samples {
+    struct digest_sample ring[GROUP_SAMPLES];
+    unsigned next;
+};
+
+/* What a member last said of itself. */
+struct member_news {
+    uint64_t id; /* 0 = an empty slot */
+    uint64_t heard_us;
+    int64_t clock_offset_us;
+    struct peer_news news;
+    struct digest_samples samples;
+};
+
+/* A read index being asked for: by this node's caller, or by another member. */
+struct read_ticket {
+    struct list node;
+    uint64_t ticket; /* the caller's, or the member's request */
+    uint64_t from;   /* the member that asks; 0 = this node's caller */
+    uint64_t deadline_us;
+    uint64_t request; /* follower: the request to the leader that covers it; 0 = none yet */
+};
+
+struct read_round {
+    bool active;
+    uint64_t number;
+    uint64_t term;
+    uint64_t index;    /* commit index when it began */
+    uint64_t answered; /* bit i: member i of the configuration answered */
+    struct list tickets;
+};
+
+struct group_transfer_state {
+    bool active;
+    uint64_t ticket;
+    uint64_t to;
+    uint64_t deadline_us;
+    struct raft_transfer req;
+};
+
+struct group {
+    struct raft raft;
+    struct raft_io *io;
+    struct raft_io inner; /* the io's functions before ours went over them */
+    struct raft_fsm fsm;
+    raft_io_tick_cb raft_tick;
+    raft_io_recv_cb raft_recv;
+    struct group_options options;
+    bool started;
+    bool closing;
+    void (*close_cb)(void *arg);
+    void *close_arg;
+
+    uint64_t term; /* as news was last given of it */
+    uint64_t leader;
+    raft_index commit_told[GROUP_MEMBERS_MAX]; /* leader: highest commit index sent, by position */
+    raft_index configuration_seen[2];
+    bool members_seen;
+
+    /* writes */
+    struct list pending; /* proposals to be given to a leader, in order */
+    struct list sent;    /* proposals given to one, until they are answered */
+    uint64_t pending_bytes;
+    uint64_t pending_commands;
+    struct list applies; /* raft_apply calls whose entries are not applied yet, in order */
+    unsigned applies_len;
+    uint64_t applies_bytes;
+    uint64_t forward_hold_us; /* a leader refused: nothing is forwarded before this */
+    uint64_t stamp_term;      /* term of our last entry, for elapsed_ms */
+    uint64_t stamp_us;        /* monotonic time of it */
+    struct buffer scratch;    /* a message being written; sending may happen inside raft_* calls */
+    struct buffer entry;      /* an entry or a forward being gathered */
+
+    /* reads */
+    struct list reads; /* tickets for which nothing was sent yet */
+    struct list asked; /* follower: tickets that wait for the leader's reply */
+    struct read_round round;
+    uint64_t round_number;
+    uint64_t request_number;
+    uint64_t request_term;
+    uint64_t request_us; /* monotonic; when the newest request left */
+    struct raft_barrier barrier;
+    raft_index barrier_index;
+    uint64_t barrier_term;       /* the term that it was proposed in; 0 = none */
+    uint64_t own_term_committed; /* the newest term of ours with a committed entry */
+
+    struct group_transfer_state transfer;
+
+    /* news */
+    struct member_news news[GROUP_MEMBERS_MAX];
+    struct digest_samples samples;
+    uint64_t published;
+    uint64_t revision;
+    uint64_t news_sent_us;
+    bool headroom;
+    bool clock_alarm;
+    bool digest_alarm;
+    uint64_t log_bytes;
+    uint64_t malformed;        /* messages of peers that did not decode */
+    uint64_t append_oldest_us; /* since when an append has been under way; 0 = none is */
+    bool append_slow;
+    unsigned appends;
+};
+
+static inline uint64_t group_now(const struct group *g)
+{
+    return clock_monotonic_us(g->options.clock);
+}
+
+static inline bool group_leads(struct group *g)
+{
+    return raft_state(&g->raft) == RAFT_LEADER;
+}
+
+/* The leader as far as this member knows; 0 = unknown. */
+uint64_t group_leader(struct group *g);
+/* Sends g->scratch to a member. */
+void group_send_scratch(struct group *g, uint64_t to);
+/* Position of a member in the configuration; -1 when it is none. */
+int group_member_index(struct group *g, uint64_t id);
+/* After anything that may have moved raft: advance markers, leadership, transfers. */
+void group_after_event(struct group *g);
+void group_wake(struct group *g);
+void group_notice(struct group *g, bool is_warning, const char *what, uint64_t member);
+
+/* group_io.c: puts our functions over the io's, and takes them off again. */
+void group_io_wrap(struct group *g);
+void group_io_unwrap(struct group *g);
+
+/* group_write.c */
+void group_write_init(struct group *g);
+void group_write_flush(struct group *g);
+void group_write_tick(struct group *g);
+void group_write_leader_changed(struct group *g);
+void group_write_receive(struct group *g, uint64_t from, const struct peer_message *m);
+void group_write_after_event(struct group *g);
+/* Refuses and drops what waits. */
+void group_write_close(struct group *g);
+/* Once raft is closed. */
+void group_write_release(struct group *g);
+
+/* group_read.c */
+void group_read_init(struct group *g);
+void group_read_flush(struct group *g);
+void group_read_tick(struct group *g);
+void group_read_leader_changed(struct group *g);
+void group_read_receive(struct group *g, uint64_t from, const struct peer_message *m);
+void group_read_close(struct group *g);
+
+/* group_news.c */
+void group_news_tick(struct group *g);
+void group_news_receive(struct group *g, uint64_t from, const struct peer_news *news);
+const struct member_news *group_news_of(const struct group *g, uint64_t id);
+/* The wall clock that this leader stamps: its own, or the median of its peers' when it is far
+ * off. */
+uint64_t group_stamp(struct group *g);
+
+/* group_transfer.c */
+void group_transfer_step(struct group *g);

@@ -1,0 +1,197 @@
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "consensus/group_internal.h"
+
+static struct group *group_of(struct raft_io *io)
+{
+    struct raft *r = io->data; /* raft_init puts it there */
+    return (struct group *)((char *)r - offsetof(struct group, raft));
+}
+
+static size_t entries_bytes(const struct raft_entry *entries, size_t n)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < n; i++) {
+        bytes += entries[i].buf.len;
+    }
+    return bytes;
+}
+
+static int on_load(struct raft_io *io,
+                   raft_term *term,
+                   raft_id *voted_for,
+                   struct raft_snapshot **snapshot,
+                   raft_index *start_index,
+                   struct raft_entry *entries[],
+                   size_t *n_entries)
+{
+    struct group *g = group_of(io);
+    int rv = g->inner.load(io, term, voted_for, snapshot, start_index, entries, n_entries);
+    if (rv == 0) {
+        g->log_bytes += entries_bytes(*entries, *n_entries);
+    }
+    return rv;
+}
+
+static void watch_appends(struct group *g)
+{
+    bool slow = g->appends > 0 && group_now(g) - g->append_oldest_us > GROUP_APPEND_SLOW_US;
+    if (slow != g->append_slow) {
+        g->append_slow = slow;
+        group_notice(g, slow,
+                     slow ? "the disk has not finished a write to the log for 10 s"
+                          : "the disk finishes writes to the log again",
+                     0);
+    }
+}
+
+static void on_tick(struct raft_io *io)
+{
+    struct group *g = group_of(io);
+    if (g->closing) {
+        return;
+    }
+    g->raft_tick(io);
+    group_after_event(g);
+    group_write_tick(g);
+    group_read_tick(g);
+    group_news_tick(g);
+    group_transfer_step(g);
+    watch_appends(g);
+    group_wake(g);
+}
+
+static int on_start(struct raft_io *io, unsigned ms, raft_io_tick_cb tick, raft_io_recv_cb recv)
+{
+    struct group *g = group_of(io);
+    g->raft_tick = tick;
+    g->raft_recv = recv;
+    return g->inner.start(io, ms, on_tick, recv);
+}
+
+/* An append on its way, so that what it commits is noticed as soon as it is done. */
+struct append_watch {
+    struct raft_io_append io_req;
+    struct raft_io_append *raft_req;
+    raft_io_append_cb raft_cb;
+    struct group *group;
+};
+
+static void on_append_done(struct raft_io_append *req, int status)
+{
+    struct append_watch *w = req->data;
+    struct group *g = w->group;
+    struct raft_io_append *raft_req = w->raft_req;
+    raft_io_append_cb cb = w->raft_cb;
+    free(w);
+    CHECK(g->appends > 0);
+    g->appends--;
+    g->append_oldest_us = g->appends == 0 ? 0 : group_now(g);
+    cb(raft_req, status);
+    if (!g->closing) {
+        group_after_event(g);
+        group_wake(g);
+    }
+}
+
+static int on_append(struct raft_io *io,
+                     struct raft_io_append *req,
+                     const struct raft_entry entries[],
+                     unsigned n,
+                     raft_io_append_cb cb)
+{
+    struct group *g = group_of(io);
+    struct append_watch *w = malloc(sizeof *w);
+    if (w == NULL) {
+        return RAFT_NOMEM;
+    }
+    *w = (struct append_watch){.raft_req = req, .raft_cb = cb, .group = g};
+    w->io_req.data = w;
+    g->log_bytes += entries_bytes(entries, n);
+    if (g->appends++ == 0) {
+        g->append_oldest_us = group_now(g);
+    }
+    int rv = g->inner.append(io, &w->io_req, entries, n, on_append_done);
+    if (rv != 0) {
+        g->appends--;
+        free(w);
+    }
+    return rv;
+}
+
+/* Entries that fit one message: at least one. */
+static unsigned entries_that_fit(const struct raft_entry *entries, unsigned n)
+{
+    size_t bytes = 0;
+    unsigned i = 0;
+    while (i < n && (i == 0 || bytes + entries[i].buf.len <= PEER_APPEND_BYTES_MAX)) {
+        bytes += entries[i].buf.len;
+        i++;
+    }
+    return i;
+}
+
+/* A follower that lags is otherwise sent thousands of entries in one message. The parts are
+ * appends of their own, each following on the one before. */
+static void send_append(struct group *g, const struct raft_message *message)
+{
+    struct raft_message part = *message;
+    const struct raft_append_entries *all = &message->append_entries;
+    unsigned done = 0;
+    int i = group_member_index(g, message->server_id);
+    if (i >= 0) {
+        g->commit_told[i] = all->leader_commit;
+    }
+    do {
+        unsigned n = entries_that_fit(all->entries + done, all->n_entries - done);
+        buffer_clear(&g->scratch);
+        (void)peer_put_raft(&g->scratch, &part, all->entries + done, n);
+        group_send_scratch(g, message->server_id);
+        done += n;
+        if (done < all->n_entries) {
+            part.append_entries.prev_log_index = all->prev_log_index + done;
+            part.append_entries.prev_log_term = all->entries[done - 1].term;
+        }
+    } while (done < all->n_entries);
+}
+
+/* Always 0: an error would be taken for a failed step, and Raft repeats what is lost. The callback
+ * comes at once, since the bytes were copied. */
+static int on_send(struct raft_io *io,
+                   struct raft_io_send *req,
+                   const struct raft_message *message,
+                   raft_io_send_cb cb)
+{
+    struct group *g = group_of(io);
+    if (!g->closing) {
+        if (message->type == RAFT_APPEND_ENTRIES) {
+            send_append(g, message);
+        } else {
+            buffer_clear(&g->scratch);
+            if (peer_put_raft(&g->scratch, message, NULL, 0)) {
+                group_send_scratch(g, message->server_id);
+            }
+        }
+    }
+    cb(req, 0);
+    return 0;
+}
+
+void group_io_wrap(struct group *g)
+{
+    struct raft_io *io = g->io;
+    g->inner = *io;
+    io->load = on_load;
+    io->start = on_start;
+    io->append = on_append;
+    io->send = on_send;
+}
+
+void group_io_unwrap(struct group *g)
+{
+    g->io->load = g->inner.load;
+    g->io->start = g->inner.start;
+    g->io->append = g->inner.append;
+    g->io->send = g->inner.send;
+}

@@ -1,0 +1,227 @@
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/check.h"
+#include "consensus/address.h"
+#include "consensus/peers_internal.h"
+
+#define QUEUE_BYTES_MAX (64u << 20)
+
+static struct peers *peers_of(struct group_transport *t)
+{
+    return (struct peers *)t;
+}
+
+struct peer_handshake peers_handshake(const struct peers *p, uint64_t to)
+{
+    return (struct peer_handshake){.version = PEER_PROTOCOL_VERSION,
+                                   .cluster = p->options.cluster,
+                                   .from = p->options.id,
+                                   .to = to};
+}
+
+void peers_notice(struct peers *p, const char *what, uint64_t node)
+{
+    if (p->options.on_notice != NULL) {
+        p->options.on_notice(p->options.arg, true, what, node);
+    }
+}
+
+void peers_tune(uv_tcp_t *tcp)
+{
+    uv_os_fd_t fd;
+    (void)uv_tcp_nodelay(tcp, 1);
+    (void)uv_tcp_keepalive(tcp, 1, 5);
+    if (uv_fileno((const uv_handle_t *)tcp, &fd) == 0) {
+        unsigned ms = PEER_USER_TIMEOUT_MS;
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
+    }
+}
+
+void peers_handle_closed(struct peers *p)
+{
+    CHECK(p->handles > 0);
+    if (--p->handles > 0) {
+        return;
+    }
+    void (*cb)(void *arg) = p->close_cb;
+    void *arg = p->close_arg;
+    free(p->read_buf);
+    free(p);
+    cb(arg);
+}
+
+/* --- the transport --- */
+
+static struct peer_link *find_link(struct peers *p, uint64_t id)
+{
+    LIST_FOREACH(node, &p->links)
+    {
+        struct peer_link *l = LIST_ENTRY(node, struct peer_link, node);
+        if (l->member.id == id && !l->gone) {
+            return l;
+        }
+    }
+    return NULL;
+}
+
+static void transport_send(struct group_transport *t, uint64_t to, struct span message)
+{
+    struct peer_link *l = find_link(peers_of(t), to);
+    if (l != NULL) {
+        peer_link_send(l, message);
+    }
+}
+
+static bool transport_is_connected(struct group_transport *t, uint64_t to)
+{
+    struct peer_link *l = find_link(peers_of(t), to);
+    return l != NULL && l->state == LINK_UP;
+}
+
+static bool is_listed(const struct group_member *members, size_t n, const struct peer_link *l)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (members[i].id == l->member.id && strcmp(members[i].address, l->member.address) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void transport_set_members(struct group_transport *t,
+                                  const struct group_member *members,
+                                  size_t n)
+{
+    struct peers *p = peers_of(t);
+    if (p->closing) {
+        return;
+    }
+    LIST_FOREACH(node, &p->links)
+    {
+        struct peer_link *l = LIST_ENTRY(node, struct peer_link, node);
+        if (!l->gone && !is_listed(members, n, l)) {
+            peer_link_close(l);
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (members[i].id != p->options.id && find_link(p, members[i].id) == NULL) {
+            struct peer_link *l = peer_link_new(p, &members[i]);
+            CHECK(l != NULL);
+            peer_link_connect(l);
+        }
+    }
+}
+
+struct group_transport *peers_transport(struct peers *p)
+{
+    return &p->transport;
+}
+
+/* --- the mesh --- */
+
+static void on_prepare(uv_prepare_t *prepare)
+{
+    struct peers *p = prepare->data;
+    LIST_FOREACH(node, &p->links)
+    {
+        peer_link_flush(LIST_ENTRY(node, struct peer_link, node));
+    }
+}
+
+static void on_connection(uv_stream_t *listener, int status)
+{
+    struct peers *p = listener->data;
+    if (status == 0 && !p->closing) {
+        peer_inbound_accept(p);
+    }
+}
+
+static int start_listening(struct peers *p, struct error *error)
+{
+    struct address a;
+    int rv = address_parse(p->options.listen, &a, error);
+    if (rv == 0) {
+        rv = address_resolve(&a, &p->listen, error);
+    }
+    if (rv != 0) {
+        return rv;
+    }
+    rv = uv_tcp_bind(&p->listener, (const struct sockaddr *)&p->listen, 0);
+    if (rv == 0) {
+        rv = uv_listen((uv_stream_t *)&p->listener, 64, on_connection);
+    }
+    if (rv != 0) {
+        return error_set(error, CLADE_ERR_IO, "peer_listen", "listening on %s: %s",
+                         p->options.listen, uv_strerror(rv));
+    }
+    return 0;
+}
+
+static void on_failed_start(void *arg)
+{
+}
+
+int peers_new(const struct peers_options *options, struct peers **ret, struct error *error)
+{
+    struct peers *p = calloc(1, sizeof *p);
+    char *read_buf = malloc(PEER_READ_BYTES);
+    if (p == NULL || read_buf == NULL) {
+        free(p);
+        free(read_buf);
+        return error_set(error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
+    }
+    p->options = *options;
+    if (p->options.queue_bytes_max == 0) {
+        p->options.queue_bytes_max = QUEUE_BYTES_MAX;
+    }
+    p->read_buf = read_buf;
+    p->jitter = uv_hrtime() | 1;
+    p->transport = (struct group_transport){.send = transport_send,
+                                            .set_members = transport_set_members,
+                                            .is_connected = transport_is_connected};
+    list_init(&p->links);
+    list_init(&p->inbound);
+    CHECK(uv_tcp_init(options->loop, &p->listener) == 0);
+    CHECK(uv_prepare_init(options->loop, &p->prepare) == 0);
+    p->listener.data = p;
+    p->prepare.data = p;
+    p->handles = 2;
+    int rv = start_listening(p, error);
+    if (rv != 0) {
+        peers_close(p, on_failed_start, NULL);
+        return rv;
+    }
+    CHECK(uv_prepare_start(&p->prepare, on_prepare) == 0);
+    *ret = p;
+    return 0;
+}
+
+static void on_own_handle_closed(uv_handle_t *handle)
+{
+    peers_handle_closed(handle->data);
+}
+
+void peers_close(struct peers *p, void (*cb)(void *arg), void *arg)
+{
+    if (p->closing) {
+        return;
+    }
+    p->closing = true;
+    p->close_cb = cb;
+    p->close_arg = arg;
+    LIST_FOREACH(link, &p->links)
+    {
+        peer_link_close(LIST_ENTRY(link, struct peer_link, node));
+    }
+    LIST_FOREACH(conn, &p->inbound)
+    {
+        peer_inbound_close(LIST_ENTRY(conn, struct peer_inbound, node));
+    }
+    uv_close((uv_handle_t *)&p->listener, on_own_handle_closed);
+    uv_close((uv_handle_t *)&p->prepare, on_own_handle_closed);
+}

@@ -1,0 +1,41 @@
+#pragma once
+/* The connections between members: TCP on a libuv loop. Each member connects to every other and
+ * sends on that connection; it receives on those that it accepted. A handshake checks magic,
+ * protocol version, cluster id and both node ids. Frames have a length under a limit and a
+ * checksum. Lost connections are made again with backoff and names resolved again. */
+#include "base/error.h"
+#include "base/hash.h"
+#include "consensus/group.h"
+
+struct peers;
+struct uv_loop_s;
+struct sockaddr_storage;
+
+/* Names to addresses, off the loop (libuv's pool carries the log's disk work). */
+struct peers_resolver {
+    /* Calls cb on the loop, later, once: status 0 and an address, or CLADE_ERR_NOT_FOUND. */
+    void (*resolve)(struct peers_resolver *r,
+                    const char *address,
+                    void (*cb)(void *arg, int status, const struct sockaddr_storage *address),
+                    void *arg);
+};
+
+struct peers_options {
+    struct uv_loop_s *loop;
+    const char *listen; /* HOST:PORT to accept on; also the source address of connections */
+    uint64_t id;
+    struct hash128 cluster;
+    struct peers_resolver *resolver;
+    /* A message from member `from`; on the loop. */
+    void (*on_message)(void *arg, uint64_t from, struct span message);
+    /* A node that is not of this cluster called, or answers at a member's address. May be NULL. */
+    void (*on_notice)(void *arg, bool is_warning, const char *what, uint64_t node);
+    void *arg;
+    uint64_t queue_bytes_max; /* unsent, for each member; default 64 MiB */
+};
+
+/* Binds and listens; CLADE_ERR_IO with a sentence. */
+int peers_new(const struct peers_options *options, struct peers **ret, struct error *error);
+/* For group_options.transport. */
+struct group_transport *peers_transport(struct peers *p);
+void peers_close(struct peers *p, void (*cb)(void *arg), void *arg);

@@ -1,0 +1,284 @@
+/* Two and three meshes on one loop, over real sockets on loopback. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <uv.h>
+
+#include "base/check.h"
+#include "consensus/address.h"
+#include "consensus/peers.h"
+
+struct side {
+    uint64_t id;
+    char address[64];
+    struct peers *peers;
+    unsigned got;
+    uint64_t got_from;
+    char text[64];
+    bool closed;
+};
+
+/* A resolver that answers from the loop, one at a time. */
+struct resolver {
+    struct peers_resolver base; /* first */
+    uv_idle_t idle;
+    struct {
+        char address[64];
+        void (*cb)(void *arg, int status, const struct sockaddr_storage *a);
+        void *arg;
+    } asked[64];
+    size_t asked_len;
+};
+
+static void on_idle(uv_idle_t *idle)
+{
+    struct resolver *r = idle->data;
+    size_t n = r->asked_len;
+    r->asked_len = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct address a;
+        struct sockaddr_storage s;
+        assert_int_equal(address_parse(r->asked[i].address, &a, NULL), 0);
+        r->asked[i].cb(r->asked[i].arg, address_resolve(&a, &s, NULL), &s);
+    }
+}
+
+static void resolve(struct peers_resolver *base,
+                    const char *address,
+                    void (*cb)(void *arg, int status, const struct sockaddr_storage *a),
+                    void *arg)
+{
+    struct resolver *r = (struct resolver *)base;
+    assert_true(r->asked_len < 64);
+    (void)snprintf(r->asked[r->asked_len].address, 64, "%s", address);
+    r->asked[r->asked_len].cb = cb;
+    r->asked[r->asked_len].arg = arg;
+    r->asked_len++;
+}
+
+static void on_message(void *arg, uint64_t from, struct span message)
+{
+    struct side *s = arg;
+    s->got++;
+    s->got_from = from;
+    (void)snprintf(s->text, sizeof s->text, "%.*s", SPAN_FMT(message));
+}
+
+static void on_closed(void *arg)
+{
+    ((struct side *)arg)->closed = true;
+}
+
+struct mesh {
+    uv_loop_t loop;
+    struct resolver resolver;
+    struct side sides[2];
+};
+
+/* A port that was free a moment ago. */
+static int free_port(void)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET};
+    socklen_t len = sizeof a;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
+    (void)close(fd);
+    return ntohs(a.sin_port);
+}
+
+static void open_side(struct mesh *m, int i, uint64_t id, uint64_t cluster)
+{
+    struct side *s = &m->sides[i];
+    s->id = id;
+    struct peers_options o = {.loop = &m->loop,
+                              .listen = s->address,
+                              .id = id,
+                              .cluster = {.low = cluster},
+                              .resolver = &m->resolver.base,
+                              .on_message = on_message,
+                              .arg = s};
+    struct error e = {0};
+    assert_int_equal(peers_new(&o, &s->peers, &e), 0);
+}
+
+static void tell_members(struct mesh *m, int i)
+{
+    struct group_member members[2] = {{.id = 1}, {.id = 2}};
+    (void)snprintf(members[0].address, sizeof members[0].address, "%s", m->sides[0].address);
+    (void)snprintf(members[1].address, sizeof members[1].address, "%s", m->sides[1].address);
+    struct group_transport *t = peers_transport(m->sides[i].peers);
+    t->set_members(t, members, 2);
+}
+
+static struct mesh *mesh_new(uint64_t cluster_0, uint64_t cluster_1)
+{
+    struct mesh *m = calloc(1, sizeof *m);
+    assert_int_equal(uv_loop_init(&m->loop), 0);
+    m->resolver.base.resolve = resolve;
+    m->resolver.idle.data = &m->resolver;
+    assert_int_equal(uv_idle_init(&m->loop, &m->resolver.idle), 0);
+    assert_int_equal(uv_idle_start(&m->resolver.idle, on_idle), 0);
+    for (int i = 0; i < 2; i++) {
+        (void)snprintf(m->sides[i].address, 64, "127.0.0.1:%d", free_port());
+        open_side(m, i, (uint64_t)i + 1, i == 0 ? cluster_0 : cluster_1);
+    }
+    return m;
+}
+
+static bool is_connected(struct mesh *m, int i)
+{
+    struct group_transport *t = peers_transport(m->sides[i].peers);
+    return t->is_connected(t, (uint64_t)(2 - i));
+}
+
+/* Runs the loop until the condition holds or ten seconds are over. */
+#define RUN_UNTIL(m, condition)                                                                    \
+    do {                                                                                           \
+        uint64_t end = uv_hrtime() + UINT64_C(10000000000);                                        \
+        while (!(condition) && uv_hrtime() < end) {                                                \
+            (void)uv_run(&(m)->loop, UV_RUN_NOWAIT);                                               \
+        }                                                                                          \
+        assert_true(condition);                                                                    \
+    } while (0)
+
+static void close_side(struct mesh *m, int i)
+{
+    struct side *s = &m->sides[i];
+    s->closed = false;
+    peers_close(s->peers, on_closed, s);
+    RUN_UNTIL(m, s->closed);
+}
+
+static void mesh_free(struct mesh *m)
+{
+    for (int i = 0; i < 2; i++) {
+        if (!m->sides[i].closed) {
+            close_side(m, i);
+        }
+    }
+    uv_close((uv_handle_t *)&m->resolver.idle, NULL);
+    (void)uv_run(&m->loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&m->loop), 0);
+    free(m);
+}
+
+static void say(struct mesh *m, int i, const char *text)
+{
+    struct group_transport *t = peers_transport(m->sides[i].peers);
+    t->send(t, (uint64_t)(2 - i), span_of(text));
+}
+
+static void members_find_each_other_and_talk(void **state)
+{
+    struct mesh *m = mesh_new(7, 7);
+    tell_members(m, 0);
+    tell_members(m, 1);
+    RUN_UNTIL(m, is_connected(m, 0) && is_connected(m, 1));
+    say(m, 0, "hello");
+    say(m, 1, "and you");
+    RUN_UNTIL(m, m->sides[0].got == 1 && m->sides[1].got == 1);
+    assert_string_equal(m->sides[1].text, "hello");
+    assert_string_equal(m->sides[0].text, "and you");
+    assert_int_equal(m->sides[1].got_from, 1);
+    mesh_free(m);
+}
+
+static void a_lost_connection_is_made_again(void **state)
+{
+    struct mesh *m = mesh_new(7, 7);
+    tell_members(m, 0);
+    RUN_UNTIL(m, is_connected(m, 0));
+    close_side(m, 1);
+    RUN_UNTIL(m, !is_connected(m, 0));
+    open_side(m, 1, 2, 7);
+    RUN_UNTIL(m, is_connected(m, 0));
+    say(m, 0, "again");
+    RUN_UNTIL(m, m->sides[1].got == 1);
+    m->sides[1].closed = false;
+    mesh_free(m);
+}
+
+static void a_node_of_another_cluster_is_refused(void **state)
+{
+    struct mesh *m = mesh_new(7, 8);
+    tell_members(m, 0);
+    for (int i = 0; i < 2000; i++) {
+        (void)uv_run(&m->loop, UV_RUN_NOWAIT);
+        assert_false(is_connected(m, 0));
+    }
+    say(m, 0, "secret");
+    assert_int_equal(m->sides[1].got, 0);
+    mesh_free(m);
+}
+
+static void garbage_ends_its_connection_and_nothing_else(void **state)
+{
+    struct mesh *m = mesh_new(7, 7);
+    tell_members(m, 0);
+    tell_members(m, 1);
+    RUN_UNTIL(m, is_connected(m, 0) && is_connected(m, 1));
+    struct address a;
+    struct sockaddr_storage to;
+    assert_int_equal(address_parse(m->sides[1].address, &a, NULL), 0);
+    assert_int_equal(address_resolve(&a, &to, NULL), 0);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(struct sockaddr_in)), 0);
+    char garbage[4096];
+    memset(garbage, 0xfe, sizeof garbage);
+    assert_int_equal(write(fd, garbage, sizeof garbage), sizeof garbage);
+    int flags = MSG_DONTWAIT;
+    char byte;
+    RUN_UNTIL(m, recv(fd, &byte, 1, flags) == 0 || errno == ECONNRESET);
+    (void)close(fd);
+    say(m, 0, "still here");
+    RUN_UNTIL(m, m->sides[1].got == 1);
+    mesh_free(m);
+}
+
+static void addresses_are_parsed_or_refused(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *host; /* NULL: refused */
+        const char *port;
+    } rows[] = {
+        {"127.0.0.1:80", "127.0.0.1", "80"},
+        {"[::1]:7400", "::1", "7400"},
+        {"node-1.example:0", "node-1.example", "0"},
+        {"", NULL, NULL},
+        {":80", NULL, NULL},
+        {"host", NULL, NULL},
+        {"host:", NULL, NULL},
+        {"host:70000", NULL, NULL},
+        {"host:8o", NULL, NULL},
+        {"::1:80", NULL, NULL},
+        {"[]:80", NULL, NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct address a;
+        int rv = address_parse(rows[i].text, &a, NULL);
+        assert_int_equal(rv, rows[i].host == NULL ? CLADE_ERR_INVALID : 0);
+        if (rv == 0) {
+            assert_string_equal(a.host, rows[i].host);
+            assert_string_equal(a.port, rows[i].port);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(members_find_each_other_and_talk),
+        cmocka_unit_test(a_lost_connection_is_made_again),
+        cmocka_unit_test(a_node_of_another_cluster_is_refused),
+        cmocka_unit_test(garbage_ends_its_connection_and_nothing_else),
+        cmocka_unit_test(addresses_are_parsed_or_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
