@@ -1,0 +1,194 @@
+/* The parameters of reads, as client/wire/README.md has them. What is zeroed is left out: the
+ * server's defaults are ours. */
+#include "lib/lib_internal.h"
+
+static void put_key(struct params *p, const char *key)
+{
+    value_put_str(&p->bytes, key);
+    p->members++;
+}
+
+static void put_text(struct params *p, const char *key, const char *text)
+{
+    if (text != NULL) {
+        put_key(p, key);
+        value_put_str(&p->bytes, text);
+    }
+}
+
+static void put_uint(struct params *p, const char *key, uint64_t v)
+{
+    if (v != 0) {
+        put_key(p, key);
+        value_put_uint(&p->bytes, v);
+    }
+}
+
+static void put_true(struct params *p, const char *key, bool v)
+{
+    if (v) {
+        put_key(p, key);
+        value_put_bool(&p->bytes, true);
+    }
+}
+
+static void put_texts(struct params *p, const char *key, const char *const texts[], size_t len)
+{
+    put_key(p, key);
+    value_put_array(&p->bytes, (uint32_t)len);
+    for (size_t i = 0; i < len; i++) {
+        if (texts[i] == NULL) {
+            value_put_nil(&p->bytes);
+        } else {
+            value_put_str(&p->bytes, texts[i]);
+        }
+    }
+}
+
+static void put_list(struct params *p, const char *key, const char *const *texts)
+{
+    size_t len = 0;
+    while (texts != NULL && texts[len] != NULL) {
+        len++;
+    }
+    if (texts != NULL) {
+        put_texts(p, key, texts, len);
+    }
+}
+
+/* A revision is a number on the wire, a time is text. */
+static void put_as_of(struct params *p, const char *as_of)
+{
+    uint64_t revision = 0;
+    size_t i = 0;
+    if (as_of == NULL) {
+        return;
+    }
+    while (i < 19 && as_of[i] >= '0' && as_of[i] <= '9') {
+        revision = revision * 10 + (uint64_t)(as_of[i] - '0');
+        i++;
+    }
+    if (i > 0 && as_of[i] == '\0') {
+        put_key(p, "as_of");
+        value_put_uint(&p->bytes, revision);
+    } else {
+        put_text(p, "as_of", as_of);
+    }
+}
+
+static void put_consistency(struct params *p, const struct clade_read *read, uint64_t revision)
+{
+    switch (read->consistency) {
+    case CLADE_LINEARIZABLE:
+        return;
+    case CLADE_AT_LEAST:
+        put_text(p, "consistency", "at_least");
+        put_key(p, "at_least");
+        value_put_uint(&p->bytes, read->at_least != 0 ? read->at_least : revision);
+        return;
+    case CLADE_STALE:
+        put_text(p, "consistency", "stale");
+        put_key(p, "stale_ms");
+        value_put_uint(&p->bytes, read->stale_ms);
+        return;
+    case CLADE_LOCAL:
+        put_text(p, "consistency", "local");
+        return;
+    }
+}
+
+static void put_read(struct params *p, const struct clade_read *read, uint64_t revision)
+{
+    static const char *const views[] = {
+        [CLADE_VIEW_HEADS] = NULL, [CLADE_VIEW_FULL] = "full", [CLADE_VIEW_IDS] = "ids"};
+    static const char *const states[] = {
+        [CLADE_STATE_LIVE] = NULL, [CLADE_STATE_DELETED] = "deleted", [CLADE_STATE_ANY] = "any"};
+    static const char *const with_edges[] = {"edges"};
+    if (read == NULL) {
+        return;
+    }
+    put_consistency(p, read, revision);
+    put_as_of(p, read->as_of);
+    put_text(p, "cursor", read->cursor);
+    put_uint(p, "limit", read->limit);
+    put_text(p, "view", read->view <= CLADE_VIEW_IDS ? views[read->view] : NULL);
+    put_text(p, "state", read->state <= CLADE_STATE_ANY ? states[read->state] : NULL);
+    if (read->with_edges) {
+        put_texts(p, "with", with_edges, 1);
+    }
+}
+
+void params_get(struct params *p,
+                const char *const refs[],
+                size_t refs_len,
+                const struct clade_read *read,
+                uint64_t revision)
+{
+    put_texts(p, "refs", refs, refs_len);
+    put_read(p, read, revision);
+}
+
+void params_list(struct params *p,
+                 const char *kind,
+                 const char *under,
+                 const struct clade_read *read,
+                 uint64_t revision)
+{
+    put_text(p, "kind", kind);
+    put_text(p, "under", under);
+    put_read(p, read, revision);
+}
+
+void params_lineage(struct params *p,
+                    const struct clade_lineage *lineage,
+                    const struct clade_read *read,
+                    uint64_t revision)
+{
+    put_text(p, "ref", lineage->ref);
+    put_text(p, "direction", lineage->downstream ? "down" : "up");
+    put_list(p, "labels", lineage->labels);
+    put_list(p, "kinds", lineage->kinds);
+    put_uint(p, "depth", lineage->depth);
+    put_true(p, "count", lineage->count);
+    put_read(p, read, revision);
+}
+
+/* The number of a map's pairs and the length of its head; false when it is not a map. */
+static bool map_head(struct span bytes, uint32_t *ret_members, size_t *ret_len)
+{
+    uint8_t tag = bytes.data[0];
+    if ((tag & 0xf0) == 0x80) {
+        *ret_members = tag & 0x0f;
+        *ret_len = 1;
+        return true;
+    }
+    if (tag != 0xde && tag != 0xdf) {
+        return false;
+    }
+    size_t width = tag == 0xde ? 2 : 4;
+    uint32_t members = 0;
+    for (size_t i = 1; i <= width; i++) {
+        members = members << 8 | bytes.data[i];
+    }
+    *ret_members = members;
+    *ret_len = 1 + width;
+    return true;
+}
+
+int params_doc(struct params *p, const struct clade_doc *doc, struct error *error)
+{
+    struct span bytes;
+    size_t head;
+    if (doc == NULL) {
+        return 0;
+    }
+    int rc = doc_bytes(doc, &bytes, error);
+    if (rc != 0) {
+        return rc;
+    }
+    if (!map_head(bytes, &p->members, &head)) {
+        return error_set(error, CLADE_ERR_INVALID, "params", "must be a map");
+    }
+    buffer_append_span(&p->bytes, span_skip(bytes, head));
+    return 0;
+}

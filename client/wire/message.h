@@ -1,0 +1,129 @@
+#pragma once
+/* The messages of the client protocol (client/wire/README.md). Decoders are given one frame's
+ * payload from an untrusted peer; what they return borrows from it and from the arena. */
+#include "base/hash.h"
+#include "command/query.h"
+#include "command/value.h"
+
+#define WIRE_VERSION 1
+
+enum method {
+    METHOD_HELLO,
+    METHOD_PING,
+    METHOD_SESSION_OPEN,
+    METHOD_SESSION_CLOSE,
+    METHOD_TXN,
+    METHOD_GET,
+    METHOD_LIST,
+    METHOD_LINEAGE,
+    METHOD_DESCRIBE,
+    METHOD_LIMITS,
+    METHOD_STATUS,
+    METHOD_TRANSFER,
+    METHOD_CANCEL, /* a notification */
+    METHOD_ERROR,  /* a notification, server to client */
+    METHOD_COUNT
+};
+
+const char *method_name(enum method m);
+/* METHOD_COUNT when there is none of that name. */
+enum method method_parse(struct span name);
+
+enum message_type { MESSAGE_REQUEST = 0, MESSAGE_ANSWER = 1, MESSAGE_NOTIFICATION = 2 };
+
+struct message {
+    enum message_type type;
+    uint32_t msgid;             /* requests and answers */
+    struct span method;         /* requests and notifications */
+    const struct value *params; /* requests and notifications: a map */
+    const struct value *error;  /* answers: nil or the error map */
+    const struct value *result; /* answers */
+};
+
+/* CLADE_ERR_INVALID: not a message; the connection is to be ended. */
+int message_decode(struct span payload,
+                   const struct value_limits *limits,
+                   struct arena *arena,
+                   struct message *ret,
+                   struct error *error);
+
+/* --- requests --- */
+
+struct hello_params {
+    bool version_1; /* the client speaks version 1 */
+    struct span client;
+    struct span ns;
+    struct span user;
+    struct span on_behalf_of;
+};
+struct txn_params {
+    struct span command;
+    uint64_t session; /* 0 = none */
+    uint64_t seq;
+    uint64_t answered;
+};
+struct session_params {
+    uint64_t session;  /* session_close */
+    uint64_t lease_ms; /* session_open; 0 = the server's default */
+};
+
+/* Each checks types, ranges and unknown keys: CLADE_ERR_INVALID with `where`. */
+int hello_decode(const struct value *params, struct hello_params *ret, struct error *error);
+int txn_params_decode(const struct value *params, struct txn_params *ret, struct error *error);
+int session_params_decode(enum method method,
+                          const struct value *params,
+                          struct session_params *ret,
+                          struct error *error);
+int transfer_decode(const struct value *params, uint64_t *ret_to, struct error *error);
+int cancel_decode(const struct value *params, uint32_t *ret_msgid, struct error *error);
+/* For methods without parameters of their own: ping, limits, status. */
+int empty_params_decode(const struct value *params, struct error *error);
+/* "deadline_ms" of any request; 0 when it has none. */
+uint64_t message_deadline_ms(const struct value *params);
+
+/* Opens a request frame: the envelope and the head of a map of `members` parameters, which
+ * follow; close with frame_end. Returns the frame's place. */
+size_t request_begin(struct buffer *b, uint32_t msgid, enum method method, uint32_t members);
+/* The same for a method that is known by name alone. */
+size_t request_begin_named(struct buffer *b, uint32_t msgid, struct span method, uint32_t members);
+/* Appends the notification [2, "cancel", {"msgid": msgid}]. */
+void notification_write_cancel(struct buffer *b, uint32_t msgid);
+
+/* --- answers --- */
+
+/* What every result begins with. */
+struct answer_head {
+    uint64_t revision;
+    uint64_t node;
+    uint64_t term;
+    bool has_complete; /* reads */
+    bool complete;
+    struct span cursor; /* len 0 = none */
+    bool has_time;      /* txn */
+    uint64_t time_us;
+};
+
+/* Opens an answer frame: the envelope up to its result, one value, which follows (hello's, for
+ * one); close with frame_end. Returns the frame's place. */
+size_t answer_begin(struct buffer *b, uint32_t msgid);
+/* Appends the whole answer of session_open. */
+void answer_write_session(struct buffer *b,
+                          uint32_t msgid,
+                          const struct answer_head *head,
+                          uint64_t session,
+                          uint64_t lease_ms);
+/* Appends a whole answer frame: head, then "data" = the MessagePack value in `data` (empty:
+ * nil). */
+void answer_write(struct buffer *b,
+                  uint32_t msgid,
+                  const struct answer_head *head,
+                  struct span data);
+/* Appends a whole error answer. `leader` is "HOST:PORT" or len 0. */
+void answer_write_error(struct buffer *b,
+                        uint32_t msgid,
+                        const struct error *e,
+                        struct span leader);
+/* An error whose map was already encoded (apply_result.body), with "leader" left out. */
+void answer_write_error_body(struct buffer *b, uint32_t msgid, struct span body);
+/* Appends the notification [2, "error", {...}]. */
+void notification_write_error(struct buffer *b, const struct error *e);

@@ -1,0 +1,239 @@
+#include "wire/message.h"
+
+/* One parameter: what it is called and what it must be. */
+enum shape { SHAPE_UINT, SHAPE_TEXT, SHAPE_BYTES, SHAPE_ARRAY };
+
+static bool has_shape(const struct value *v, enum shape shape)
+{
+    enum clade_type t = value_type(v);
+    switch (shape) {
+    case SHAPE_UINT:
+        return t == CLADE_UINT;
+    case SHAPE_TEXT:
+        return t == CLADE_STRING;
+    case SHAPE_BYTES:
+        return t == CLADE_BYTES;
+    case SHAPE_ARRAY:
+        return t == CLADE_ARRAY;
+    }
+    return false;
+}
+
+static const char *const shape_texts[] = {
+    [SHAPE_UINT] = "an unsigned integer",
+    [SHAPE_TEXT] = "a string",
+    [SHAPE_BYTES] = "binary",
+    [SHAPE_ARRAY] = "an array",
+};
+
+/* *ret is the value of `key`, NULL when it is not there. */
+static int find(const struct value *params,
+                const char *key,
+                enum shape shape,
+                const struct value **ret,
+                struct error *error)
+{
+    const struct value *v = value_get(params, key);
+    if (v != NULL && !has_shape(v, shape)) {
+        return error_set(error, CLADE_ERR_INVALID, key, "must be %s", shape_texts[shape]);
+    }
+    *ret = v;
+    return 0;
+}
+
+static int
+find_uint(const struct value *params, const char *key, uint64_t *ret, struct error *error)
+{
+    const struct value *v;
+    int rc = find(params, key, SHAPE_UINT, &v, error);
+    if (rc == 0) {
+        *ret = value_uint(v);
+    }
+    return rc;
+}
+
+static int find_text(const struct value *params,
+                     const char *key,
+                     size_t bytes_max,
+                     struct span *ret,
+                     struct error *error)
+{
+    const struct value *v;
+    int rc = find(params, key, SHAPE_TEXT, &v, error);
+    if (rc != 0) {
+        return rc;
+    }
+    struct span s = value_string(v);
+    if (s.len > bytes_max) {
+        return error_set(error, CLADE_ERR_INVALID, key, "%zu bytes; at most %zu are accepted",
+                         s.len, bytes_max);
+    }
+    *ret = s;
+    return 0;
+}
+
+static int check_keys(const struct value *params, const char *const known[], struct error *error)
+{
+    if (value_type(params) != CLADE_MAP) {
+        return error_set(error, CLADE_ERR_INVALID, "params", "must be a map");
+    }
+    if (!value_keys_known(params, known, error)) {
+        return CLADE_ERR_INVALID;
+    }
+    const struct value *deadline;
+    return find(params, "deadline_ms", SHAPE_UINT, &deadline, error);
+}
+
+static int decode_versions(const struct value *params, bool *ret_version_1, struct error *error)
+{
+    const struct value *versions;
+    int rc = find(params, "versions", SHAPE_ARRAY, &versions, error);
+    if (rc != 0) {
+        return rc;
+    }
+    if (versions == NULL) {
+        return error_set(error, CLADE_ERR_INVALID, "versions", "is missing");
+    }
+    bool found = false;
+    for (size_t i = 0; i < value_len(versions); i++) {
+        if (value_type(value_at(versions, i)) != CLADE_UINT) {
+            return error_set(error, CLADE_ERR_INVALID, "versions", "holds unsigned integers");
+        }
+        found = found || value_uint(value_at(versions, i)) == WIRE_VERSION;
+    }
+    *ret_version_1 = found;
+    return 0;
+}
+
+int hello_decode(const struct value *params, struct hello_params *ret, struct error *error)
+{
+    static const char *const known[] = {"versions",     "client",      "namespace", "user",
+                                        "on_behalf_of", "deadline_ms", NULL};
+    struct hello_params p = {0};
+    int rc = check_keys(params, known, error);
+    if (rc == 0) {
+        rc = decode_versions(params, &p.version_1, error);
+    }
+    if (rc == 0) {
+        rc = find_text(params, "client", CLADE_MAX_PRINCIPAL_BYTES, &p.client, error);
+    }
+    if (rc == 0) {
+        rc = find_text(params, "namespace", CLADE_MAX_NAMESPACE_BYTES, &p.ns, error);
+    }
+    if (rc == 0) {
+        rc = find_text(params, "user", CLADE_MAX_PRINCIPAL_BYTES, &p.user, error);
+    }
+    if (rc == 0) {
+        rc = find_text(params, "on_behalf_of", CLADE_MAX_PRINCIPAL_BYTES, &p.on_behalf_of, error);
+    }
+    if (rc == 0) {
+        *ret = p;
+    }
+    return rc;
+}
+
+static int check_sequence(const struct txn_params *p, struct error *error)
+{
+    if (p->session == 0) {
+        return p->seq == 0 && p->answered == 0
+                   ? 0
+                   : error_set(error, CLADE_ERR_INVALID, "session", "is missing beside seq");
+    }
+    if (p->seq == 0) {
+        return error_set(error, CLADE_ERR_INVALID, "seq", "is missing, and counts from 1");
+    }
+    if (p->answered > p->seq) {
+        return error_set(error, CLADE_ERR_INVALID, "answered", "is above seq");
+    }
+    return 0;
+}
+
+int txn_params_decode(const struct value *params, struct txn_params *ret, struct error *error)
+{
+    static const char *const known[] = {"command",  "session",     "seq",
+                                        "answered", "deadline_ms", NULL};
+    struct txn_params p = {0};
+    const struct value *command = NULL;
+    int rc = check_keys(params, known, error);
+    if (rc == 0) {
+        rc = find(params, "command", SHAPE_BYTES, &command, error);
+    }
+    if (rc == 0 && command == NULL) {
+        rc = error_set(error, CLADE_ERR_INVALID, "command", "is missing");
+    }
+    if (rc == 0) {
+        rc = find_uint(params, "session", &p.session, error);
+    }
+    if (rc == 0) {
+        rc = find_uint(params, "seq", &p.seq, error);
+    }
+    if (rc == 0) {
+        rc = find_uint(params, "answered", &p.answered, error);
+    }
+    if (rc == 0) {
+        rc = check_sequence(&p, error);
+    }
+    if (rc == 0) {
+        p.command = value_bytes(command);
+        *ret = p;
+    }
+    return rc;
+}
+
+int session_params_decode(enum method method,
+                          const struct value *params,
+                          struct session_params *ret,
+                          struct error *error)
+{
+    static const char *const known_open[] = {"lease_ms", "deadline_ms", NULL};
+    static const char *const known_close[] = {"session", "deadline_ms", NULL};
+    bool opens = method == METHOD_SESSION_OPEN;
+    struct session_params p = {0};
+    int rc = check_keys(params, opens ? known_open : known_close, error);
+    if (rc == 0) {
+        rc = opens ? find_uint(params, "lease_ms", &p.lease_ms, error)
+                   : find_uint(params, "session", &p.session, error);
+    }
+    if (rc == 0 && !opens && p.session == 0) {
+        rc = error_set(error, CLADE_ERR_INVALID, "session", "is missing");
+    }
+    if (rc == 0) {
+        *ret = p;
+    }
+    return rc;
+}
+
+int transfer_decode(const struct value *params, uint64_t *ret_to, struct error *error)
+{
+    static const char *const known[] = {"to", "deadline_ms", NULL};
+    int rc = check_keys(params, known, error);
+    return rc != 0 ? rc : find_uint(params, "to", ret_to, error);
+}
+
+int empty_params_decode(const struct value *params, struct error *error)
+{
+    static const char *const known[] = {"deadline_ms", NULL};
+    return check_keys(params, known, error);
+}
+
+int cancel_decode(const struct value *params, uint32_t *ret_msgid, struct error *error)
+{
+    static const char *const known[] = {"msgid", NULL};
+    if (value_type(params) != CLADE_MAP) {
+        return error_set(error, CLADE_ERR_INVALID, "params", "must be a map");
+    }
+    if (!value_keys_known(params, known, error)) {
+        return CLADE_ERR_INVALID;
+    }
+    const struct value *msgid = value_get(params, "msgid");
+    if (value_type(msgid) != CLADE_UINT || value_uint(msgid) > UINT32_MAX) {
+        return error_set(error, CLADE_ERR_INVALID, "msgid", "must be an unsigned 32-bit integer");
+    }
+    *ret_msgid = (uint32_t)value_uint(msgid);
+    return 0;
+}
+
+uint64_t message_deadline_ms(const struct value *params)
+{
+    return value_uint(value_get(params, "deadline_ms"));
+}

@@ -1,0 +1,164 @@
+/* Reads as they are sent decode to what was asked. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "command/query.h"
+#include "lib/lib_internal.h"
+
+struct fixture {
+    struct params params;
+    struct buffer map;
+    struct arena arena;
+    struct query query;
+};
+
+static int setup(void **state)
+{
+    static struct fixture f;
+    f = (struct fixture){0};
+    buffer_init(&f.params.bytes, PARAMS_BYTES_MAX);
+    buffer_init(&f.map, CLADE_MAX_FRAME_BYTES);
+    arena_init(&f.arena, 16 << 20);
+    *state = &f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    buffer_release(&f->params.bytes);
+    buffer_release(&f->map);
+    arena_release(&f->arena);
+    return 0;
+}
+
+static void decode(struct fixture *f, enum query_kind kind)
+{
+    const struct value *v;
+    struct error error = {0};
+    value_put_map(&f->map, f->params.members);
+    buffer_append_span(&f->map, buffer_span(&f->params.bytes));
+    assert_int_equal(
+        value_decode(buffer_span(&f->map), &value_limits_request, &f->arena, &v, &error), 0);
+    int rc = query_decode(kind, v, &f->arena, &f->query, &error);
+    print_message("%s: %s\n", error.where, error.message);
+    assert_int_equal(rc, 0);
+}
+
+static void a_get_with_everything(void **state)
+{
+    struct fixture *f = *state;
+    const char *const refs[] = {"artifact/a", "id/7"};
+    struct clade_read read = {.consistency = CLADE_STALE,
+                              .stale_ms = 500,
+                              .as_of = "12",
+                              .cursor = "abc",
+                              .limit = 10,
+                              .view = CLADE_VIEW_FULL,
+                              .state = CLADE_STATE_ANY,
+                              .with_edges = true};
+    params_get(&f->params, refs, 2, &read, 99);
+    decode(f, QUERY_GET);
+    assert_int_equal(f->query.targets_len, 2);
+    assert_int_equal(f->query.targets[1].ref.number, 7);
+    assert_int_equal(f->query.consistency, CLADE_STALE);
+    assert_int_equal(f->query.stale_ms, 500);
+    assert_int_equal(f->query.as_of.form, AS_OF_REVISION);
+    assert_int_equal(f->query.as_of.revision, 12);
+    assert_true(span_equal_str(f->query.cursor, "abc"));
+    assert_int_equal(f->query.limit, 10);
+    assert_int_equal(f->query.view, CLADE_VIEW_FULL);
+    assert_int_equal(f->query.state, CLADE_STATE_ANY);
+    assert_true(f->query.with_edges);
+}
+
+static void zeroed_options_are_the_defaults(void **state)
+{
+    struct fixture *f = *state;
+    const char *const refs[] = {"artifact/a"};
+    struct clade_read read = {0};
+    params_get(&f->params, refs, 1, &read, 99);
+    assert_int_equal(f->params.members, 1);
+    decode(f, QUERY_GET);
+    assert_int_equal(f->query.consistency, CLADE_LINEARIZABLE);
+    assert_int_equal(f->query.as_of.form, AS_OF_NOW);
+    assert_int_equal(f->query.limit, QUERY_LIMIT_DEFAULT);
+    assert_int_equal(f->query.view, CLADE_VIEW_HEADS);
+}
+
+static void at_least_takes_the_revision_given_or_seen(void **state)
+{
+    struct fixture *f = *state;
+    struct clade_read read = {.consistency = CLADE_AT_LEAST, .as_of = "2026-03-01T00:00:00Z"};
+    params_list(&f->params, "version", "model/m", &read, 99);
+    decode(f, QUERY_LIST);
+    assert_int_equal(f->query.consistency, CLADE_AT_LEAST);
+    assert_int_equal(f->query.at_least, 99);
+    assert_int_equal(f->query.as_of.form, AS_OF_TIME);
+    assert_int_equal(f->query.list_kind, KIND_VERSION);
+    assert_true(f->query.has_under);
+}
+
+static void at_least_before_any_answer_is_accepted(void **state)
+{
+    struct fixture *f = *state;
+    struct clade_read read = {.consistency = CLADE_AT_LEAST};
+    params_list(&f->params, "model", NULL, &read, 0);
+    decode(f, QUERY_LIST);
+    assert_int_equal(f->query.consistency, CLADE_AT_LEAST);
+    assert_int_equal(f->query.at_least, 0);
+}
+
+static void a_lineage_with_everything(void **state)
+{
+    struct fixture *f = *state;
+    const char *const labels[] = {"trained_on", "derived_from", NULL};
+    const char *const kinds[] = {"artifact", NULL};
+    struct clade_lineage lineage = {.ref = "artifact/a",
+                                    .downstream = true,
+                                    .labels = labels,
+                                    .kinds = kinds,
+                                    .depth = 3,
+                                    .count = true};
+    struct clade_read read = {.consistency = CLADE_LOCAL, .view = CLADE_VIEW_IDS};
+    params_lineage(&f->params, &lineage, &read, 0);
+    decode(f, QUERY_LINEAGE);
+    assert_true(f->query.downstream);
+    assert_int_equal(f->query.labels_len, 2);
+    assert_int_equal(f->query.kinds, 1u << KIND_ARTIFACT);
+    assert_int_equal(f->query.depth_max, 3);
+    assert_true(f->query.count_only);
+    assert_int_equal(f->query.consistency, CLADE_LOCAL);
+    assert_int_equal(f->query.view, CLADE_VIEW_IDS);
+}
+
+static void a_plain_lineage_goes_up(void **state)
+{
+    struct fixture *f = *state;
+    struct clade_lineage lineage = {.ref = "run/r"};
+    params_lineage(&f->params, &lineage, NULL, 0);
+    decode(f, QUERY_LINEAGE);
+    assert_false(f->query.downstream);
+    assert_null(f->query.labels);
+    assert_int_equal(f->query.kinds, 0);
+    assert_int_equal(f->query.depth_max, 0);
+}
+
+#define PARAMS_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        PARAMS_TEST(a_get_with_everything),
+        PARAMS_TEST(zeroed_options_are_the_defaults),
+        PARAMS_TEST(at_least_takes_the_revision_given_or_seen),
+        PARAMS_TEST(at_least_before_any_answer_is_accepted),
+        PARAMS_TEST(a_lineage_with_everything),
+        PARAMS_TEST(a_plain_lineage_goes_up),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,185 @@
+/* The byte examples of client/wire/README.md are what the code writes, and reads. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "command/txn.h"
+#include "wire/frame.h"
+#include "wire/message.h"
+
+static char *read_file(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    char *text = calloc(1, 1 << 20);
+    assert_non_null(text);
+    assert_true(fread(text, 1, (1 << 20) - 1, file) > 0);
+    fclose(file);
+    return text;
+}
+
+static int digit(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Reads the bytes between "```hex NAME" and "```"; a ';' begins a remark to the line's end. */
+static void example(const char *name, struct buffer *b)
+{
+    char head[64];
+    char *text = read_file(WIRE_README);
+    snprintf(head, sizeof head, "```hex %s\n", name);
+    char *at = strstr(text, head);
+    assert_non_null(at);
+    at += strlen(head);
+    while (strncmp(at, "```", 3) != 0) {
+        assert_true(*at != '\0');
+        if (*at == ';') {
+            at = strchr(at, '\n');
+        } else if (digit(at[0]) >= 0) {
+            assert_true(digit(at[1]) >= 0);
+            buffer_append_u8(b, (uint8_t)(digit(at[0]) << 4 | digit(at[1])));
+            at++;
+        }
+        at++;
+    }
+    free(text);
+}
+
+static void check_example(const char *name, struct buffer *written)
+{
+    struct buffer shown;
+    buffer_init(&shown, 4096);
+    example(name, &shown);
+    assert_false(written->failed);
+    for (size_t i = 0; i < written->len; i++) {
+        printf("%02x%c", written->data[i], i + 1 == written->len ? '\n' : ' ');
+    }
+    assert_int_equal(shown.len, written->len);
+    assert_memory_equal(shown.data, written->data, shown.len);
+    buffer_release(&shown);
+    buffer_release(written);
+}
+
+static void put_pair(struct buffer *b, const char *key, const char *value)
+{
+    value_put_str(b, key);
+    value_put_str(b, value);
+}
+
+static void put_number(struct buffer *b, const char *key, uint64_t value)
+{
+    value_put_str(b, key);
+    value_put_uint(b, value);
+}
+
+static void the_hello_is_as_shown(void **state)
+{
+    struct buffer b;
+    buffer_init(&b, 4096);
+    size_t at = request_begin(&b, 1, METHOD_HELLO, 2);
+    value_put_str(&b, "versions");
+    value_put_array(&b, 1);
+    value_put_uint(&b, WIRE_VERSION);
+    put_pair(&b, "user", "ann");
+    frame_end(&b, at);
+    check_example("hello", &b);
+}
+
+static void put_command(struct buffer *b)
+{
+    value_put_map(b, 2);
+    put_number(b, "v", TXN_VERSION);
+    value_put_str(b, "ops");
+    value_put_array(b, 1);
+    value_put_map(b, 3);
+    put_pair(b, "op", "create");
+    put_pair(b, "kind", "artifact");
+    put_pair(b, "name", "a");
+}
+
+static void the_txn_is_as_shown(void **state)
+{
+    struct buffer b;
+    struct buffer command;
+    buffer_init(&b, 4096);
+    buffer_init(&command, 4096);
+    put_command(&command);
+    size_t at = request_begin(&b, 2, METHOD_TXN, 5);
+    value_put_str(&b, "command");
+    value_put_bytes(&b, buffer_span(&command));
+    put_number(&b, "deadline_ms", 9500);
+    put_number(&b, "session", 7);
+    put_number(&b, "seq", 1);
+    put_number(&b, "answered", 1);
+    frame_end(&b, at);
+    check_example("txn", &b);
+    buffer_release(&command);
+}
+
+static void the_txn_shown_is_understood(void **state)
+{
+    struct buffer shown;
+    struct arena arena;
+    struct message m;
+    struct txn_params params;
+    struct txn txn;
+    struct span payload;
+    size_t len;
+    buffer_init(&shown, 4096);
+    arena_init(&arena, 1 << 20);
+    example("txn", &shown);
+    assert_int_equal(frame_parse(buffer_span(&shown), CLADE_MAX_FRAME_BYTES, &payload, &len, NULL),
+                     0);
+    assert_int_equal(message_decode(payload, &value_limits_request, &arena, &m, NULL), 0);
+    assert_int_equal(txn_params_decode(m.params, &params, NULL), 0);
+    assert_int_equal(txn_decode(params.command, &arena, &txn, NULL), 0);
+    assert_int_equal(txn.ops_len, 1);
+    assert_int_equal(txn.ops[0].op, OP_CREATE);
+    assert_true(span_equal_str(txn.ops[0].name, "a"));
+    arena_release(&arena);
+    buffer_release(&shown);
+}
+
+static void the_answer_is_as_shown(void **state)
+{
+    struct buffer b;
+    struct buffer data;
+    struct answer_head head = {
+        .revision = 12, .node = 2, .term = 3, .has_time = true, .time_us = 1767225600000000};
+    buffer_init(&b, 4096);
+    buffer_init(&data, 4096);
+    value_put_array(&data, 1);
+    value_put_map(&data, 3);
+    put_pair(&data, "status", "created");
+    put_number(&data, "id", 5);
+    put_pair(&data, "ref", "artifact/a");
+    answer_write(&b, 2, &head, buffer_span(&data));
+    check_example("answer", &b);
+    buffer_release(&data);
+}
+
+static void the_error_is_as_shown(void **state)
+{
+    struct buffer b;
+    struct error e;
+    buffer_init(&b, 4096);
+    error_set(&e, CLADE_ERR_NOT_FOUND, "ops[0].ref", "there is no run/r");
+    answer_write_error(&b, 3, &e, (struct span){0});
+    check_example("error", &b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_hello_is_as_shown),       cmocka_unit_test(the_txn_is_as_shown),
+        cmocka_unit_test(the_txn_shown_is_understood), cmocka_unit_test(the_answer_is_as_shown),
+        cmocka_unit_test(the_error_is_as_shown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
