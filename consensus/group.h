@@ -146,4 +146,5 @@ struct group_status {
     struct group_member_status members[GROUP_MEMBERS_MAX];
 };
 
+/* Fills *ret with what this member knows now. */
 void group_status(struct group *g, struct group_status *ret);

@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/check.h"
 #include "consensus/group_internal.h"
@@ -105,6 +106,12 @@ static int on_append(struct raft_io *io,
     struct append_watch *w = malloc(sizeof *w);
     if (w == NULL) {
         return RAFT_NOMEM;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        if (entries[i].type == RAFT_BARRIER) {
+            memset(entries[i].buf.base, 0,
+                   entries[i].buf.len); /* libraft leaves what malloc gave */
+        }
     }
     *w = (struct append_watch){.raft_req = req, .raft_cb = cb, .group = g};
     w->io_req.data = w;

@@ -99,6 +99,7 @@ static bool mark_sent(struct group *g, struct proposal *p)
         return false;
     }
     p->sent_term = raft_current_term(&g->raft);
+    p->sent_to = group_leader(g);
     p->sent_us = group_now(g);
     p->attempts++;
     return true;
@@ -357,6 +358,10 @@ static struct proposal *find_sent(struct group *g, uint64_t boot, uint64_t count
 static void on_refused_by_leader(struct group *g, struct proposal *p, int code)
 {
     if (p->attempts > 1) {
+        if (p->repeatable && code == CLADE_ERR_RETRY) {
+            list_remove(&p->node);
+            push_pending(g, p);
+        }
         return;
     }
     list_remove(&p->node);
@@ -434,12 +439,13 @@ static void send_again(struct group *g, uint64_t now)
     struct list again;
     list_init(&again);
     uint64_t term = raft_current_term(&g->raft);
+    uint64_t leader = group_leader(g);
     LIST_FOREACH(node, &g->sent)
     {
         struct proposal *p = proposal_of(node);
         unsigned shift = p->attempts > 6 ? 6 : p->attempts - 1;
         bool late = now - p->sent_us > ((uint64_t)RESEND_AFTER_US << shift);
-        if (p->repeatable && (p->sent_term != term || late)) {
+        if (p->repeatable && (p->sent_term != term || p->sent_to != leader || late)) {
             list_remove(node);
             list_push_back(&again, node);
         }

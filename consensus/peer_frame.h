@@ -27,5 +27,8 @@ bool peer_frame_put(struct buffer *b, struct span payload);
  * needed. CLADE_ERR_CORRUPT: too long, or the checksum is wrong. */
 int peer_frame_parse(struct span bytes, struct span *ret, size_t *ret_len, struct error *error);
 
+/* Appends the handshake as a whole frame. */
 void peer_handshake_put(struct buffer *b, const struct peer_handshake *h);
+/* From a frame's payload; CLADE_ERR_CORRUPT when it is none. Whose it is, is the caller's to judge.
+ */
 int peer_handshake_decode(struct span payload, struct peer_handshake *ret, struct error *error);

@@ -26,9 +26,14 @@ struct peer_handshake peers_handshake(const struct peers *p, uint64_t to)
 
 void peers_notice(struct peers *p, const char *what, uint64_t node)
 {
-    if (p->options.on_notice != NULL) {
-        p->options.on_notice(p->options.arg, true, what, node);
+    uint64_t now_ns = uv_hrtime();
+    if (p->options.on_notice == NULL ||
+        (node == p->noticed_node && now_ns - p->noticed_ns < PEER_NOTICE_INTERVAL_NS)) {
+        return; /* it calls again every second */
     }
+    p->noticed_node = node;
+    p->noticed_ns = now_ns;
+    p->options.on_notice(p->options.arg, true, what, node);
 }
 
 void peers_tune(uv_tcp_t *tcp)

@@ -16,6 +16,7 @@
 #define PEER_INBOUND_MAX          128
 #define PEER_READ_BYTES           65536
 #define PEER_KEPT_BYTES           (1u << 20)
+#define PEER_NOTICE_INTERVAL_NS   UINT64_C(60000000000)
 
 /* Where a link stands; a timer covers every state but UP and IDLE.
  *
@@ -81,6 +82,8 @@ struct peers {
     unsigned handles; /* the listener, the prepare, links and inbounds */
     bool closing;
     uint64_t jitter;
+    uint64_t noticed_node; /* the last notice's */
+    uint64_t noticed_ns;
     char *read_buf; /* PEER_READ_BYTES, for all inbounds */
     void (*close_cb)(void *arg);
     void *close_arg;

@@ -24,6 +24,7 @@ struct proposal {
     /* The group's own: */
     uint64_t from;      /* the member that forwarded it; 0 = this node accepted it */
     uint64_t sent_term; /* term of the leader that it was given to last */
+    uint64_t sent_to;   /* and that leader: a member may name the old one for a moment */
     uint64_t sent_us;   /* monotonic */
     unsigned attempts;  /* times that it was given to a leader */
     size_t len;

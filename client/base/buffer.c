@@ -97,7 +97,8 @@ bool buffer_append_u8(struct buffer *b, uint8_t v)
 
 /* vsnprintf writes a NUL behind the text, for which the cap may have no room: so the text is
  * made elsewhere and copied. */
-static bool append_long(struct buffer *b, size_t len, const char *fmt, va_list args)
+static bool __attribute__((format(printf, 3, 0)))
+append_long(struct buffer *b, size_t len, const char *fmt, va_list args)
 {
     char *text = b->failed || len > b->bytes_max - b->len ? NULL : malloc(len + 1);
     if (text == NULL) {

@@ -22,7 +22,6 @@ int main(void)
     uint32_t version = clade_txn_create(txn, "version", NULL);
     clade_txn_set(txn, "model", "$3");
     clade_txn_set(txn, "run", "$1");
-    clade_txn_tag(txn, "accuracy", "0.93");
     clade_txn_link(txn, "$4", "trained_on", "$0");
 
     struct clade_response *made = clade_txn_wait(client, txn);

@@ -29,7 +29,7 @@ extern "C" {
 #define CLADE_VERSION_MAJOR 0
 #define CLADE_VERSION_MINOR 1
 #define CLADE_VERSION_PATCH 0
-#define CLADE_VERSION "0.1.0"
+#define CLADE_VERSION       "0.1.0"
 
 /* --- 1. Errors ---------------------------------------------------------------------------- */
 
@@ -171,15 +171,19 @@ CLADE_API void clade_txn_guard_absent(struct clade_txn *txn, const char *ref);
 CLADE_API void clade_txn_guard_unchanged(struct clade_txn *txn, const char *ref, uint64_t revision);
 
 /* Creates a thing. `kind` is "artifact", "run", ...; `name` may be NULL where the store assigns
- * one. For a version, name is NULL and clade_txn_set_ref(txn, "model", ...) says whose. Returns
+ * one. For a version, name is NULL and clade_txn_set(txn, "model", ...) says whose. Returns
  * the operation's number. */
 CLADE_API uint32_t clade_txn_create(struct clade_txn *txn, const char *kind, const char *name);
 CLADE_API uint32_t clade_txn_update(struct clade_txn *txn, const char *ref);
 CLADE_API uint32_t clade_txn_delete(struct clade_txn *txn, const char *ref);
 /* `from` depends on `to`. */
-CLADE_API uint32_t clade_txn_link(struct clade_txn *txn, const char *from, const char *label,
+CLADE_API uint32_t clade_txn_link(struct clade_txn *txn,
+                                  const char *from,
+                                  const char *label,
                                   const char *to);
-CLADE_API uint32_t clade_txn_unlink(struct clade_txn *txn, const char *from, const char *label,
+CLADE_API uint32_t clade_txn_unlink(struct clade_txn *txn,
+                                    const char *from,
+                                    const char *label,
                                     const char *to);
 CLADE_API void clade_txn_as(struct clade_txn *txn, const char *name);
 CLADE_API void clade_txn_if_exists(struct clade_txn *txn, enum clade_if_exists what);
@@ -205,14 +209,14 @@ struct clade_value;
 
 /* Zeroed fields mean their defaults. */
 struct clade_options {
-    const char *endpoints;   /* "HOST:PORT,[IPV6]:PORT"; default "127.0.0.1:7400" */
-    const char *ns;          /* namespace; default "default" */
-    const char *user;        /* whom to claim to be; default the login name */
-    const char *client_name; /* shown in the server's log; default "libclade/VERSION" */
+    const char *endpoints;       /* "HOST:PORT,[IPV6]:PORT"; default "127.0.0.1:7400" */
+    const char *ns;              /* namespace; default "default" */
+    const char *user;            /* whom to claim to be; default the login name */
+    const char *client_name;     /* shown in the server's log; default "libclade/VERSION" */
     unsigned connect_timeout_ms; /* one attempt; default 2,000 */
     unsigned request_timeout_ms; /* a whole request with its retries; default 10,000 */
-    unsigned lease_ms;       /* a session's idle lease in the store's time; default 3,600,000 */
-    unsigned requests_max;   /* in flight at once, the rest waits; default 1,024, at most 4,096 */
+    unsigned lease_ms;           /* a session's idle lease in the store's time; default 3,600,000 */
+    unsigned requests_max; /* in flight at once, the rest waits; default 1,024, at most 4,096 */
 };
 
 enum clade_consistency {
@@ -228,35 +232,37 @@ enum clade_state { CLADE_STATE_LIVE, CLADE_STATE_DELETED, CLADE_STATE_ANY };
 /* What every read may carry. Zeroed is the default of each. */
 struct clade_read {
     enum clade_consistency consistency;
-    uint64_t at_least; /* CLADE_AT_LEAST: a revision; 0 = the newest that this client saw */
-    uint64_t stale_ms; /* CLADE_STALE */
-    const char *as_of; /* a revision, or an RFC 3339 time with an offset; NULL = now */
+    uint64_t at_least;  /* CLADE_AT_LEAST: a revision; 0 = the newest that this client saw */
+    uint64_t stale_ms;  /* CLADE_STALE */
+    const char *as_of;  /* a revision, or an RFC 3339 time with an offset; NULL = now */
     const char *cursor; /* of the answer before; NULL = from the start */
     uint32_t limit;     /* items; 0 = the server's default of 1,000 */
     enum clade_view view;
-    enum clade_state state;
-    bool with_edges; /* each thing with its outgoing edges */
+    enum clade_state state; /* CLADE_STATE_LIVE leaves it to the server: what is named is
+                               answered in any state, lists hold what is live */
+    bool with_edges;        /* each thing with its outgoing edges */
 };
 
 struct clade_lineage {
     const char *ref;
-    bool downstream;            /* what was made from it; else what it was made from */
-    const char *const *labels;  /* NULL-terminated, NULL = all */
-    const char *const *kinds;   /* NULL-terminated, NULL = all */
-    uint32_t depth;             /* 0 = no bound */
-    bool count;                 /* only the number of things */
+    bool downstream;           /* what was made from it; else what it was made from */
+    const char *const *labels; /* NULL-terminated, NULL = all */
+    const char *const *kinds;  /* NULL-terminated, NULL = all */
+    uint32_t depth;            /* 0 = no bound */
+    bool count;                /* only the number of things */
 };
 
 /* Called once for each request, never before the call that started it has returned. `response`
  * is the callee's and is freed with clade_response_free; it is never NULL unless memory ran
  * out. */
-typedef void (*clade_cb)(struct clade_request *request, struct clade_response *response,
-                         void *arg);
+typedef void (*clade_cb)(struct clade_request *request, struct clade_response *response, void *arg);
 typedef void (*clade_close_cb)(struct clade_client *client, void *arg);
 
 /* Makes a client on the caller's loop; it connects when first used. Returns 0,
- * CLADE_ERR_INVALID (endpoints, name lengths) or CLADE_ERR_NO_MEMORY. */
-CLADE_API int clade_client_new(struct uv_loop_s *loop, const struct clade_options *options,
+ * CLADE_ERR_INVALID (endpoints, names, requests_max) or CLADE_ERR_NO_MEMORY. The loop stays
+ * alive while a request is outstanding or a connection is open. */
+CLADE_API int clade_client_new(struct uv_loop_s *loop,
+                               const struct clade_options *options,
                                struct clade_client **ret_client);
 /* Answers every outstanding request (CANCELLED, a write that may have been sent UNKNOWN), ends
  * the session if it can be done at once, closes; then `cb`, after which the client is freed. */
@@ -264,31 +270,49 @@ CLADE_API void clade_client_close(struct clade_client *client, clade_close_cb cb
 /* The highest revision that this client has seen in an answer. */
 CLADE_API uint64_t clade_client_revision(const struct clade_client *client);
 
-/* Each starts a request and returns it, or NULL when memory is out. The request lives until its
- * callback. deadline_ms counts from now, 0 = the client's request_timeout_ms. */
+/* Each starts a request and returns it, or NULL when memory is out or the client is being closed.
+ * The request lives until its callback. deadline_ms counts from now, 0 = the client's
+ * request_timeout_ms. A mistake in what is asked is told by the callback, as any error. */
 
 /* Sends a transaction under the client's session: it happens at most once however often it must
  * be repeated. The transaction is copied. */
 CLADE_API struct clade_request *clade_txn_send(struct clade_client *client,
-                                               const struct clade_txn *txn, unsigned deadline_ms,
-                                               clade_cb cb, void *arg);
-CLADE_API struct clade_request *clade_get(struct clade_client *client, const char *const refs[],
-                                          size_t refs_len, const struct clade_read *read,
-                                          unsigned deadline_ms, clade_cb cb, void *arg);
+                                               const struct clade_txn *txn,
+                                               unsigned deadline_ms,
+                                               clade_cb cb,
+                                               void *arg);
+CLADE_API struct clade_request *clade_get(struct clade_client *client,
+                                          const char *const refs[],
+                                          size_t refs_len,
+                                          const struct clade_read *read,
+                                          unsigned deadline_ms,
+                                          clade_cb cb,
+                                          void *arg);
 /* Things of a kind by name (versions: model and number). `under` limits versions to a model,
  * runs to an experiment; NULL = all. */
-CLADE_API struct clade_request *clade_list(struct clade_client *client, const char *kind,
-                                           const char *under, const struct clade_read *read,
-                                           unsigned deadline_ms, clade_cb cb, void *arg);
+CLADE_API struct clade_request *clade_list(struct clade_client *client,
+                                           const char *kind,
+                                           const char *under,
+                                           const struct clade_read *read,
+                                           unsigned deadline_ms,
+                                           clade_cb cb,
+                                           void *arg);
 CLADE_API struct clade_request *clade_lineage_walk(struct clade_client *client,
                                                    const struct clade_lineage *lineage,
                                                    const struct clade_read *read,
-                                                   unsigned deadline_ms, clade_cb cb, void *arg);
-/* Any method of the protocol with its parameters as a map (NULL = an empty one): "describe",
- * "limits", "status", "transfer", ... client/wire/README.md lists them. */
-CLADE_API struct clade_request *clade_call(struct clade_client *client, const char *method,
-                                           const struct clade_doc *params, unsigned deadline_ms,
-                                           clade_cb cb, void *arg);
+                                                   unsigned deadline_ms,
+                                                   clade_cb cb,
+                                                   void *arg);
+/* Any method of the protocol with its parameters as a map (NULL = an empty one), but for
+ * deadline_ms, which the library adds: "describe", "limits", "status", "transfer", ...
+ * client/wire/README.md lists them. One that writes is repeated only while it is certain that
+ * nothing happened; "transfer" and "txn" are ones, and names that this library does not know. */
+CLADE_API struct clade_request *clade_call(struct clade_client *client,
+                                           const char *method,
+                                           const struct clade_doc *params,
+                                           unsigned deadline_ms,
+                                           clade_cb cb,
+                                           void *arg);
 /* Gives up: the callback comes soon, with CANCELLED, or UNKNOWN for a write that was sent. */
 CLADE_API void clade_cancel(struct clade_request *request);
 
@@ -301,15 +325,18 @@ CLADE_API void clade_close(struct clade_client *client);
 CLADE_API struct clade_response *clade_txn_wait(struct clade_client *client,
                                                 const struct clade_txn *txn);
 CLADE_API struct clade_response *clade_get_wait(struct clade_client *client,
-                                                const char *const refs[], size_t refs_len,
+                                                const char *const refs[],
+                                                size_t refs_len,
                                                 const struct clade_read *read);
-CLADE_API struct clade_response *clade_list_wait(struct clade_client *client, const char *kind,
+CLADE_API struct clade_response *clade_list_wait(struct clade_client *client,
+                                                 const char *kind,
                                                  const char *under,
                                                  const struct clade_read *read);
 CLADE_API struct clade_response *clade_lineage_wait(struct clade_client *client,
                                                     const struct clade_lineage *lineage,
                                                     const struct clade_read *read);
-CLADE_API struct clade_response *clade_call_wait(struct clade_client *client, const char *method,
+CLADE_API struct clade_response *clade_call_wait(struct clade_client *client,
+                                                 const char *method,
                                                  const struct clade_doc *params);
 
 /* --- 7. Responses ------------------------------------------------------------------------- */
@@ -357,7 +384,7 @@ CLADE_API bool clade_value_bool(const struct clade_value *v);
 CLADE_API uint64_t clade_value_uint(const struct clade_value *v);
 CLADE_API int64_t clade_value_int(const struct clade_value *v);
 CLADE_API double clade_value_double(const struct clade_value *v);
-/* The bytes of a string, not NUL-terminated; len bytes. */
+/* The bytes of a string or of binary, not NUL-terminated; len bytes. */
 CLADE_API const char *clade_value_strn(const struct clade_value *v, size_t *ret_len);
 /* Elements of an array, pairs of a map. */
 CLADE_API size_t clade_value_len(const struct clade_value *v);

@@ -74,8 +74,10 @@ static bool refused_twice(struct clade_request *r, const struct connection *c)
 }
 
 /* True when the next try goes to another node, which is endpoints.next from now on. */
-static bool
-choose_next(struct clade_request *r, const struct connection *c, int code, struct span leader)
+static bool choose_next(struct clade_request *r,
+                        const struct connection *c,
+                        int code,
+                        struct span leader)
 {
     struct endpoints *all = &r->client->endpoints;
     struct endpoint at;
@@ -101,8 +103,9 @@ static void finish_refused(struct clade_request *r,
     client_finish(r, response);
 }
 
-static void
-finish_unknown(struct clade_request *r, struct clade_response *response, const struct error *e)
+static void finish_unknown(struct clade_request *r,
+                           struct clade_response *response,
+                           const struct error *e)
 {
     struct error unknown;
     error_set(&unknown, CLADE_ERR_UNKNOWN, NULL,
@@ -195,8 +198,9 @@ static int take_answer(struct connection *c,
     return 0;
 }
 
-static int
-take_notification(struct clade_response *response, const struct message *m, struct error *error)
+static int take_notification(struct clade_response *response,
+                             const struct message *m,
+                             struct error *error)
 {
     int rc = 0;
     if (method_parse(m->method) == METHOD_ERROR) {

@@ -46,8 +46,9 @@ static void on_done(struct clade_request *request, struct clade_response *respon
     wait->done = true;
 }
 
-static struct clade_response *
-finish(struct clade_client *client, const struct clade_request *request, struct wait *wait)
+static struct clade_response *finish(struct clade_client *client,
+                                     const struct clade_request *request,
+                                     struct wait *wait)
 {
     CHECK(client->owns_loop);
     while (request != NULL && !wait->done) {
@@ -88,8 +89,9 @@ struct clade_response *clade_lineage_wait(struct clade_client *client,
     return finish(client, clade_lineage_walk(client, lineage, read, 0, on_done, &wait), &wait);
 }
 
-struct clade_response *
-clade_call_wait(struct clade_client *client, const char *method, const struct clade_doc *params)
+struct clade_response *clade_call_wait(struct clade_client *client,
+                                       const char *method,
+                                       const struct clade_doc *params)
 {
     struct wait wait = {0};
     return finish(client, clade_call(client, method, params, 0, on_done, &wait), &wait);

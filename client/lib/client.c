@@ -1,10 +1,9 @@
 /* A request's way from its start to its callback, and the client's own life. */
-#include "base/check.h"
-
 #include <pwd.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "base/utf8.h"
 #include "lib/lib_internal.h"
 
@@ -39,11 +38,17 @@ void client_kick(struct clade_client *client)
     uv_idle_start(&client->drain, on_idle);
 }
 
-static void wait_in_front(struct clade_request *r)
+/* What comes back goes before what was started later. What comes back is old: the walk is
+ * short. */
+static void wait_in_order(struct clade_request *r)
 {
     struct list *queue = &r->client->waiting[r->queue];
+    struct list *next = queue->next;
     CHECK(!list_is_linked(&r->link));
-    list_push_back(queue->next, &r->link);
+    while (next != queue && LIST_ENTRY(next, struct clade_request, link)->order < r->order) {
+        next = next->next;
+    }
+    list_push_back(next, &r->link);
     r->state = REQUEST_WAITING;
 }
 
@@ -60,7 +65,7 @@ bool client_start(struct clade_request *r, unsigned deadline_ms)
     r->wake_ms = r->deadline_ms;
     heap_push(&client->heap, r);
     if (r->internal) {
-        wait_in_front(r);
+        wait_in_order(r);
     } else {
         r->order = ++client->order_next;
         r->state = REQUEST_WAITING;
@@ -83,7 +88,7 @@ static void set_wake(struct clade_request *r, uint64_t wake_ms)
 void client_requeue(struct clade_request *r)
 {
     set_wake(r, r->deadline_ms);
-    wait_in_front(r);
+    wait_in_order(r);
     client_kick(r->client);
 }
 
@@ -166,7 +171,7 @@ void client_fail_waiting(struct clade_client *client,
     LIST_FOREACH(node, &client->waiting[queue])
     {
         struct clade_request *r = LIST_ENTRY(node, struct clade_request, link);
-        if (r->internal || (r->seq != 0 && !numbered)) {
+        if (r->seq != 0 && !numbered) {
             continue;
         }
         if (r->maybe_happened && r->writes) {

@@ -4,8 +4,9 @@
  * A request moves WAITING -> SENT -> DONE; back from SENT to WAITING when its connection is lost,
  * over DELAYED when it was refused for now. client.c owns the moves; nothing else links a
  * request. */
-#include <clade.h>
 #include <netinet/in.h>
+
+#include <clade.h>
 #include <uv.h>
 
 #include "base/arena.h"
@@ -24,7 +25,7 @@
 #define OUT_BYTES_MAX      (2 * (SEND_BYTES_MAX + CLADE_MAX_FRAME_BYTES))
 #define PARAMS_BYTES_MAX   (CLADE_MAX_FRAME_BYTES - 1024) /* the rest is the envelope's */
 #define METHOD_BYTES_MAX   64
-#define RECEIVE_BYTES      ((size_t)64 << 10)  /* room made before each read */
+#define RECEIVE_BYTES      ((size_t)64 << 10) /* room made before each read */
 #define RESPONSE_BYTES_MAX ((size_t)64 << 20) /* an answer unpacked: 16 bytes a value, and room */
 #define BACKOFF_MIN_MS     20
 #define BACKOFF_MAX_MS     1000
@@ -89,8 +90,9 @@ struct clade_response {
 
 /* Copies a frame's payload and decodes it as a message, which borrows from the response. NULL
  * with *error when it is not one, or when memory is out. */
-struct clade_response *
-response_decode(struct span payload, struct message *ret_message, struct error *error);
+struct clade_response *response_decode(struct span payload,
+                                       struct message *ret_message,
+                                       struct error *error);
 /* Fills the response from an answer that response_decode gave. */
 void response_take_result(struct clade_response *r, const struct value *result);
 void response_take_error(struct clade_response *r, const struct value *map, const struct error *e);

@@ -77,7 +77,7 @@ static void drop(struct connection *c)
 {
     struct clade_client *client = c->client;
     connection_close(c);
-    /* From the last to the first, since each goes to the front of its queue. */
+    /* From the last to the first: each finds its place at the front of its queue. */
     while (!list_is_empty(&client->sent)) {
         take_back(LIST_ENTRY(client->sent.prev, struct clade_request, link));
     }

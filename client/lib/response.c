@@ -16,8 +16,9 @@ static struct clade_response *response_new(struct span payload)
     return r;
 }
 
-struct clade_response *
-response_decode(struct span payload, struct message *ret_message, struct error *error)
+struct clade_response *response_decode(struct span payload,
+                                       struct message *ret_message,
+                                       struct error *error)
 {
     struct clade_response *r = response_new(payload);
     if (r == NULL) {

@@ -41,10 +41,12 @@ static int find(const struct value *params,
     return 0;
 }
 
-static int
-find_uint(const struct value *params, const char *key, uint64_t *ret, struct error *error)
+static int find_uint(const struct value *params,
+                     const char *key,
+                     uint64_t *ret,
+                     struct error *error)
 {
-    const struct value *v;
+    const struct value *v = NULL;
     int rc = find(params, key, SHAPE_UINT, &v, error);
     if (rc == 0) {
         *ret = value_uint(v);
@@ -58,7 +60,7 @@ static int find_text(const struct value *params,
                      struct span *ret,
                      struct error *error)
 {
-    const struct value *v;
+    const struct value *v = NULL;
     int rc = find(params, key, SHAPE_TEXT, &v, error);
     if (rc != 0) {
         return rc;
@@ -80,13 +82,13 @@ static int check_keys(const struct value *params, const char *const known[], str
     if (!value_keys_known(params, known, error)) {
         return CLADE_ERR_INVALID;
     }
-    const struct value *deadline;
+    const struct value *deadline = NULL;
     return find(params, "deadline_ms", SHAPE_UINT, &deadline, error);
 }
 
 static int decode_versions(const struct value *params, bool *ret_version_1, struct error *error)
 {
-    const struct value *versions;
+    const struct value *versions = NULL;
     int rc = find(params, "versions", SHAPE_ARRAY, &versions, error);
     if (rc != 0) {
         return rc;

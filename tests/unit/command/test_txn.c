@@ -81,6 +81,7 @@ static const struct row txn_rows[] = {
     {OPS("{'op':'create','kind':'run','kind':'run'}"), CLADE_ERR_INVALID, "ops[0].kind"},
     {OPS("{'op':'create','kind':'run','experiment':'run/x'}"), CLADE_ERR_INVALID,
      "ops[0].experiment"},
+    {OPS("{'op':'create','kind':'run','parent':'$0'}"), CLADE_ERR_INVALID, "ops[0].parent"},
     {OPS("{'op':'create','kind':'run','owner':nil}"), CLADE_ERR_INVALID, "ops[0].owner"},
     {OPS("{'op':'update','ref':'run/x','owner':nil}"), 0, ""},
     {OPS("{'op':'update','ref':'run/x','start':nil}"), CLADE_ERR_INVALID, "ops[0].start"},

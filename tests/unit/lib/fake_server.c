@@ -1,5 +1,6 @@
 #include "fake_server.h"
 
+#include <signal.h>
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -107,6 +108,18 @@ static void answer_session(struct fake_server *s, const struct fake_request *r)
     send_buffer(s, &b);
 }
 
+static uint64_t happened(const struct value *params)
+{
+    struct arena arena;
+    const struct value *command = NULL;
+    arena_init(&arena, (size_t)64 << 20);
+    struct span bytes = value_bytes(value_get(params, "command"));
+    (void)value_decode(bytes, &value_limits_request, &arena, &command, NULL);
+    uint64_t us = value_uint(value_get(command, "happened"));
+    arena_release(&arena);
+    return us;
+}
+
 static void take_request(struct fake_server *s, const struct message *m)
 {
     CHECK(s->requests_len < FAKE_REQUESTS_MAX);
@@ -120,6 +133,7 @@ static void take_request(struct fake_server *s, const struct message *m)
         .answered = value_uint(value_get(m->params, "answered")),
         .at_least = value_uint(value_get(m->params, "at_least")),
         .deadline_ms = message_deadline_ms(m->params),
+        .happened = happened(m->params),
         .cancelled = (uint32_t)value_uint(value_get(m->params, "msgid")),
     };
     if (s->handler != NULL && s->handler(s, r)) {
@@ -191,6 +205,9 @@ void fake_server_start(struct fake_server *s, uv_loop_t *loop)
     struct sockaddr_in address;
     struct sockaddr_storage bound;
     int len = sizeof bound;
+    /* This server's uv_write raises it; the client's sends do not. */
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigaction(SIGPIPE, &ignore, NULL);
     *s = (struct fake_server){.loop = loop, .cluster = "c1"};
     buffer_init(&s->in, (size_t)16 << 20);
     uv_tcp_init(loop, &s->listener);
@@ -230,4 +247,27 @@ size_t fake_server_count(const struct fake_server *s, enum method method)
         n += s->requests[i].method == method;
     }
     return n;
+}
+
+bool fake_is_txn_or_get(const struct fake_request *r)
+{
+    return r->method == METHOD_TXN || r->method == METHOD_GET;
+}
+
+bool fake_answer_all(struct fake_server *s, const struct fake_request *r)
+{
+    if (fake_is_txn_or_get(r)) {
+        fake_answer(s, r, 40 + r->seq);
+        return true;
+    }
+    return false;
+}
+
+bool fake_refuse_all(struct fake_server *s, const struct fake_request *r)
+{
+    if (fake_is_txn_or_get(r)) {
+        fake_refuse(s, r, CLADE_ERR_RETRY, NULL);
+        return true;
+    }
+    return false;
 }

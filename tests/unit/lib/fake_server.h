@@ -5,7 +5,7 @@
 #include "base/buffer.h"
 #include "wire/message.h"
 
-#define FAKE_REQUESTS_MAX 4096
+#define FAKE_REQUESTS_MAX 8192
 
 struct fake_server;
 
@@ -19,6 +19,7 @@ struct fake_request {
     uint64_t answered;
     uint64_t deadline_ms;
     uint64_t at_least;
+    uint64_t happened;  /* METHOD_TXN: of the command, which a test may use to know it again */
     uint32_t cancelled; /* METHOD_CANCEL: the msgid */
 };
 
@@ -58,3 +59,8 @@ void fake_refuse(struct fake_server *s, const struct fake_request *r, int code, 
 void fake_send(struct fake_server *s, const void *bytes, size_t len);
 /* Closes the newest connection. */
 void fake_drop(struct fake_server *s);
+
+/* Handlers: answer each txn and get, with revision 40 + seq; refuse each with RETRY. */
+bool fake_is_txn_or_get(const struct fake_request *r);
+bool fake_answer_all(struct fake_server *s, const struct fake_request *r);
+bool fake_refuse_all(struct fake_server *s, const struct fake_request *r);

@@ -105,98 +105,140 @@ static void decode_frame(const struct buffer *b, struct arena *arena, struct mes
     assert_int_equal(message_decode(payload, &value_limits_answer, arena, ret, NULL), 0);
 }
 
-static void each_writer_is_read_back(void **state)
-{
+struct fixture {
     struct arena arena;
     struct buffer b;
     struct message m;
-    struct error e = {0};
-    struct error back;
-    arena_init(&arena, 1 << 20);
-    buffer_init(&b, 4096);
+};
 
-    size_t at = request_begin(&b, UINT32_MAX, METHOD_LINEAGE, 1);
-    value_put_str(&b, "deadline_ms");
-    value_put_uint(&b, 123);
-    frame_end(&b, at);
-    decode_frame(&b, &arena, &m);
-    assert_int_equal(m.type, MESSAGE_REQUEST);
-    assert_int_equal(m.msgid, UINT32_MAX);
-    assert_int_equal(method_parse(m.method), METHOD_LINEAGE);
-    assert_int_equal(message_deadline_ms(m.params), 123);
+static int setup(void **state)
+{
+    static struct fixture f;
+    f = (struct fixture){0};
+    arena_init(&f.arena, 1 << 20);
+    buffer_init(&f.b, 4096);
+    *state = &f;
+    return 0;
+}
 
-    buffer_clear(&b);
-    notification_write_cancel(&b, 9);
-    decode_frame(&b, &arena, &m);
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    buffer_release(&f->b);
+    arena_release(&f->arena);
+    return 0;
+}
+
+static void a_written_request_is_read_back(void **state)
+{
+    struct fixture *f = *state;
+    size_t at = request_begin(&f->b, UINT32_MAX, METHOD_LINEAGE, 1);
+    value_put_str(&f->b, "deadline_ms");
+    value_put_uint(&f->b, 123);
+    frame_end(&f->b, at);
+    decode_frame(&f->b, &f->arena, &f->m);
+    assert_int_equal(f->m.type, MESSAGE_REQUEST);
+    assert_int_equal(f->m.msgid, UINT32_MAX);
+    assert_int_equal(method_parse(f->m.method), METHOD_LINEAGE);
+    assert_int_equal(message_deadline_ms(f->m.params), 123);
+}
+
+static void a_written_cancel_is_read_back(void **state)
+{
+    struct fixture *f = *state;
     uint32_t cancelled = 0;
-    assert_int_equal(m.type, MESSAGE_NOTIFICATION);
-    assert_int_equal(method_parse(m.method), METHOD_CANCEL);
-    assert_int_equal(cancel_decode(m.params, &cancelled, NULL), 0);
+    notification_write_cancel(&f->b, 9);
+    decode_frame(&f->b, &f->arena, &f->m);
+    assert_int_equal(f->m.type, MESSAGE_NOTIFICATION);
+    assert_int_equal(method_parse(f->m.method), METHOD_CANCEL);
+    assert_int_equal(cancel_decode(f->m.params, &cancelled, NULL), 0);
     assert_int_equal(cancelled, 9);
+}
 
-    buffer_clear(&b);
-    struct answer_head head = {.revision = 5,
-                               .node = 6,
-                               .term = 7,
-                               .has_complete = true,
-                               .complete = false,
-                               .cursor = span_of("c"),
-                               .has_time = true,
-                               .time_us = 8};
-    answer_write(&b, 3, &head, span_make("\x91\x01", 2));
-    decode_frame(&b, &arena, &m);
-    assert_int_equal(m.type, MESSAGE_ANSWER);
-    assert_int_equal(m.msgid, 3);
-    assert_int_equal(value_type(m.error), CLADE_NIL);
-    assert_int_equal(value_len(m.result), 7);
-    assert_int_equal(value_uint(value_get(m.result, "revision")), 5);
-    assert_int_equal(value_uint(value_get(m.result, "node")), 6);
-    assert_int_equal(value_uint(value_get(m.result, "term")), 7);
-    assert_int_equal(value_uint(value_get(m.result, "time")), 8);
-    assert_int_equal(value_type(value_get(m.result, "complete")), CLADE_BOOL);
-    assert_true(span_equal_str(value_string(value_get(m.result, "cursor")), "c"));
-    assert_int_equal(value_len(value_get(m.result, "data")), 1);
+static const struct answer_head full_head = {.revision = 5,
+                                             .node = 6,
+                                             .term = 7,
+                                             .has_complete = true,
+                                             .complete = false,
+                                             .cursor = {(const uint8_t *)"c", 1},
+                                             .has_time = true,
+                                             .time_us = 8};
 
-    buffer_clear(&b);
-    answer_write_session(&b, 4, &head, 11, 12);
-    decode_frame(&b, &arena, &m);
-    assert_int_equal(value_uint(value_get(m.result, "session")), 11);
-    assert_int_equal(value_uint(value_get(m.result, "lease_ms")), 12);
+static void a_written_answer_is_read_back(void **state)
+{
+    struct fixture *f = *state;
+    answer_write(&f->b, 3, &full_head, span_make("\x91\x01", 2));
+    decode_frame(&f->b, &f->arena, &f->m);
+    const struct value *result = f->m.result;
+    assert_int_equal(f->m.type, MESSAGE_ANSWER);
+    assert_int_equal(f->m.msgid, 3);
+    assert_int_equal(value_type(f->m.error), CLADE_NIL);
+    assert_int_equal(value_len(result), 7);
+    assert_int_equal(value_uint(value_get(result, "revision")), 5);
+    assert_int_equal(value_uint(value_get(result, "node")), 6);
+    assert_int_equal(value_uint(value_get(result, "term")), 7);
+    assert_int_equal(value_uint(value_get(result, "time")), 8);
+    assert_int_equal(value_type(value_get(result, "complete")), CLADE_BOOL);
+    assert_true(span_equal_str(value_string(value_get(result, "cursor")), "c"));
+    assert_int_equal(value_len(value_get(result, "data")), 1);
+}
 
-    buffer_clear(&b);
+static void a_written_session_is_read_back(void **state)
+{
+    struct fixture *f = *state;
+    answer_write_session(&f->b, 4, &full_head, 11, 12);
+    decode_frame(&f->b, &f->arena, &f->m);
+    assert_int_equal(value_uint(value_get(f->m.result, "session")), 11);
+    assert_int_equal(value_uint(value_get(f->m.result, "lease_ms")), 12);
+}
+
+static void a_written_error_is_read_back(void **state)
+{
+    struct fixture *f = *state;
+    struct error e;
+    struct error back;
     error_set(&e, CLADE_ERR_CONFLICT, "guards[0]", "it changed");
     e.revision = 20;
     e.id = 21;
-    answer_write_error(&b, 5, &e, span_of("h:1"));
-    decode_frame(&b, &arena, &m);
-    value_get_error(m.error, &back);
-    assert_int_equal(value_type(m.result), CLADE_NIL);
+    answer_write_error(&f->b, 5, &e, span_of("h:1"));
+    decode_frame(&f->b, &f->arena, &f->m);
+    value_get_error(f->m.error, &back);
+    assert_int_equal(value_type(f->m.result), CLADE_NIL);
     assert_int_equal(back.code, CLADE_ERR_CONFLICT);
     assert_string_equal(back.where, "guards[0]");
     assert_string_equal(back.message, "it changed");
     assert_int_equal(back.revision, 20);
     assert_int_equal(back.id, 21);
-    assert_true(span_equal_str(value_string(value_get(m.error, "code")), "CONFLICT"));
-    assert_true(span_equal_str(value_string(value_get(m.error, "leader")), "h:1"));
+    assert_true(span_equal_str(value_string(value_get(f->m.error, "code")), "CONFLICT"));
+    assert_true(span_equal_str(value_string(value_get(f->m.error, "leader")), "h:1"));
+}
 
+static void an_encoded_error_is_carried_as_it_is(void **state)
+{
+    struct fixture *f = *state;
+    struct error e;
     struct buffer body;
     buffer_init(&body, 1000);
+    error_set(&e, CLADE_ERR_CONFLICT, NULL, "it changed");
     value_put_error(&body, &e, (struct span){0});
-    buffer_clear(&b);
-    answer_write_error_body(&b, 6, buffer_span(&body));
-    decode_frame(&b, &arena, &m);
-    assert_int_equal(m.msgid, 6);
-    assert_null(value_get(m.error, "leader"));
-    assert_int_equal(value_uint(value_get(m.error, "id")), 21);
-
-    buffer_clear(&b);
-    notification_write_error(&b, &e);
-    decode_frame(&b, &arena, &m);
-    assert_int_equal(method_parse(m.method), METHOD_ERROR);
-    assert_int_equal(value_int(value_get(m.params, "number")), CLADE_ERR_CONFLICT);
+    answer_write_error_body(&f->b, 6, buffer_span(&body));
+    decode_frame(&f->b, &f->arena, &f->m);
+    assert_int_equal(f->m.msgid, 6);
+    assert_null(value_get(f->m.error, "leader"));
+    assert_null(value_get(f->m.error, "where"));
+    assert_int_equal(value_int(value_get(f->m.error, "number")), CLADE_ERR_CONFLICT);
     buffer_release(&body);
-    buffer_release(&b);
-    arena_release(&arena);
+}
+
+static void a_written_farewell_is_read_back(void **state)
+{
+    struct fixture *f = *state;
+    struct error e;
+    error_set(&e, CLADE_ERR_INVALID, NULL, "a frame of 0 bytes");
+    notification_write_error(&f->b, &e);
+    decode_frame(&f->b, &f->arena, &f->m);
+    assert_int_equal(method_parse(f->m.method), METHOD_ERROR);
+    assert_int_equal(value_int(value_get(f->m.params, "number")), CLADE_ERR_INVALID);
 }
 
 static void an_answer_without_data_says_nil(void **state)
@@ -234,12 +276,20 @@ static void each_method_is_found_by_its_name(void **state)
     assert_null(method_name(METHOD_COUNT));
 }
 
+#define MESSAGE_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(malformed_messages_are_refused_with_their_place),
         cmocka_unit_test(nesting_above_the_limit_is_refused),
-        cmocka_unit_test(each_writer_is_read_back),
+        MESSAGE_TEST(a_written_request_is_read_back),
+        MESSAGE_TEST(a_written_cancel_is_read_back),
+        MESSAGE_TEST(a_written_answer_is_read_back),
+        MESSAGE_TEST(a_written_session_is_read_back),
+        MESSAGE_TEST(a_written_error_is_read_back),
+        MESSAGE_TEST(an_encoded_error_is_carried_as_it_is),
+        MESSAGE_TEST(a_written_farewell_is_read_back),
         cmocka_unit_test(an_answer_without_data_says_nil),
         cmocka_unit_test(an_error_of_an_unknown_number_is_internal),
         cmocka_unit_test(each_method_is_found_by_its_name),

@@ -1,0 +1,185 @@
+#include "cli/commands.h"
+
+#include <string.h>
+
+#include "cli/run.h"
+
+#define FLAGS(...)    ((const enum flag_id[]){__VA_ARGS__, FLAG_NONE})
+#define EXAMPLES(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+#define COMMON_FLAGS FLAG_DESCRIPTION, FLAG_OWNER, FLAG_TAG, FLAG_TYPE, FLAG_EXTERNAL_ID
+#define MAKE_FLAGS   FLAG_IF_EXISTS, FLAG_AS
+#define READ_FLAGS   FLAG_VIEW, FLAG_STATE, FLAG_EDGES, FLAG_LIMIT
+
+#define STDIN_HELP "A \"-\" among the arguments stands for the lines of stdin."
+#define BULK_HELP                                                                                  \
+    STDIN_HELP                                                                                     \
+    "\nUp to 1,000 are changed by one transaction, whole or not at all; more take several."
+
+/* clang-format off */
+#define GET(kind, ...)                                                                             \
+    {kind " get", "NAME...", "show " kind "s by name or reference", STDIN_HELP,                    \
+     FLAGS(READ_FLAGS), 1, COMMAND_ARGS_ANY, EXAMPLES(__VA_ARGS__), kind, run_get}
+#define LIST(kind, flags, ...)                                                                     \
+    {kind " list", "", "list the " kind "s of the namespace by name", NULL,                        \
+     flags, 0, 0, EXAMPLES(__VA_ARGS__), kind, run_list}
+#define CREATE(kind, arguments, min, flags, ...)                                                   \
+    {kind " create", arguments, "create " kind "s", BULK_HELP, flags, min, COMMAND_ARGS_ANY,       \
+     EXAMPLES(__VA_ARGS__), kind, run_create}
+#define UPDATE(kind, flags, ...)                                                                   \
+    {kind " update", "NAME...", "set fields of " kind "s", BULK_HELP, flags, 1,                    \
+     COMMAND_ARGS_ANY, EXAMPLES(__VA_ARGS__), kind, run_update}
+#define DELETE(kind, ...)                                                                          \
+    {kind " delete", "NAME...", "delete " kind "s; lineage still shows them, marked", BULK_HELP,   \
+     NULL, 1, COMMAND_ARGS_ANY, EXAMPLES(__VA_ARGS__), kind, run_delete}
+
+const struct command commands[] = {
+    CREATE("artifact", "[NAME...]", 0,
+           FLAGS(COMMON_FLAGS, FLAG_DIGEST, FLAG_URI, FLAG_SIZE, MAKE_FLAGS),
+           "clade artifact create imagenet-1k --type dataset --tag license=custom",
+           "clade artifact create weights --digest sha256:2c26b4... --uri s3://bucket/weights"),
+    GET("artifact", "clade artifact get imagenet-1k", "clade artifact get - < names"),
+    LIST("artifact", FLAGS(READ_FLAGS), "clade artifact list",
+         "clade -w ndjson artifact list --view ids"),
+    UPDATE("artifact", FLAGS(COMMON_FLAGS, FLAG_UNTAG, FLAG_DIGEST, FLAG_URI, FLAG_SIZE, FLAG_AS),
+           "clade artifact update imagenet-1k --tag reviewed=yes --untag draft"),
+    DELETE("artifact", "clade artifact delete scratch --reason 'made by mistake'"),
+
+    CREATE("experiment", "[NAME...]", 0, FLAGS(COMMON_FLAGS, MAKE_FLAGS),
+           "clade experiment create resnet-ablation"),
+    GET("experiment", "clade experiment get resnet-ablation"),
+    LIST("experiment", FLAGS(READ_FLAGS), "clade experiment list"),
+    UPDATE("experiment", FLAGS(COMMON_FLAGS, FLAG_UNTAG, FLAG_AS),
+           "clade experiment update resnet-ablation --description 'width and depth'"),
+    DELETE("experiment", "clade experiment delete resnet-ablation"),
+
+    CREATE("run", "[NAME...]", 0,
+           FLAGS(COMMON_FLAGS, FLAG_EXPERIMENT, FLAG_PARENT, FLAG_STATUS, FLAG_START, FLAG_END,
+                 MAKE_FLAGS),
+           "clade run create --experiment resnet-ablation --status running --start now"),
+    GET("run", "clade run get nightly-7"),
+    LIST("run", FLAGS(FLAG_UNDER_EXPERIMENT, READ_FLAGS),
+         "clade run list --experiment resnet-ablation"),
+    UPDATE("run",
+           FLAGS(COMMON_FLAGS, FLAG_UNTAG, FLAG_EXPERIMENT, FLAG_PARENT, FLAG_STATUS, FLAG_START,
+                 FLAG_END, FLAG_AS),
+           "clade run update nightly-7 --status finished --end now"),
+    DELETE("run", "clade run delete nightly-7"),
+
+    CREATE("model", "NAME...", 1, FLAGS(COMMON_FLAGS, MAKE_FLAGS),
+           "clade model create resnet50 --owner vision"),
+    GET("model", "clade model get resnet50"),
+    LIST("model", FLAGS(READ_FLAGS), "clade model list"),
+    UPDATE("model", FLAGS(COMMON_FLAGS, FLAG_UNTAG, FLAG_AS),
+           "clade model update resnet50 --tag task=classification"),
+    DELETE("model", "clade model delete resnet50"),
+
+    CREATE("version", "MODEL...", 1,
+           FLAGS(COMMON_FLAGS, FLAG_NUMBER, FLAG_RUN, FLAG_DIGEST, FLAG_URI, MAKE_FLAGS),
+           "clade version create resnet50 --run nightly-7 --digest sha256:2c26b4..."),
+    GET("version", "clade version get resnet50/7", "clade version get resnet50@latest"),
+    LIST("version", FLAGS(FLAG_UNDER_MODEL, READ_FLAGS), "clade version list --model resnet50"),
+    UPDATE("version", FLAGS(COMMON_FLAGS, FLAG_UNTAG, FLAG_RUN, FLAG_DIGEST, FLAG_URI, FLAG_AS),
+           "clade version update resnet50/7 --tag reviewed=yes"),
+    DELETE("version", "clade version delete resnet50/7"),
+
+    CREATE("namespace", "PATH...", 1, FLAGS(FLAG_DESCRIPTION, FLAG_OWNER, FLAG_TAG, MAKE_FLAGS),
+           "clade namespace create vision", "clade namespace create vision/edge --if-exists match"),
+    GET("namespace", "clade namespace get vision"),
+    LIST("namespace", FLAGS(READ_FLAGS), "clade namespace list"),
+    CREATE("type", "KIND:NAME...", 1, FLAGS(FLAG_DESCRIPTION, FLAG_OWNER, FLAG_TAG, MAKE_FLAGS),
+           "clade type create artifact:dataset"),
+    GET("type", "clade type get artifact:dataset"),
+    LIST("type", FLAGS(READ_FLAGS), "clade type list"),
+
+    {"get", "REF...", "show things of any kind",
+     "References: KIND/NAME, version/MODEL/7, version/MODEL@latest, //TEAM//KIND/NAME, id/12,\n"
+     "KIND/ext:SYSTEM:ID, digest:ALGO:VALUE. " STDIN_HELP,
+     FLAGS(READ_FLAGS), 1, COMMAND_ARGS_ANY,
+     EXAMPLES("clade get model/resnet50 version/resnet50@latest",
+              "clade get digest:sha256:2c26b4... -w json"), NULL, run_get},
+    {"link", "FROM LABEL TO", "say that FROM depends on TO",
+     "With the one argument \"-\", lines of stdin: FROM, LABEL and TO between tabs.",
+     NULL, 1, 3,
+     EXAMPLES("clade link version/resnet50/7 trained_on artifact/imagenet-1k",
+              "clade link - < edges.tsv"), "link", run_link},
+    {"unlink", "FROM LABEL TO", "take an edge away", "Lines of stdin with \"-\", as for link.",
+     NULL, 1, 3, EXAMPLES("clade unlink version/resnet50/7 trained_on artifact/imagenet-1k"),
+     "unlink", run_link},
+    {"lineage up", "REF...", "what it was made from, and what that was made from", STDIN_HELP,
+     FLAGS(FLAG_LABELS, FLAG_KINDS, FLAG_DEPTH, FLAG_LIMIT, FLAG_COUNT_ONLY, FLAG_VIEW, FLAG_STATE),
+     1, COMMAND_ARGS_ANY,
+     EXAMPLES("clade lineage up version/resnet50/7",
+              "clade lineage up version/resnet50/7 --kinds artifact --depth 2"), "up", run_lineage},
+    {"lineage down", "REF...", "what was made from it, and what was made from that", STDIN_HELP,
+     FLAGS(FLAG_LABELS, FLAG_KINDS, FLAG_DEPTH, FLAG_LIMIT, FLAG_COUNT_ONLY, FLAG_VIEW, FLAG_STATE),
+     1, COMMAND_ARGS_ANY,
+     EXAMPLES("clade lineage down artifact/imagenet-1k --count",
+              "clade lineage down artifact/imagenet-1k --labels trained_on,derived_from"),
+     "down", run_lineage},
+    {"txn", "[FILE]", "run a transaction, whole or not at all",
+     "FILE (default: stdin) is one JSON document: {\"guards\": [...], \"ops\": [...], \"reason\": ...}",
+     NULL, 0, 1,
+     EXAMPLES("clade txn release.json",
+              "echo '{\"ops\":[{\"op\":\"create\",\"kind\":\"model\",\"name\":\"m\"}]}' | clade txn"),
+     NULL, run_txn},
+    {"import", "[FILE...]", "read NDJSON transactions, or a graph",
+     "Each line of a FILE (default: stdin) is a transaction or an operation. A graph is two TSV\n"
+     "files. A bad line is reported and the rest goes on; running it again makes nothing twice.",
+     FLAGS(FLAG_NODES_FILE, FLAG_EDGES_FILE, FLAG_HEADER, FLAG_RATE, FLAG_CREATE_NAMESPACE,
+           FLAG_STRICT),
+     0, COMMAND_ARGS_ANY,
+     EXAMPLES("clade import dump.ndjson", "clade export | clade -e other:7400 import",
+              "clade import --nodes nodes.tsv --edges edges.tsv --create-namespace -n hub"),
+     NULL, run_import},
+    {"export", "", "write all live things and edges as NDJSON, at one revision",
+     "Of every namespace, or of the one given with --namespace.", NULL, 0, 0,
+     EXAMPLES("clade export > dump.ndjson", "clade export --as-of 2026-03-01 -n vision"), NULL,
+     run_export},
+    {"describe", "", "count what the namespace and the store hold", NULL, NULL, 0, 0,
+     EXAMPLES("clade describe", "clade describe -w json"), "describe", run_show},
+    {"limits", "", "show the store's limits", NULL, NULL, 0, 0, EXAMPLES("clade limits"), "limits",
+     run_show},
+    {"cluster status", "", "show the nodes, the leader and how far each is", NULL, NULL, 0, 0,
+     EXAMPLES("clade cluster status", "clade -e node2:7400 cluster status -w json"), "status",
+     run_show},
+    {"cluster leader transfer", "[NODE]", "hand leadership over, to the best node or the one given",
+     NULL, NULL, 0, 1, EXAMPLES("clade cluster leader transfer", "clade cluster leader transfer 2"),
+     NULL, run_transfer},
+    {"bench create", "", "measure artifact creates", NULL,
+     FLAGS(FLAG_CLIENTS, FLAG_CONNECTIONS, FLAG_COUNT, FLAG_BYTES, FLAG_JSON), 0, 0,
+     EXAMPLES("clade bench create --clients 64 --count 100000 --json"), "create", run_bench},
+    {"bench get", "", "measure reads of one thing each", NULL,
+     FLAGS(FLAG_CLIENTS, FLAG_CONNECTIONS, FLAG_COUNT, FLAG_REF, FLAG_JSON), 0, 0,
+     EXAMPLES("clade bench get --clients 64 --ref artifact/imagenet-1k"), "get", run_bench},
+    {"bench closure", "", "measure counts of all that depends on a thing", NULL,
+     FLAGS(FLAG_CLIENTS, FLAG_CONNECTIONS, FLAG_COUNT, FLAG_REF, FLAG_LABELS, FLAG_JSON), 0, 0,
+     EXAMPLES("clade bench closure --clients 1 --count 100 --ref artifact/imagenet-1k"), "closure",
+     run_bench},
+    {"help", "[COMMAND]", "show help for a command", NULL, NULL, 0, COMMAND_ARGS_ANY,
+     EXAMPLES("clade help import", "clade help artifact create"), NULL, run_help},
+};
+/* clang-format on */
+
+const size_t commands_len = sizeof commands / sizeof *commands;
+
+const struct command *command_find(const char *name)
+{
+    for (size_t i = 0; i < commands_len; i++) {
+        if (strcmp(commands[i].name, name) == 0) {
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+bool command_is_group(const char *words)
+{
+    size_t len = strlen(words);
+    for (size_t i = 0; i < commands_len; i++) {
+        if (strncmp(commands[i].name, words, len) == 0 && commands[i].name[len] == ' ') {
+            return true;
+        }
+    }
+    return false;
+}

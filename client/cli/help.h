@@ -1,0 +1,10 @@
+#pragma once
+/* Help, written from the table of commands. */
+#include "cli/cli.h"
+
+/* All commands. */
+void help_all(struct cli *cli, FILE *stream);
+/* One command: usage, flags, examples. */
+void help_command(struct cli *cli, FILE *stream, const struct command *command);
+/* The commands whose names begin with these words. */
+void help_group(struct cli *cli, FILE *stream, const char *words);

@@ -1,0 +1,25 @@
+#pragma once
+/* What the commands do. Each returns the exit code. */
+struct cli;
+
+/* things: the command's subject is the kind */
+int run_create(struct cli *cli);
+int run_update(struct cli *cli);
+int run_delete(struct cli *cli);
+/* reads: the subject is the kind, NULL for references of any kind */
+int run_get(struct cli *cli);
+int run_list(struct cli *cli);
+/* the subject is "up" or "down" */
+int run_lineage(struct cli *cli);
+/* transactions: the subject is "link" or "unlink" */
+int run_link(struct cli *cli);
+int run_txn(struct cli *cli);
+/* the subject is the method of the protocol */
+int run_show(struct cli *cli);
+int run_transfer(struct cli *cli);
+/* in and out */
+int run_import(struct cli *cli);
+int run_export(struct cli *cli);
+/* the subject is what is measured: "create", "get", "closure" */
+int run_bench(struct cli *cli);
+int run_help(struct cli *cli);

@@ -1,0 +1,257 @@
+#include "base/clock.h"
+#include "cli/cli.h"
+#include "cli/run.h"
+#include "cli/show.h"
+#include "cli/text.h"
+
+#define OPERATIONS_PER_TXN 1000
+
+/* Flags whose value is a field as it stands. */
+struct field_flag {
+    enum flag_id flag;
+    const char *field;
+    const char *ref_kind; /* the value is a reference to this kind; NULL = it is not */
+};
+
+static const struct field_flag text_flags[] = {
+    {FLAG_DESCRIPTION, "description", NULL},
+    {FLAG_OWNER, "owner", NULL},
+    {FLAG_TYPE, "type", NULL},
+    {FLAG_STATUS, "status", NULL},
+    {FLAG_EXPERIMENT, "experiment", "experiment"},
+    {FLAG_PARENT, "parent", "run"},
+    {FLAG_RUN, "run", "run"},
+};
+static const struct field_flag list_flags[] = {
+    {FLAG_DIGEST, "digests", NULL},
+    {FLAG_URI, "uris", NULL},
+    {FLAG_EXTERNAL_ID, "external_ids", NULL},
+};
+static const struct field_flag time_flags[] = {
+    {FLAG_START, "start", NULL},
+    {FLAG_END, "end", NULL},
+};
+
+/* A type may be given by its whole name, "artifact:dataset"; the field takes "dataset". */
+static const char *without_kind(const char *type, const char *kind)
+{
+    size_t len = strlen(kind);
+    return strncmp(type, kind, len) == 0 && type[len] == ':' ? type + len + 1 : type;
+}
+
+static void set_texts(struct cli *cli, struct clade_txn *txn, struct cli_list *memory)
+{
+    for (size_t i = 0; i < sizeof text_flags / sizeof *text_flags; i++) {
+        const struct field_flag *f = &text_flags[i];
+        const char *value = args_get(&cli->args, f->flag);
+        if (value != NULL && f->ref_kind != NULL) {
+            value = cli_list_ref(memory, f->ref_kind, value);
+        }
+        if (value != NULL && f->flag == FLAG_TYPE) {
+            value = without_kind(value, cli->args.command->subject);
+        }
+        if (value != NULL) {
+            clade_txn_set(txn, f->field, value);
+        }
+    }
+}
+
+static bool set_times(struct cli *cli, struct clade_txn *txn)
+{
+    for (size_t i = 0; i < sizeof time_flags / sizeof *time_flags; i++) {
+        const char *text = args_get(&cli->args, time_flags[i].flag);
+        uint64_t us = 0;
+        if (text == NULL) {
+            continue;
+        }
+        if (strcmp(text, "now") == 0) {
+            us = clock_wall_us(clock_system());
+        } else if (!text_parse_time(text, &us)) {
+            (void)cli_usage(cli, "--%s: \"%s\" is not a time", time_flags[i].field, text);
+            return false;
+        }
+        clade_txn_set_uint(txn, time_flags[i].field, us);
+    }
+    return true;
+}
+
+static bool set_tag(struct cli *cli,
+                    struct clade_txn *txn,
+                    const char *text,
+                    struct cli_list *memory)
+{
+    const char *equals = strchr(text, '=');
+    if (equals == NULL || equals == text) {
+        (void)cli_usage(cli, "--tag: \"%s\" is not KEY=VALUE", text);
+        return false;
+    }
+    const char *key = arena_copy_str(&memory->arena, span_make(text, (size_t)(equals - text)));
+    if (key != NULL) {
+        clade_txn_tag(txn, key, equals + 1);
+    }
+    return key != NULL;
+}
+
+static bool set_repeated(struct cli *cli, struct clade_txn *txn, struct cli_list *memory)
+{
+    for (size_t i = 0; i < cli->args.flags_len; i++) {
+        const struct args_flag *given = &cli->args.flags[i];
+        for (size_t j = 0; j < sizeof list_flags / sizeof *list_flags; j++) {
+            if (given->id == list_flags[j].flag) {
+                clade_txn_add(txn, list_flags[j].field, given->value);
+            }
+        }
+        if (given->id == FLAG_TAG && !set_tag(cli, txn, given->value, memory)) {
+            return false;
+        }
+        if (given->id == FLAG_UNTAG) {
+            clade_txn_tag(txn, given->value, NULL);
+        }
+    }
+    return true;
+}
+
+/* The fields that flags give, for the transaction's current operation. */
+static bool set_fields(struct cli *cli, struct clade_txn *txn)
+{
+    struct cli_list memory = {0};
+    arena_init(&memory.arena, CLADE_MAX_COMMAND_BYTES);
+    set_texts(cli, txn, &memory);
+    uint64_t size = 0;
+    bool ok = set_times(cli, txn) && set_repeated(cli, txn, &memory) &&
+              cli_uint(cli, FLAG_SIZE, 0, &size);
+    if (ok && args_has(&cli->args, FLAG_SIZE)) {
+        clade_txn_set_uint(txn, "size", size);
+    }
+    const char *as = args_get(&cli->args, FLAG_AS);
+    if (as != NULL) {
+        clade_txn_as(txn, as);
+    }
+    cli_list_release(&memory);
+    return ok;
+}
+
+static int set_if_exists(struct cli *cli, struct clade_txn *txn)
+{
+    const char *text = args_get(&cli->args, FLAG_IF_EXISTS);
+    if (text == NULL) {
+        return EXIT_DONE;
+    }
+    if (strcmp(text, "error") == 0) {
+        clade_txn_if_exists(txn, CLADE_IF_EXISTS_ERROR);
+    } else if (strcmp(text, "return") == 0) {
+        clade_txn_if_exists(txn, CLADE_IF_EXISTS_RETURN);
+    } else if (strcmp(text, "match") == 0) {
+        clade_txn_if_exists(txn, CLADE_IF_EXISTS_MATCH);
+    } else {
+        return cli_usage(cli, "--if-exists: \"%s\" is not error, return or match", text);
+    }
+    return EXIT_DONE;
+}
+
+/* Adds the operation for one name or reference; NULL is a create without a name. */
+typedef int (*add_op)(struct cli *cli, struct clade_txn *txn, const char *name);
+
+static int add_create(struct cli *cli, struct clade_txn *txn, const char *name)
+{
+    const char *kind = cli->args.command->subject;
+    uint64_t number = 0;
+    if (!cli_uint(cli, FLAG_NUMBER, 0, &number)) {
+        return EXIT_USAGE;
+    }
+    if (strcmp(kind, "version") == 0) {
+        (void)clade_txn_create(txn, kind, NULL);
+        clade_txn_set(txn, "model", name);
+        if (number > 0) {
+            clade_txn_set_uint(txn, "number", number);
+        }
+    } else {
+        (void)clade_txn_create(txn, kind, name);
+    }
+    int code = set_if_exists(cli, txn);
+    return code != EXIT_DONE ? code : set_fields(cli, txn) ? EXIT_DONE : EXIT_USAGE;
+}
+
+static int add_update(struct cli *cli, struct clade_txn *txn, const char *ref)
+{
+    (void)clade_txn_update(txn, ref);
+    return set_fields(cli, txn) ? EXIT_DONE : EXIT_USAGE;
+}
+
+static int add_delete(struct cli *cli, struct clade_txn *txn, const char *ref)
+{
+    (void)clade_txn_delete(txn, ref);
+    return EXIT_DONE;
+}
+
+/* One transaction for names[at] and those that follow; *ret_taken says how many it took. */
+static int run_batch(struct cli *cli,
+                     struct clade_txn *txn,
+                     const struct cli_list *names,
+                     size_t at,
+                     add_op add,
+                     size_t *ret_taken)
+{
+    clade_txn_clear(txn);
+    if (cli->settings.reason != NULL) {
+        clade_txn_reason(txn, cli->settings.reason);
+    }
+    size_t n = 0;
+    int code = EXIT_DONE;
+    do {
+        code = add(cli, txn, names->len == 0 ? NULL : names->items[at + n]);
+        n++;
+    } while (code == EXIT_DONE && at + n < names->len && n < OPERATIONS_PER_TXN &&
+             clade_txn_bytes(txn) < CLADE_MAX_COMMAND_BYTES / 2);
+    *ret_taken = n;
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    struct clade_response *response = clade_txn_wait(cli->client, txn);
+    code = clade_response_code(response) != 0 ? cli_fail(cli, NULL, response) : EXIT_DONE;
+    if (code == EXIT_DONE) {
+        show_results(cli, response);
+    }
+    clade_response_free(response);
+    return code;
+}
+
+static int run_ops(struct cli *cli, const char *ref_kind, add_op add)
+{
+    struct cli_list names;
+    int code = cli_arguments(cli, 0, ref_kind, &names);
+    struct clade_txn *txn = clade_txn_new();
+    if (code == EXIT_DONE && txn == NULL) {
+        cli_say(cli, "out of memory");
+        code = EXIT_REFUSED;
+    }
+    if (code == EXIT_DONE) {
+        code = cli_open(cli);
+    }
+    /* No argument is one unnamed thing; a "-" with nothing on stdin is nothing. */
+    bool unnamed = cli->args.arguments_len == 0;
+    for (size_t at = 0; code == EXIT_DONE && (at < names.len || (unnamed && at == 0));) {
+        size_t taken = 0;
+        code = run_batch(cli, txn, &names, at, add, &taken);
+        at += taken;
+    }
+    clade_txn_free(txn);
+    cli_list_release(&names);
+    return code;
+}
+
+int run_create(struct cli *cli)
+{
+    const char *kind = cli->args.command->subject;
+    return run_ops(cli, strcmp(kind, "version") == 0 ? "model" : NULL, add_create);
+}
+
+int run_update(struct cli *cli)
+{
+    return run_ops(cli, cli->args.command->subject, add_update);
+}
+
+int run_delete(struct cli *cli)
+{
+    return run_ops(cli, cli->args.command->subject, add_delete);
+}

@@ -1,0 +1,353 @@
+#include "cli/show.h"
+
+#include "cli/json.h"
+#include "cli/table.h"
+#include "cli/text.h"
+
+#define SHOW_BYTES_MAX (64u << 20)
+#define SHOW_DEPTH_MAX 8
+#define KEY_COLUMNS    14
+#define CELL_TEXT_MAX  12
+
+static struct span text_of(const struct clade_value *v)
+{
+    size_t len = 0;
+    const char *text = clade_value_strn(v, &len);
+    return span_make(text == NULL ? "" : text, text == NULL ? 0 : len);
+}
+
+static bool ends_with(struct span s, const char *end)
+{
+    size_t n = strlen(end);
+    return s.len >= n && memcmp(s.data + s.len - n, end, n) == 0;
+}
+
+static bool is_one_of(struct span key, const char *const names[])
+{
+    for (size_t i = 0; names[i] != NULL; i++) {
+        if (span_equal_str(key, names[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Numbers mean what their key says: times, bytes, names of nodes, counts. */
+static void append_number(struct buffer *b, struct span key, uint64_t n)
+{
+    static const char *const times[] = {"time", "start", "end", "happened", NULL};
+    static const char *const names[] = {"id",     "node",  "leader", "term",
+                                        "number", "depth", "vote",   NULL};
+    char text[TEXT_BYTES_MAX];
+    if (is_one_of(key, times)) {
+        text_local_time(n, text);
+    } else if (is_one_of(key, names)) {
+        buffer_append_fmt(b, "%llu", (unsigned long long)n);
+        return;
+    } else if (ends_with(key, "bytes") || span_equal_str(key, "size")) {
+        text_size(n, text);
+    } else {
+        text_count(n, text);
+    }
+    buffer_append_str(b, text);
+}
+
+static void append_scalar(struct buffer *b, struct span key, const struct clade_value *v)
+{
+    switch (clade_value_type(v)) {
+    case CLADE_UINT:
+        append_number(b, key, clade_value_uint(v));
+        return;
+    case CLADE_STRING:
+        table_append_clean(b, text_of(v));
+        return;
+    case CLADE_BOOL:
+        buffer_append_str(b, clade_value_bool(v) ? "yes" : "no");
+        return;
+    case CLADE_NIL:
+        buffer_append_str(b, "-");
+        return;
+    case CLADE_ARRAY:
+    case CLADE_MAP:
+        if (clade_value_len(v) == 0) {
+            buffer_append_str(b, "none");
+            return;
+        }
+        json_append_value(b, v);
+        return;
+    default:
+        json_append_value(b, v);
+        return;
+    }
+}
+
+static void print_line(struct cli *cli, unsigned indent, struct span key, struct span value)
+{
+    unsigned used = key.len == 0 ? 0 : table_width(key);
+    (void)fprintf(cli->out, "%*s%s%.*s%s", (int)indent, "", cli->color ? "\x1b[36m" : "",
+                  SPAN_FMT(key), cli->color ? "\x1b[0m" : "");
+    (void)fprintf(cli->out, "%*s", used < KEY_COLUMNS ? (int)(KEY_COLUMNS - used) : 1, "");
+    (void)fwrite(value.data, 1, value.len, cli->out);
+    (void)fputc('\n', cli->out);
+}
+
+static void print_scalar(struct cli *cli,
+                         unsigned indent,
+                         struct span key,
+                         const struct clade_value *v)
+{
+    struct buffer b;
+    buffer_init(&b, SHOW_BYTES_MAX);
+    append_scalar(&b, key, v);
+    print_line(cli, indent, key, buffer_span(&b));
+    buffer_release(&b);
+}
+
+/* created, changed: "2026-03-01 12:00:00 by ann, revision 7" */
+static void print_mark(struct cli *cli, struct span key, const struct clade_value *v)
+{
+    struct buffer b;
+    buffer_init(&b, SHOW_BYTES_MAX);
+    char time[TEXT_BYTES_MAX];
+    text_local_time(clade_value_uint(clade_value_get(v, "time")), time);
+    buffer_append_str(&b, time);
+    struct span who = text_of(clade_value_get(v, "principal"));
+    if (who.len > 0) {
+        buffer_append_str(&b, " by ");
+        table_append_clean(&b, who);
+    }
+    buffer_append_fmt(&b, ", revision %llu",
+                      (unsigned long long)clade_value_uint(clade_value_get(v, "revision")));
+    print_line(cli, 0, key, buffer_span(&b));
+    buffer_release(&b);
+}
+
+static void append_member(struct buffer *b, const struct clade_value *v)
+{
+    if (clade_value_type(v) != CLADE_MAP) {
+        append_scalar(b, span_of(""), v);
+        return;
+    }
+    for (size_t i = 0; i < clade_value_len(v); i++) {
+        buffer_append_str(b, i > 0 ? " " : "");
+        append_scalar(b, text_of(clade_value_key_at(v, i)), clade_value_at(v, i));
+    }
+}
+
+/* Tags, digests, edges: a line each, the key before the first. */
+static void print_members(struct cli *cli, struct span key, const struct clade_value *v)
+{
+    bool map = clade_value_type(v) == CLADE_MAP;
+    struct buffer b;
+    buffer_init(&b, SHOW_BYTES_MAX);
+    for (size_t i = 0; i < clade_value_len(v); i++) {
+        buffer_clear(&b);
+        if (map) {
+            table_append_clean(&b, text_of(clade_value_key_at(v, i)));
+            buffer_append_str(&b, "=");
+        }
+        append_member(&b, clade_value_at(v, i));
+        print_line(cli, 0, i == 0 ? key : span_of(""), buffer_span(&b));
+    }
+    buffer_release(&b);
+}
+
+void show_thing(struct cli *cli, const struct clade_value *thing)
+{
+    static const char *const marks[] = {"created", "changed", NULL};
+    if (clade_value_type(thing) != CLADE_MAP) {
+        print_scalar(cli, 0, span_of("id"), thing);
+        return;
+    }
+    for (size_t i = 0; i < clade_value_len(thing); i++) {
+        struct span key = text_of(clade_value_key_at(thing, i));
+        const struct clade_value *v = clade_value_at(thing, i);
+        enum clade_type type = clade_value_type(v);
+        if (type == CLADE_MAP && is_one_of(key, marks)) {
+            print_mark(cli, key, v);
+        } else if (type == CLADE_MAP || type == CLADE_ARRAY) {
+            print_members(cli, key, v);
+        } else {
+            print_scalar(cli, 0, key, v);
+        }
+    }
+}
+
+static void show(struct cli *cli, const struct clade_value *v, unsigned depth);
+
+/* A map in a cell: its values, long ones cut, as with git's hashes. */
+static void append_cell_map(struct buffer *b, const struct clade_value *map)
+{
+    for (size_t i = 0; i < clade_value_len(map); i++) {
+        struct span key = text_of(clade_value_key_at(map, i));
+        struct span text = text_of(clade_value_at(map, i));
+        buffer_append_str(b, i > 0 ? " " : "");
+        if (text.len > CELL_TEXT_MAX) {
+            table_append_clean(b, span_make(text.data, CELL_TEXT_MAX));
+        } else {
+            append_scalar(b, key, clade_value_at(map, i));
+        }
+    }
+}
+
+static void table_row(struct table *t,
+                      const struct table_column *columns,
+                      size_t len,
+                      const struct clade_value *row)
+{
+    struct buffer b;
+    buffer_init(&b, SHOW_BYTES_MAX);
+    for (size_t i = 0; i < len; i++) {
+        buffer_clear(&b);
+        const struct clade_value *v = clade_value_get(row, columns[i].heading);
+        if (clade_value_type(v) == CLADE_MAP) {
+            append_cell_map(&b, v);
+        } else {
+            append_scalar(&b, span_of(columns[i].heading), v);
+        }
+        (void)table_add(t, buffer_span(&b));
+    }
+    buffer_release(&b);
+}
+
+/* An array of maps as a table, its columns the keys of the first one. */
+static void show_table(struct cli *cli, const struct clade_value *rows)
+{
+    const struct clade_value *first = clade_value_at(rows, 0);
+    struct table_column columns[TABLE_COLUMNS_MAX];
+    struct cli_list names = {0};
+    arena_init(&names.arena, SHOW_BYTES_MAX);
+    size_t len = 0;
+    for (size_t i = 0; i < clade_value_len(first) && len < TABLE_COLUMNS_MAX; i++) {
+        const char *name = arena_copy_str(&names.arena, text_of(clade_value_key_at(first, i)));
+        if (name != NULL) {
+            bool number = clade_value_type(clade_value_at(first, i)) == CLADE_UINT;
+            columns[len++] = (struct table_column){
+                .heading = name, .align = number ? TABLE_RIGHT : TABLE_LEFT, .elastic = !number};
+        }
+    }
+    if (len > 0) {
+        struct table t;
+        table_init(&t, columns, len);
+        for (size_t i = 0; i < clade_value_len(rows); i++) {
+            table_row(&t, columns, len, clade_value_at(rows, i));
+        }
+        table_flush(&t, cli->out, cli->terminal_columns, cli->color);
+        table_release(&t);
+    }
+    cli_list_release(&names);
+}
+
+static void show_heading(struct cli *cli, struct span key)
+{
+    (void)fprintf(cli->out, "%s%.*s%s\n", cli->color ? "\x1b[1m" : "", SPAN_FMT(key),
+                  cli->color ? "\x1b[0m" : "");
+}
+
+static bool is_nested(const struct clade_value *v)
+{
+    enum clade_type type = clade_value_type(v);
+    return (type == CLADE_MAP || type == CLADE_ARRAY) && clade_value_len(v) > 0;
+}
+
+/* Scalars first, so that nothing below a table looks as if it belonged to it. */
+static void show_map(struct cli *cli, const struct clade_value *map, unsigned depth)
+{
+    for (size_t i = 0; i < clade_value_len(map); i++) {
+        if (!is_nested(clade_value_at(map, i))) {
+            print_scalar(cli, 0, text_of(clade_value_key_at(map, i)), clade_value_at(map, i));
+        }
+    }
+    for (size_t i = 0; i < clade_value_len(map); i++) {
+        if (is_nested(clade_value_at(map, i))) {
+            (void)fputc('\n', cli->out);
+            show_heading(cli, text_of(clade_value_key_at(map, i)));
+            show(cli, clade_value_at(map, i), depth + 1);
+        }
+    }
+}
+
+static void show(struct cli *cli, const struct clade_value *v, unsigned depth)
+{
+    if (depth >= SHOW_DEPTH_MAX) {
+        return;
+    }
+    if (clade_value_type(v) == CLADE_MAP) {
+        show_map(cli, v, depth);
+    } else if (clade_value_type(v) == CLADE_ARRAY &&
+               clade_value_type(clade_value_at(v, 0)) == CLADE_MAP) {
+        show_table(cli, v);
+    } else if (clade_value_type(v) == CLADE_ARRAY) {
+        print_members(cli, span_of(""), v);
+    } else {
+        print_scalar(cli, 0, span_of(""), v);
+    }
+}
+
+void show_document(struct cli *cli, const struct clade_value *value)
+{
+    show(cli, value, 0);
+}
+
+void show_json(struct cli *cli, const struct clade_response *response)
+{
+    struct buffer b;
+    buffer_init(&b, SHOW_BYTES_MAX);
+    buffer_append_fmt(&b,
+                      "{\"revision\":%llu,\"node\":%llu,\"term\":%llu,\"complete\":%s,\"data\":",
+                      (unsigned long long)clade_response_revision(response),
+                      (unsigned long long)clade_response_node(response),
+                      (unsigned long long)clade_response_term(response),
+                      clade_response_complete(response) ? "true" : "false");
+    json_append_value(&b, clade_response_data(response));
+    buffer_append_str(&b, "}\n");
+    (void)fwrite(b.data, 1, b.len, cli->out);
+    buffer_release(&b);
+}
+
+void show_ndjson(struct cli *cli, const struct clade_response *response)
+{
+    const struct clade_value *data = clade_response_data(response);
+    bool array = clade_value_type(data) == CLADE_ARRAY;
+    struct buffer b;
+    buffer_init(&b, SHOW_BYTES_MAX);
+    for (size_t i = 0; i < (array ? clade_value_len(data) : 1); i++) {
+        buffer_clear(&b);
+        json_append_value(&b, array ? clade_value_at(data, i) : data);
+        buffer_append_u8(&b, '\n');
+        (void)fwrite(b.data, 1, b.len, cli->out);
+    }
+    buffer_release(&b);
+}
+
+static void show_result(struct cli *cli, const struct clade_value *result)
+{
+    struct span status = text_of(clade_value_get(result, "status"));
+    struct span ref = text_of(clade_value_get(result, "ref"));
+    struct buffer b;
+    buffer_init(&b, SHOW_BYTES_MAX);
+    table_append_clean(&b, status);
+    if (ref.len > 0) {
+        buffer_append_str(&b, " ");
+        table_append_clean(&b, ref);
+    }
+    buffer_append_str(&b, "\n");
+    (void)fwrite(b.data, 1, b.len, cli->out);
+    buffer_release(&b);
+}
+
+void show_results(struct cli *cli, const struct clade_response *response)
+{
+    const struct clade_value *data = clade_response_data(response);
+    if (cli->settings.write == WRITE_JSON) {
+        show_json(cli, response);
+        return;
+    }
+    if (cli->settings.write == WRITE_NDJSON) {
+        show_ndjson(cli, response);
+        return;
+    }
+    for (size_t i = 0; i < clade_value_len(data); i++) {
+        show_result(cli, clade_value_at(data, i));
+    }
+}

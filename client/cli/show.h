@@ -1,0 +1,15 @@
+#pragma once
+/* Single answers for people: a thing with its fields, a document of any shape. */
+#include "cli/cli.h"
+
+/* A thing as "field  value" lines. */
+void show_thing(struct cli *cli, const struct clade_value *thing);
+/* Any answer: scalars as lines, arrays of maps as tables, nested maps below a heading. Numbers
+ * are made readable by what their key says they are. */
+void show_document(struct cli *cli, const struct clade_value *value);
+/* One JSON document: {"revision", "node", "term", "complete", "data"}. */
+void show_json(struct cli *cli, const struct clade_response *response);
+/* The data's elements, a line each; anything else as one line. */
+void show_ndjson(struct cli *cli, const struct clade_response *response);
+/* What a transaction did, operation by operation, in the format that was asked for. */
+void show_results(struct cli *cli, const struct clade_response *response);

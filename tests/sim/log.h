@@ -1,0 +1,45 @@
+#pragma once
+/* A node's Raft log as a disk would keep it: a raft_io on virtual time. What is being written is
+ * lost, or kept in part, when the node crashes; what was reported as written survives. */
+#include <stddef.h>
+
+#include <raft.h>
+
+#include "random.h"
+
+#define SIM_WRITES_MAX 8192
+
+struct sim_write {
+    struct raft_io_append *req;
+    raft_io_append_cb cb;
+    uint64_t due_us;
+    size_t entries_len; /* entries of the log once it is done */
+};
+
+struct sim_log {
+    struct raft_io io; /* first */
+    const uint64_t *now_us;
+    struct sim_random *random;
+    uint64_t write_us_max; /* how long a write may take */
+    raft_term term;
+    raft_id vote;
+    struct raft_entry *entries; /* entries[0] has index 1 */
+    size_t entries_len;
+    size_t entries_cap;
+    size_t durable_len; /* entries that a crash can not take */
+    struct sim_write writes[SIM_WRITES_MAX];
+    size_t writes_len;
+    uint64_t tick_us;
+    uint64_t next_tick_us;
+    raft_io_tick_cb tick;
+    bool closing;
+};
+
+void sim_log_init(struct sim_log *l, const uint64_t *now_us, struct sim_random *random);
+void sim_log_release(struct sim_log *l);
+/* When something is due next; UINT64_MAX when nothing is. */
+uint64_t sim_log_next_us(const struct sim_log *l);
+/* Does what is due; true when it did something. */
+bool sim_log_step(struct sim_log *l);
+/* Loses what was not written yet, but for some of it. The group on it must be closed after. */
+void sim_log_crash(struct sim_log *l);
