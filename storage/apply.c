@@ -1,5 +1,6 @@
 #include "storage/apply.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -8,6 +9,8 @@
 #include "storage/command.h"
 #include "storage/session.h"
 
+/* The end of the year 9999: a clock beyond it would leave no room for the times after it. */
+#define STAMP_US_MAX         253402300799999999u
 #define SAMPLE_INTERVAL      1024 /* indexes between digest samples */
 #define MEMBER_ADDRESS_BYTES 262  /* a host name, a colon and a port */
 
@@ -56,7 +59,8 @@ int apply_begin(struct apply *a, struct error *error)
     return rows_begin(&a->rows, error);
 }
 
-/* --- Items ------------------------------------------------------------------------------------- */
+/* --- Items -------------------------------------------------------------------------------------
+ */
 
 /* The answer of an item that did not go through: its error as a map. */
 static int answer_error(struct apply *a, int code, struct apply_result *result)
@@ -80,7 +84,10 @@ static uint64_t max_u64(uint64_t x, uint64_t y)
 }
 
 /* Runs a transaction and takes it back if it is refused. Returns 0 or a fatal code. */
-static int run_command(struct apply *a, const struct item *item, uint64_t stamp_us, struct apply_result *result)
+static int run_command(struct apply *a,
+                       const struct item *item,
+                       uint64_t stamp_us,
+                       struct apply_result *result)
 {
     struct rows *rows = &a->rows;
     arena_reset(&a->arena);
@@ -122,7 +129,10 @@ static int run_command(struct apply *a, const struct item *item, uint64_t stamp_
     return 0;
 }
 
-static int run_txn(struct apply *a, const struct item *item, uint64_t stamp_us, struct apply_result *result)
+static int run_txn(struct apply *a,
+                   const struct item *item,
+                   uint64_t stamp_us,
+                   struct apply_result *result)
 {
     if (item->session == 0) {
         return run_command(a, item, stamp_us, result);
@@ -154,8 +164,8 @@ static int run_txn(struct apply *a, const struct item *item, uint64_t stamp_us, 
 static int open_session(struct apply *a, const struct item *item, uint64_t *ret_id)
 {
     if (item->command.len != 8) {
-        return error_set(
-            &a->error, CLADE_ERR_INVALID, "lease_ms", "the lease must be a number of 8 bytes");
+        return error_set(&a->error, CLADE_ERR_INVALID, "lease_ms",
+                         "the lease must be a number of 8 bytes");
     }
     return session_open(&a->rows, get_u64le(item->command.data), ret_id);
 }
@@ -163,8 +173,8 @@ static int open_session(struct apply *a, const struct item *item, uint64_t *ret_
 static int set_member(struct apply *a, const struct item *item)
 {
     if (item->command.len < 8 || item->command.len > 8 + MEMBER_ADDRESS_BYTES) {
-        return error_set(
-            &a->error, CLADE_ERR_INVALID, "member", "must be a node id and its client address");
+        return error_set(&a->error, CLADE_ERR_INVALID, "member",
+                         "must be a node id and its client address");
     }
     struct span address = span_skip(item->command, 8);
     if (!utf8_is_printable(address)) {
@@ -174,7 +184,10 @@ static int set_member(struct apply *a, const struct item *item)
     return row_put(&a->rows, TABLE_MEMBERS, key_span(&key), address);
 }
 
-static int run_item(struct apply *a, const struct item *item, uint64_t stamp_us, struct apply_result *result)
+static int run_item(struct apply *a,
+                    const struct item *item,
+                    uint64_t stamp_us,
+                    struct apply_result *result)
 {
     int rc;
     switch (item->kind) {
@@ -197,7 +210,8 @@ static int run_item(struct apply *a, const struct item *item, uint64_t stamp_us,
     return answer_error(a, rc, result);
 }
 
-/* --- Entries ----------------------------------------------------------------------------------- */
+/* --- Entries -----------------------------------------------------------------------------------
+ */
 
 /* Moves the applied index, taking the digests at the newest multiple that it passes. Between two
  * entries nothing changes but the index, so the sample is the same however a node got there. */
@@ -217,13 +231,10 @@ static int check_gap(struct apply *a, uint64_t previous, uint64_t index, struct 
     if (previous <= applied && previous < index) {
         return 0;
     }
-    return error_set(error,
-                     CLADE_ERR_CORRUPT,
-                     NULL,
-                     "the log has a gap: entry %lu follows %lu, and the store is at %lu",
-                     index,
-                     previous,
-                     applied);
+    return error_set(error, CLADE_ERR_CORRUPT, NULL,
+                     "the log has a gap: entry %" PRIu64 " follows %" PRIu64
+                     ", and the store is at %" PRIu64,
+                     index, previous, applied);
 }
 
 static int run_items(struct apply *a,
@@ -253,8 +264,8 @@ static int run_items(struct apply *a,
     }
     for (size_t i = 0; i < rest.len; i++) {
         if (rest.data[i] != 0 || rest.len >= 8) {
-            return error_set(
-                &a->error, CLADE_ERR_CORRUPT, NULL, "the log entry has bytes after its items");
+            return error_set(&a->error, CLADE_ERR_CORRUPT, NULL,
+                             "the log entry has bytes after its items");
         }
     }
     return 0;
@@ -278,6 +289,9 @@ int apply_entry(struct apply *a,
     rc = entry_decode(entry, &header, error);
     if (rc != 0) {
         return rc;
+    }
+    if (header.stamp_us > STAMP_US_MAX) {
+        header.stamp_us = STAMP_US_MAX;
     }
     rows->view.error = &a->error;
     if (index - 1 > rows->meta.applied) {

@@ -10,13 +10,13 @@ struct apply;
 /* What one command answers, on every node. Borrowed until the callback returns. */
 struct apply_result {
     struct proposal_id id;
-    int code;            /* 0 or CLADE_ERR_* */
-    uint64_t revision;   /* that it made, or the current one */
-    uint64_t time_us;    /* store time of the entry */
-    bool changed;        /* it took a revision */
-    struct span body;    /* code 0: the MessagePack value of "data" (empty: none); else the
-                            error map of client/wire/README.md */
-    uint64_t session;    /* ITEM_SESSION_OPEN: the id given */
+    int code;          /* 0 or CLADE_ERR_* */
+    uint64_t revision; /* that it made, or the current one */
+    uint64_t time_us;  /* store time of the entry */
+    bool changed;      /* it took a revision */
+    struct span body;  /* code 0: the MessagePack value of "data" (empty: none); else the
+                          error map of client/wire/README.md */
+    uint64_t session;  /* ITEM_SESSION_OPEN: the id given */
 };
 
 typedef void (*apply_result_cb)(void *arg, const struct apply_result *result);
@@ -32,8 +32,13 @@ int apply_begin(struct apply *apply, struct error *error);
 /* Runs the commands of the entry at `index`; `previous` is the index of the queue item before
  * it. An index at or below the store's is skipped without callbacks. A gap between `previous` and
  * the last index seen is CLADE_ERR_CORRUPT. `cb` fires once for each command, in order. */
-int apply_entry(struct apply *apply, uint64_t previous, uint64_t index, struct span entry,
-                apply_result_cb cb, void *arg, struct error *error);
+int apply_entry(struct apply *apply,
+                uint64_t previous,
+                uint64_t index,
+                struct span entry,
+                apply_result_cb cb,
+                void *arg,
+                struct error *error);
 /* The log advanced to `index` without a command (barriers, configurations). */
 int apply_advance(struct apply *apply, uint64_t previous, uint64_t index, struct error *error);
 /* Commits; readers that begin after see it. */
@@ -44,5 +49,6 @@ uint64_t apply_batch_bytes(const struct apply *apply);
 
 /* The members' client addresses as replicated: calls cb for each. Reads the last commit. */
 int store_members(struct store *store,
-                  void (*cb)(void *arg, uint64_t node, struct span client_address), void *arg,
+                  void (*cb)(void *arg, uint64_t node, struct span client_address),
+                  void *arg,
                   struct error *error);

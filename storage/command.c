@@ -1,10 +1,10 @@
 #include "storage/command.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/check.h"
 #include "command/value.h"
+#include "storage/resolve.h"
 #include "storage/varint.h"
 
 #define CHANGE_ROW_VERSION 1
@@ -12,11 +12,8 @@
 typedef int (*op_function)(struct command *c, const struct op *op);
 
 static const op_function operations[] = {
-    [OP_CREATE] = op_create,
-    [OP_UPDATE] = op_update,
-    [OP_LINK] = op_link,
-    [OP_UNLINK] = op_unlink,
-    [OP_DELETE] = op_delete,
+    [OP_CREATE] = op_create, [OP_UPDATE] = op_update, [OP_LINK] = op_link,
+    [OP_UNLINK] = op_unlink, [OP_DELETE] = op_delete,
 };
 
 int command_answer(struct command *c, const char *status, const struct thing *thing)
@@ -39,9 +36,7 @@ int command_answer(struct command *c, const char *status, const struct thing *th
         return error_set(c->error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
     }
     if (c->body->len > COMMAND_BODY_BYTES) {
-        return error_set(c->error,
-                         CLADE_ERR_LIMIT,
-                         NULL,
+        return error_set(c->error, CLADE_ERR_LIMIT, NULL,
                          "the transaction's answer would be longer than %u bytes; split it",
                          COMMAND_BODY_BYTES);
     }
@@ -112,9 +107,7 @@ static int find_op(struct command *c, const struct ref *ref, const char *where, 
         }
     }
     if (op >= c->op || c->op_ids[op] == 0) {
-        return error_set(c->error,
-                         CLADE_ERR_INVALID,
-                         where,
+        return error_set(c->error, CLADE_ERR_INVALID, where,
                          "no operation before this one made what the $ reference means");
     }
     *ret_id = c->op_ids[op];
@@ -184,17 +177,15 @@ static int check_guards(struct command *c)
     return 0;
 }
 
-/* --- The transaction --------------------------------------------------------------------------- */
+/* --- The transaction ---------------------------------------------------------------------------
+ */
 
 static int find_namespace(struct command *c)
 {
     struct span path = c->txn.ns.len > 0 ? c->txn.ns : c->item->ns;
     int rc = lookup_namespace(c->view, c->scratch, path, &c->ns);
     if (rc == 1) {
-        return error_set(c->error,
-                         CLADE_ERR_NOT_FOUND,
-                         "ns",
-                         "there is no namespace \"%.*s\"",
+        return error_set(c->error, CLADE_ERR_NOT_FOUND, "ns", "there is no namespace \"%.*s\"",
                          SPAN_FMT(path));
     }
     return rc;

@@ -8,7 +8,7 @@
 #include "storage/rows.h"
 
 #define COMMAND_ARENA_BYTES   (64u << 20) /* the decoded transaction */
-#define OPERATION_ARENA_BYTES (16u << 20) /* what one operation reads */
+#define OPERATION_ARENA_BYTES (64u << 20) /* what one operation reads */
 #define COMMAND_BODY_BYTES    (4u << 20)  /* what one transaction answers */
 /* Caps of buffers, above all that a command within its limits can write, so that an append that
  * fails means that memory is out. */
@@ -28,18 +28,18 @@ struct command {
     struct view *view; /* rows' */
     const struct item *item;
     struct txn txn;
-    struct arena *arena;   /* lives as long as the command */
-    struct arena *scratch; /* emptied before each operation */
-    struct buffer *record; /* a record being encoded */
-    struct buffer *body;   /* the results so far */
+    struct arena *arena;    /* lives as long as the command */
+    struct arena *scratch;  /* emptied before each operation */
+    struct buffer *record;  /* a record being encoded */
+    struct buffer *body;    /* the results so far */
     struct buffer *changes; /* the list of the change log row */
     uint32_t changes_len;
     struct render render;
     uint64_t ns;       /* what plain references mean */
     uint64_t revision; /* that this command makes if it changes something */
     uint64_t time_us;
-    uint64_t *op_ids; /* what each operation made or met; 0 = a link */
-    size_t op;        /* the one that runs */
+    uint64_t *op_ids;         /* what each operation made or met; 0 = a link */
+    size_t op;                /* the one that runs */
     struct op_name *op_names; /* sorted; built when first needed */
     size_t op_names_len;
     struct error *error; /* the view's too */
@@ -52,9 +52,13 @@ int command_run(struct command *c);
 
 /* A reference of the running operation; `where` is its field, for the error. Returns 0 or a
  * code. Things that are deleted are NOT_FOUND. */
-int command_resolve(struct command *c, const struct ref *ref, const char *where, struct thing **ret);
+int command_resolve(struct command *c,
+                    const struct ref *ref,
+                    const char *where,
+                    struct thing **ret);
 /* Notes a change for the change log; label and other for edges, else 0. */
-void command_note(struct command *c, enum change_kind kind, uint64_t id, uint32_t label, uint64_t other);
+void command_note(
+    struct command *c, enum change_kind kind, uint64_t id, uint32_t label, uint64_t other);
 struct stamp command_stamp(const struct command *c);
 /* Adds `by` (+1 or -1) to a counter of the namespace. */
 int command_count(struct command *c, uint64_t ns, unsigned kind, int by);
@@ -79,15 +83,23 @@ int thing_insert(struct command *c, struct thing *thing);
 int thing_replace(struct command *c, const struct thing *before, struct thing *thing);
 
 /* from LABEL to, which are there. Sets whether it was new. */
-int edge_link(struct command *c, const struct thing *from, struct span label, uint64_t to, bool *ret_new);
+int edge_link(
+    struct command *c, const struct thing *from, struct span label, uint64_t to, bool *ret_new);
 /* Sets whether it was there. */
-int edge_unlink(struct command *c, const struct thing *from, struct span label, uint64_t to, bool *ret_gone);
+int edge_unlink(
+    struct command *c, const struct thing *from, struct span label, uint64_t to, bool *ret_gone);
 
 /* Appends one operation's result. */
 int command_answer(struct command *c, const char *status, const struct thing *thing);
 
+/* One operation each: 0 with its result appended and its id noted, or a code. Creates a thing, or
+ * does what `if_exists` says with the one that is there. */
 int op_create(struct command *c, const struct op *op);
+/* Writes fields of a live thing. */
 int op_update(struct command *c, const struct op *op);
+/* Marks a live thing deleted and frees its names; its edges stay. */
 int op_delete(struct command *c, const struct op *op);
+/* Makes an edge between live things, unless it is there. */
 int op_link(struct command *c, const struct op *op);
+/* Ends an edge between live things, if it is there. */
 int op_unlink(struct command *c, const struct op *op);

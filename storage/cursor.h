@@ -5,13 +5,13 @@
 #include "base/error.h"
 #include "base/span.h"
 
-#define CURSOR_VERSION       1
-#define CURSOR_POSITION_MAX  1024
+#define CURSOR_VERSION      1
+#define CURSOR_POSITION_MAX 1024
 
 struct cursor {
-    uint64_t query;     /* hash of what was asked */
-    uint64_t revision;  /* that all pages are of */
-    uint64_t issued_us; /* wall clock of the node that answered the page before */
+    uint64_t query;       /* hash of what was asked */
+    uint64_t revision;    /* that all pages are of */
+    uint64_t issued_us;   /* wall clock of the node that answered the page before */
     struct span position; /* what it means is the query's own matter */
 };
 

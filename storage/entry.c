@@ -77,9 +77,7 @@ int item_decode(struct span bytes, struct item *ret, size_t *ret_len, struct err
     struct span rest = span_make(h + ITEM_HEADER_BYTES, len - ITEM_HEADER_BYTES);
     *ret = (struct item){
         .kind = (enum item_kind)h[4],
-        .id = {.node = get_u64le(h + 16),
-               .boot = get_u64le(h + 24),
-               .counter = get_u64le(h + 32)},
+        .id = {.node = get_u64le(h + 16), .boot = get_u64le(h + 24), .counter = get_u64le(h + 32)},
         .session = get_u64le(h + 40),
         .seq = get_u64le(h + 48),
         .answered = get_u64le(h + 56),
@@ -122,15 +120,10 @@ int entry_decode(struct span bytes, struct entry_header *ret, struct error *erro
         return malformed(error, 0, "it has no version");
     }
     if (bytes.data[0] > ENTRY_VERSION || bytes.data[1] > SEMANTICS_LEVEL) {
-        return error_set(error,
-                         CLADE_ERR_UNSUPPORTED,
-                         "byte 0",
+        return error_set(error, CLADE_ERR_UNSUPPORTED, "byte 0",
                          "the log entry is of version %u, semantics level %u; this program knows "
                          "%u and %u and must be replaced by a newer one",
-                         bytes.data[0],
-                         bytes.data[1],
-                         ENTRY_VERSION,
-                         SEMANTICS_LEVEL);
+                         bytes.data[0], bytes.data[1], ENTRY_VERSION, SEMANTICS_LEVEL);
     }
     if (bytes.data[1] == 0) {
         return malformed(error, 1, "it has no semantics level");

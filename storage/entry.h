@@ -19,11 +19,11 @@
 #include "base/buffer.h"
 #include "base/error.h"
 
-#define ENTRY_VERSION 1
-#define SEMANTICS_LEVEL 1
+#define ENTRY_VERSION      1
+#define SEMANTICS_LEVEL    1
 #define ENTRY_HEADER_BYTES 16
-#define ITEM_HEADER_BYTES 64
-#define ENTRY_ITEMS_MAX 65535
+#define ITEM_HEADER_BYTES  64
+#define ENTRY_ITEMS_MAX    65535
 
 struct proposal_id {
     uint64_t node;
@@ -41,7 +41,7 @@ enum item_kind {
 struct item {
     enum item_kind kind;
     struct proposal_id id;
-    uint64_t session;  /* 0 = none */
+    uint64_t session; /* 0 = none */
     uint64_t seq;
     uint64_t answered; /* every seq below it was answered */
     struct span principal;

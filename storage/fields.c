@@ -1,4 +1,5 @@
 /* What a transaction writes into a thing's fields, against what is there. */
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/check.h"
@@ -15,35 +16,22 @@ struct merge {
 static void differs(struct merge *m, const char *field, struct span key)
 {
     size_t used = strlen(m->differs);
-    snprintf(m->differs + used,
-             sizeof m->differs - used,
-             "%s%s%s%.*s",
-             used > 0 ? ", " : "",
-             field,
-             key.len > 0 ? "." : "",
-             (int)(key.len < 64 ? key.len : 64),
-             (const char *)key.data);
+    snprintf(m->differs + used, sizeof m->differs - used, "%s%s%s%.*s", used > 0 ? ", " : "", field,
+             key.len > 0 ? "." : "", (int)(key.len < 64 ? key.len : 64), (const char *)key.data);
 }
 
 static int too_many(struct merge *m, const struct field *field)
 {
-    return error_set(m->c->error,
-                     CLADE_ERR_LIMIT,
-                     field->name,
-                     "the thing would have more than %u %s",
-                     field->count_max,
-                     field->name);
+    return error_set(m->c->error, CLADE_ERR_LIMIT, field->name,
+                     "the thing would have more than %u %s", field->count_max, field->name);
 }
 
 /* --- References --------------------------------------------------------------------------- */
 
 static int type_missing(struct command *c, struct span name)
 {
-    return error_set(c->error,
-                     CLADE_ERR_NOT_FOUND,
-                     "type",
-                     "there is no type \"%.*s\" in the namespace or its parents",
-                     SPAN_FMT(name));
+    return error_set(c->error, CLADE_ERR_NOT_FOUND, "type",
+                     "there is no type \"%.*s\" in the namespace or its parents", SPAN_FMT(name));
 }
 
 /* "KIND:NAME" in the thing's namespace, else in its parents. */
@@ -66,14 +54,8 @@ static int find_type(struct merge *m, struct span text, uint64_t *ret)
     uint64_t ns_id = ns->id;
     for (;;) {
         struct thing *type;
-        rc = lookup_name(c->view,
-                         c->scratch,
-                         NAME_SPACE_NAMES,
-                         ns_id,
-                         KIND_TYPE,
-                         span_make(name, len),
-                         false,
-                         &type);
+        rc = lookup_name(c->view, c->scratch, NAME_SPACE_NAMES, ns_id, KIND_TYPE,
+                         span_make(name, len), false, &type);
         if (rc <= 0) {
             *ret = rc == 0 ? type->id : 0;
             return rc;
@@ -100,17 +82,13 @@ static int find_reference(struct merge *m, const struct field_write *w, uint64_t
         return rc;
     }
     if (w->field->ref_kind != KIND_NONE && to->kind != w->field->ref_kind) {
-        return error_set(m->c->error,
-                         CLADE_ERR_INVALID,
-                         w->field->name,
-                         "must be a %s; id/%lu is a %s",
-                         kind_name(w->field->ref_kind),
-                         to->id,
-                         kind_name(to->kind));
+        return error_set(m->c->error, CLADE_ERR_INVALID, w->field->name,
+                         "must be a %s; id/%" PRIu64 " is a %s", kind_name(w->field->ref_kind),
+                         to->id, kind_name(to->kind));
     }
     if (to->id == m->thing->id) {
-        return error_set(
-            m->c->error, CLADE_ERR_INVALID, w->field->name, "a thing cannot be its own");
+        return error_set(m->c->error, CLADE_ERR_INVALID, w->field->name,
+                         "a thing cannot be its own");
     }
     *ret = to->id;
     return 0;
@@ -144,7 +122,7 @@ static int write_scalar(struct merge *m, const struct field_write *w, struct fie
     if (rc != 0) {
         return rc;
     }
-    if (v->set && v->number == new.number && span_equal(v->text, new.text)) {
+    if (v->set && v->number == new.number &&span_equal(v->text, new.text)) {
         return 0;
     }
     bool fixed = m->mode == WRITE_MATCH || (w->field->flags & FIELD_CORE) != 0;
@@ -180,32 +158,25 @@ static int check_external_id(struct merge *m, struct span text)
 {
     struct command *c = m->c;
     struct thing *holder;
-    int rc = lookup_name(c->view,
-                         c->scratch,
-                         NAME_SPACE_EXTERNAL,
-                         m->thing->ns,
-                         m->thing->kind,
-                         text,
-                         false,
-                         &holder);
+    int rc = lookup_name(c->view, c->scratch, NAME_SPACE_EXTERNAL, m->thing->ns, m->thing->kind,
+                         text, false, &holder);
     if (rc != 0) {
         return rc == 1 ? 0 : rc;
     }
     if (holder->id == m->thing->id) {
         return 0;
     }
-    error_set(c->error,
-              CLADE_ERR_CONFLICT,
-              "external_ids",
-              "the external id \"%.*s\" belongs to id/%lu",
-              SPAN_FMT(text),
-              holder->id);
+    error_set(c->error, CLADE_ERR_CONFLICT, "external_ids",
+              "the external id \"%.*s\" belongs to id/%" PRIu64, SPAN_FMT(text), holder->id);
     c->error->id = holder->id;
     c->error->revision = holder->changed.revision;
     return CLADE_ERR_CONFLICT;
 }
 
-static int check_element(struct merge *m, const struct field_write *w, const struct field_value *v, struct span text)
+static int check_element(struct merge *m,
+                         const struct field_write *w,
+                         const struct field_value *v,
+                         struct span text)
 {
     if (w->field->code == FIELD_EXTERNAL_IDS) {
         return check_external_id(m, text);
@@ -257,7 +228,7 @@ static void merge_pair(struct merge *m,
                        const struct text_pair *new,
                        struct field_value *out)
 {
-    bool same = old != NULL && !new->unset && span_equal(old->value, new->value);
+    bool same = old != NULL && !new->unset &&span_equal(old->value, new->value);
     if (same || (m->mode == WRITE_MATCH && old != NULL)) {
         if (!same) {
             differs(m, w->field->name, new->key);
@@ -303,12 +274,8 @@ static int write_field(struct merge *m, const struct field_write *w)
 {
     struct field_value *v = &m->thing->fields[w->field->code];
     if (!field_belongs(w->field, m->thing->kind)) {
-        return error_set(m->c->error,
-                         CLADE_ERR_INVALID,
-                         w->field->name,
-                         "a %s has no %s",
-                         kind_name(m->thing->kind),
-                         w->field->name);
+        return error_set(m->c->error, CLADE_ERR_INVALID, w->field->name, "a %s has no %s",
+                         kind_name(m->thing->kind), w->field->name);
     }
     if (w->field->shape == FIELD_TEXT_SET) {
         return write_set(m, w, v);
@@ -337,13 +304,8 @@ int fields_apply(struct command *c,
         }
     }
     if (m.differs[0] != '\0') {
-        error_set(c->error,
-                  CLADE_ERR_CONFLICT,
-                  NULL,
-                  "%s id/%lu has other values for: %s",
-                  kind_name(thing->kind),
-                  thing->id,
-                  m.differs);
+        error_set(c->error, CLADE_ERR_CONFLICT, NULL, "%s id/%" PRIu64 " has other values for: %s",
+                  kind_name(thing->kind), thing->id, m.differs);
         c->error->id = thing->id;
         c->error->revision = thing->changed.revision;
         return CLADE_ERR_CONFLICT;

@@ -8,15 +8,13 @@
 
 static int write_default_namespace(struct rows *rows)
 {
-    struct thing ns = {
-        .id = NAMESPACE_DEFAULT, .kind = KIND_NAMESPACE, .name = span_of("default")};
+    struct thing ns = {.id = NAMESPACE_DEFAULT, .kind = KIND_NAMESPACE, .name = span_of("default")};
     struct buffer record;
     buffer_init(&record, 1024);
     record_encode(&ns, &record);
     struct key key = key_u64(ns.id);
-    int rc = record.failed
-                 ? error_set(rows->view.error, CLADE_ERR_NO_MEMORY, NULL, "out of memory")
-                 : row_insert(rows, TABLE_THINGS, key_span(&key), buffer_span(&record));
+    int rc = record.failed ? error_set(rows->view.error, CLADE_ERR_NO_MEMORY, NULL, "out of memory")
+                           : row_insert(rows, TABLE_THINGS, key_span(&key), buffer_span(&record));
     buffer_release(&record);
     if (rc == 0) {
         uint8_t value[NAME_VALUE_BYTES] = {0};
@@ -52,8 +50,7 @@ int genesis_write(struct store *store, MDB_txn *txn, struct error *error)
     rows_init(&rows, store);
     rows.view.txn = txn;
     rows.view.error = error;
-    rows.meta = (struct meta){
-        .next_id = NAMESPACE_DEFAULT + 1, .next_label = 1, .next_session = 1};
+    rows.meta = (struct meta){.next_id = NAMESPACE_DEFAULT + 1, .next_label = 1, .next_session = 1};
     int rc = write_default_namespace(&rows);
     if (rc == 0) {
         rc = write_meta(&rows);

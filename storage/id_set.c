@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 
-#define PAGE_IDS   32768u /* a page of memory holds as many bits */
-#define WORD_BITS  64u
+#define PAGE_IDS  32768u /* a page of memory holds as many bits */
+#define WORD_BITS 64u
 
 bool id_set_init(struct id_set *set, uint64_t end)
 {

@@ -2,9 +2,9 @@
 
 #include "base/check.h"
 
-#define NAME_TAIL_BYTES   9 /* 0x00 and ~created */
-#define NAME_TEXT_MAX     (KEY_BYTES_MAX - NAME_PREFIX_BYTES - NAME_TAIL_BYTES)
-#define NAME_TEXT_BEGIN   (NAME_TEXT_MAX - 16) /* kept of a text that is too long */
+#define NAME_TAIL_BYTES 9 /* 0x00 and ~created */
+#define NAME_TEXT_MAX   (KEY_BYTES_MAX - NAME_PREFIX_BYTES - NAME_TAIL_BYTES)
+#define NAME_TEXT_BEGIN (NAME_TEXT_MAX - 16) /* kept of a text that is too long */
 
 _Static_assert(CLADE_MAX_DIGEST_BYTES + 17 <= KEY_BYTES_MAX, "digests are whole in keys");
 _Static_assert(CLADE_MAX_LABEL_BYTES + 1 <= KEY_BYTES_MAX, "labels are whole in keys");
@@ -68,11 +68,8 @@ struct key key_name_prefix(enum name_space space, uint64_t ns, enum kind kind)
     return k;
 }
 
-struct key key_name(enum name_space space,
-                    uint64_t ns,
-                    enum kind kind,
-                    struct span text,
-                    uint64_t created)
+struct key key_name(
+    enum name_space space, uint64_t ns, enum kind kind, struct span text, uint64_t created)
 {
     struct key k = key_name_prefix(space, ns, kind);
     if (text.len <= NAME_TEXT_MAX) {

@@ -28,11 +28,8 @@ enum name_space { NAME_SPACE_NAMES = 1, NAME_SPACE_EXTERNAL = 2 };
 
 /* space, namespace, kind, text, 0x00 (a text too long: its beginning, 0x01, its hash), ~created:
  * the newest holder of a name comes first. */
-struct key key_name(enum name_space space,
-                    uint64_t ns,
-                    enum kind kind,
-                    struct span text,
-                    uint64_t created);
+struct key key_name(
+    enum name_space space, uint64_t ns, enum kind kind, struct span text, uint64_t created);
 /* The part that all names of a kind in a namespace begin with. */
 struct key key_name_prefix(enum name_space space, uint64_t ns, enum kind kind);
 /* Whether a row is of the same name as `key`: all but ~created. */

@@ -7,6 +7,7 @@
 #include "command/value.h"
 #include "storage/id_set.h"
 #include "storage/reading.h"
+#include "storage/resolve.h"
 
 #define POSITION_BYTES 12 /* depth u32, id u64 */
 
@@ -92,7 +93,8 @@ static bool ids_sort(struct ids *ids, struct ids *spare)
     return true;
 }
 
-/* --- Walking ----------------------------------------------------------------------------------- */
+/* --- Walking -----------------------------------------------------------------------------------
+ */
 
 static bool follows(const struct walk *w, uint32_t label)
 {
@@ -145,7 +147,8 @@ static int walk_level(struct walk *w)
     return ids_sort(&w->level, &w->spare) ? 0 : out_of_memory(w);
 }
 
-/* --- Showing ----------------------------------------------------------------------------------- */
+/* --- Showing -----------------------------------------------------------------------------------
+ */
 
 static int kind_of(struct walk *w, uint64_t id, enum kind *ret)
 {
@@ -167,7 +170,7 @@ static int wants(struct walk *w, uint64_t id, bool *ret)
     const struct query *q = w->r->query;
     *ret = true;
     if (q->kinds != 0) {
-        enum kind kind;
+        enum kind kind = KIND_NONE;
         int rc = kind_of(w, id, &kind);
         if (rc != 0) {
             return rc;
@@ -258,7 +261,8 @@ static int walk(struct walk *w, uint64_t start)
     return 0;
 }
 
-/* --- The query --------------------------------------------------------------------------------- */
+/* --- The query ---------------------------------------------------------------------------------
+ */
 
 /* A label that nobody ever used matches nothing. */
 static int find_labels(struct walk *w)
@@ -337,9 +341,8 @@ static int answer(struct walk *w, uint64_t start)
 
 int read_lineage(struct reading *r)
 {
-    struct walk w = {
-        .r = r, .table = r->query->downstream ? TABLE_EDGES_IN : TABLE_EDGES_OUT};
-    uint64_t start;
+    struct walk w = {.r = r, .table = r->query->downstream ? TABLE_EDGES_IN : TABLE_EDGES_OUT};
+    uint64_t start = 0;
     int rc = find_start(&w, &start);
     if (rc == 0) {
         rc = find_labels(&w);

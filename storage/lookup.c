@@ -2,7 +2,8 @@
 
 #include "base/check.h"
 
-#define LATEST_STEPS_MAX 100000 /* deleted versions that a look for the latest passes over */
+#define LATEST_ARENA_BYTES (4u << 20)
+#define LATEST_STEPS_MAX   100000 /* deleted versions that a look for the latest passes over */
 
 /* The record of `id` at the view's revision, in the map. */
 static int find_record(struct view *v, struct arena *arena, uint64_t id, struct thing *ret)
@@ -73,7 +74,7 @@ int lookup_is_live(struct view *v, struct arena *arena, const struct thing *thin
     if (thing->deleted || holder == 0) {
         return 0;
     }
-    struct thing *parent;
+    struct thing *parent = NULL;
     int rc = lookup_thing(v, arena, holder, &parent);
     if (rc == 1) {
         struct key key = key_u64(holder);
@@ -101,7 +102,10 @@ static bool holds_text(const struct thing *t, enum name_space space, struct span
 }
 
 /* The newest row of a name at the view's revision. */
-static int find_name_row(struct view *v, const struct key *key, uint64_t *ret_id, uint64_t *ret_ended)
+static int find_name_row(struct view *v,
+                         const struct key *key,
+                         uint64_t *ret_id,
+                         uint64_t *ret_ended)
 {
     struct row row;
     int rc = view_seek(v, TABLE_NAMES, key_span(key), &row);
@@ -129,8 +133,8 @@ int lookup_name(struct view *v,
                 struct thing **ret)
 {
     struct key key = key_name(space, ns, kind, text, v->revision);
-    uint64_t id;
-    uint64_t ended;
+    uint64_t id = 0;
+    uint64_t ended = 0;
     int rc = find_name_row(v, &key, &id, &ended);
     if (rc != 0) {
         return rc;
@@ -138,10 +142,11 @@ int lookup_name(struct view *v,
     if (!any_state && ended != 0 && ended <= v->revision) {
         return 1;
     }
-    struct thing *thing;
+    struct thing *thing = NULL;
     rc = lookup_thing(v, arena, id, &thing);
     if (rc == 1) {
-        return row_corrupt(v->error, TABLE_NAMES, key_span(&key), "names a thing that is not there");
+        return row_corrupt(v->error, TABLE_NAMES, key_span(&key),
+                           "names a thing that is not there");
     }
     if (rc == 0 && !holds_text(thing, space, text)) {
         return 1;
@@ -160,19 +165,16 @@ int lookup_namespace(struct view *v, struct arena *arena, struct span path, uint
         return 0;
     }
     struct thing *thing;
-    int rc = lookup_name(
-        v, arena, NAME_SPACE_NAMES, NAMESPACE_ROOT, KIND_NAMESPACE, path, false, &thing);
+    int rc = lookup_name(v, arena, NAME_SPACE_NAMES, NAMESPACE_ROOT, KIND_NAMESPACE, path, false,
+                         &thing);
     if (rc == 0) {
         *ret = thing->id;
     }
     return rc;
 }
 
-int lookup_version(struct view *v,
-                   struct arena *arena,
-                   uint64_t model,
-                   uint64_t number,
-                   struct thing **ret)
+int lookup_version(
+    struct view *v, struct arena *arena, uint64_t model, uint64_t number, struct thing **ret)
 {
     struct key key = key_u64_u64(model, number);
     struct span value;
@@ -199,7 +201,9 @@ int lookup_highest_version(struct view *v, uint64_t model, uint64_t *ret)
     return 0;
 }
 
-int lookup_latest_version(struct view *v, struct arena *arena, uint64_t model, struct thing **ret)
+/* The id of the latest live version: 0, 1 when there is none, or a code. Records that are passed
+ * over do not stay in memory. */
+static int find_latest(struct view *v, struct arena *step, uint64_t model, uint64_t *ret)
 {
     struct key key = key_u64_u64(model, UINT64_MAX);
     struct row row;
@@ -208,16 +212,29 @@ int lookup_latest_version(struct view *v, struct arena *arena, uint64_t model, s
         if (row.key.len != 16 || get_u64be(row.key.data) != model || row.value.len != 8) {
             return 1;
         }
-        rc = lookup_thing(v, arena, get_u64le(row.value.data), ret);
+        struct thing *version = NULL;
+        arena_reset(step);
+        rc = lookup_thing(v, step, get_u64le(row.value.data), &version);
         if (rc < 0) {
             return rc;
         }
-        if (rc == 0 && !(*ret)->deleted) {
+        if (rc == 0 && !version->deleted) {
+            *ret = version->id;
             return 0;
         }
         rc = view_previous(v, TABLE_VERSIONS, &row);
     }
     return rc == 0 ? 1 : rc;
+}
+
+int lookup_latest_version(struct view *v, struct arena *arena, uint64_t model, struct thing **ret)
+{
+    struct arena step;
+    uint64_t id = 0;
+    arena_init(&step, LATEST_ARENA_BYTES);
+    int rc = find_latest(v, &step, model, &id);
+    arena_release(&step);
+    return rc != 0 ? rc : lookup_thing(v, arena, id, ret);
 }
 
 int lookup_label(struct view *v, struct span label, uint32_t *ret)
@@ -251,11 +268,8 @@ int lookup_label_text(struct view *v, struct arena *arena, uint32_t label, struc
 }
 
 /* Checks one 32-byte value of an edge table. */
-static int check_edge(struct view *v,
-                      enum table table,
-                      struct span key,
-                      const uint8_t *bytes,
-                      struct edge *ret)
+static int check_edge(
+    struct view *v, enum table table, struct span key, const uint8_t *bytes, struct edge *ret)
 {
     struct span payload = span_make(bytes, EDGE_VALUE_BYTES);
     if (get_u32le(bytes + EDGE_VALUE_BYTES) != (uint32_t)row_hash(table, key, payload).low) {
@@ -302,12 +316,8 @@ int lookup_edge(struct view *v, uint64_t from, uint32_t label, uint64_t to, stru
     return 0;
 }
 
-static int each_edge(struct view *v,
-                     enum table table,
-                     struct span key,
-                     MDB_val values,
-                     lookup_edge_cb cb,
-                     void *arg)
+static int each_edge(
+    struct view *v, enum table table, struct span key, MDB_val values, lookup_edge_cb cb, void *arg)
 {
     if (values.mv_size % EDGE_BYTES != 0) {
         return row_corrupt(v->error, table, key, "has a wrong length");
@@ -349,154 +359,6 @@ int lookup_edges(struct view *v, enum table table, uint64_t id, lookup_edge_cb c
         rc = mdb_cursor_get(cursor, &k, &values, MDB_NEXT_MULTIPLE);
     }
     return rc == MDB_NOTFOUND ? 0 : lmdb_error(rc, v->error, "reading edges");
-}
-
-/* --- References --------------------------------------------------------------------------- */
-
-static int not_found(const struct resolver *r, const struct ref *ref)
-{
-    const char *kind = ref->kind == KIND_NONE ? "thing" : kind_name(ref->kind);
-    struct error *e = r->view->error;
-    switch (ref->form) {
-    case REF_ID:
-        return error_set(e, CLADE_ERR_NOT_FOUND, NULL, "there is no id/%lu", ref->number);
-    case REF_VERSION:
-        return error_set(e,
-                         CLADE_ERR_NOT_FOUND,
-                         NULL,
-                         "model \"%.*s\" has no version %lu",
-                         SPAN_FMT(ref->name),
-                         ref->number);
-    case REF_ALIAS:
-        return error_set(e,
-                         CLADE_ERR_NOT_FOUND,
-                         NULL,
-                         "model \"%.*s\" has no version @%.*s",
-                         SPAN_FMT(ref->name),
-                         SPAN_FMT(ref->alias));
-    case REF_EXTERNAL:
-        return error_set(e,
-                         CLADE_ERR_NOT_FOUND,
-                         NULL,
-                         "there is no %s with the external id \"%.*s\"",
-                         kind,
-                         SPAN_FMT(ref->name));
-    default:
-        return error_set(e,
-                         CLADE_ERR_NOT_FOUND,
-                         NULL,
-                         "there is no %s \"%.*s\"",
-                         kind,
-                         SPAN_FMT(ref->name));
-    }
-}
-
-static int is_deleted(const struct resolver *r, const struct thing *thing)
-{
-    return error_set(
-        r->view->error, CLADE_ERR_NOT_FOUND, NULL, "the %s id/%lu is deleted",
-        kind_name(thing->kind), thing->id);
-}
-
-static int resolve_version(const struct resolver *r,
-                           const struct ref *ref,
-                           uint64_t ns,
-                           struct thing **ret)
-{
-    struct thing *model;
-    int rc = lookup_name(r->view,
-                         r->arena,
-                         NAME_SPACE_NAMES,
-                         ns,
-                         KIND_MODEL,
-                         ref->name,
-                         r->any_state,
-                         &model);
-    if (rc == 1) {
-        return error_set(r->view->error,
-                         CLADE_ERR_NOT_FOUND,
-                         NULL,
-                         "there is no model \"%.*s\"",
-                         SPAN_FMT(ref->name));
-    }
-    if (rc != 0) {
-        return rc;
-    }
-    if (ref->form == REF_ALIAS) {
-        bool latest = span_equal_str(ref->alias, "latest");
-        rc = latest ? lookup_latest_version(r->view, r->arena, model->id, ret) : 1;
-        return rc == 1 ? not_found(r, ref) : rc;
-    }
-    rc = lookup_version(r->view, r->arena, model->id, ref->number, ret);
-    if (rc == 1) {
-        uint64_t highest;
-        rc = lookup_highest_version(r->view, model->id, &highest);
-        if (rc == 0 && r->view->revision == UINT64_MAX && ref->number < highest) {
-            return error_set(r->view->error,
-                             CLADE_ERR_NOT_FOUND,
-                             NULL,
-                             "version %lu of model \"%.*s\" was skipped and will never be",
-                             ref->number,
-                             SPAN_FMT(ref->name));
-        }
-        return rc == 0 ? not_found(r, ref) : rc;
-    }
-    return rc;
-}
-
-static int find(const struct resolver *r, const struct ref *ref, struct thing **ret)
-{
-    uint64_t ns = r->ns;
-    if (ref->form == REF_ID) {
-        return lookup_thing(r->view, r->arena, ref->number, ret);
-    }
-    if (ref->kind == KIND_NAMESPACE) {
-        ns = NAMESPACE_ROOT;
-    } else if (ref->ns.len > 0) {
-        int rc = lookup_namespace(r->view, r->arena, ref->ns, &ns);
-        if (rc == 1) {
-            return error_set(r->view->error,
-                             CLADE_ERR_NOT_FOUND,
-                             NULL,
-                             "there is no namespace \"%.*s\"",
-                             SPAN_FMT(ref->ns));
-        }
-        if (rc != 0) {
-            return rc;
-        }
-    }
-    if (ref->form == REF_VERSION || ref->form == REF_ALIAS) {
-        return resolve_version(r, ref, ns, ret);
-    }
-    enum name_space space = ref->form == REF_EXTERNAL ? NAME_SPACE_EXTERNAL : NAME_SPACE_NAMES;
-    return lookup_name(r->view, r->arena, space, ns, ref->kind, ref->name, r->any_state, ret);
-}
-
-int resolve(const struct resolver *r, const struct ref *ref, struct thing **ret)
-{
-    if (ref->form == REF_OP || ref->form == REF_OP_NAME) {
-        return error_set(r->view->error,
-                         CLADE_ERR_INVALID,
-                         NULL,
-                         "a $ reference means an operation of the same transaction");
-    }
-    struct thing *thing;
-    int rc = find(r, ref, &thing);
-    if (rc == 1) {
-        return not_found(r, ref);
-    }
-    if (rc != 0) {
-        return rc;
-    }
-    if (!r->any_state) {
-        bool live;
-        rc = lookup_is_live(r->view, r->arena, thing, &live);
-        if (rc != 0 || !live) {
-            return rc != 0 ? rc : is_deleted(r, thing);
-        }
-    }
-    *ret = thing;
-    return 0;
 }
 
 int lookup_revision_at(struct view *v, uint64_t time_us, uint64_t *ret)

@@ -25,16 +25,14 @@ int lookup_name(struct view *v,
 /* The live namespace of that path; an empty path is `default`. */
 int lookup_namespace(struct view *v, struct arena *arena, struct span path, uint64_t *ret);
 /* The version by its number, deleted ones too. */
-int lookup_version(struct view *v,
-                   struct arena *arena,
-                   uint64_t model,
-                   uint64_t number,
-                   struct thing **ret);
+int lookup_version(
+    struct view *v, struct arena *arena, uint64_t model, uint64_t number, struct thing **ret);
 /* The highest number of the model's versions, live or not; 0 when it has none. */
 int lookup_highest_version(struct view *v, uint64_t model, uint64_t *ret);
 /* The live version with the highest number. */
 int lookup_latest_version(struct view *v, struct arena *arena, uint64_t model, struct thing **ret);
 
+/* The number of a label; 1 when nobody ever used it. */
 int lookup_label(struct view *v, struct span label, uint32_t *ret);
 /* Never 1: a number without a label is damage. */
 int lookup_label_text(struct view *v, struct arena *arena, uint32_t label, struct span *ret);
@@ -46,17 +44,6 @@ int lookup_edge(struct view *v, uint64_t from, uint32_t label, uint64_t to, stru
  * that lives at the view's revision until it returns other than 0; returns that. Never 1. */
 typedef int (*lookup_edge_cb)(void *arg, const struct edge *edge);
 int lookup_edges(struct view *v, enum table table, uint64_t id, lookup_edge_cb cb, void *arg);
-
-/* What references mean where no operation of a transaction is among them. */
-struct resolver {
-    struct view *view;
-    struct arena *arena;
-    uint64_t ns;    /* what plain references mean */
-    bool any_state; /* also things that are deleted; else those are NOT_FOUND */
-};
-
-/* Returns 0 or CLADE_ERR_NOT_FOUND, _INVALID with a sentence, or a fatal code. Never 1. */
-int resolve(const struct resolver *r, const struct ref *ref, struct thing **ret);
 
 /* The last revision that was stamped at or before a time. Never 1. */
 int lookup_revision_at(struct view *v, uint64_t time_us, uint64_t *ret);

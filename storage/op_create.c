@@ -10,11 +10,7 @@
 
 static int refuse(struct command *c, const struct thing *there, const char *where, const char *what)
 {
-    error_set(c->error,
-              CLADE_ERR_CONFLICT,
-              where,
-              "%s is there already, as id/%" PRIu64,
-              what,
+    error_set(c->error, CLADE_ERR_CONFLICT, where, "%s is there already, as id/%" PRIu64, what,
               there->id);
     c->error->id = there->id;
     c->error->revision = there->changed.revision;
@@ -33,11 +29,8 @@ static int find_place(struct command *c, const struct op *op, struct thing *new)
         struct thing *model;
         int rc = command_resolve(c, &op->ref, "model", &model);
         if (rc == 0 && model->kind != KIND_MODEL) {
-            rc = error_set(c->error,
-                           CLADE_ERR_INVALID,
-                           "model",
-                           "must be a model; id/%" PRIu64 " is a %s",
-                           model->id,
+            rc = error_set(c->error, CLADE_ERR_INVALID, "model",
+                           "must be a model; id/%" PRIu64 " is a %s", model->id,
                            kind_name(model->kind));
         }
         if (rc == 0) {
@@ -52,11 +45,8 @@ static int find_place(struct command *c, const struct op *op, struct thing *new)
     }
     int rc = lookup_namespace(c->view, c->scratch, op->ns, &new->ns);
     if (rc == 1) {
-        return error_set(c->error,
-                         CLADE_ERR_NOT_FOUND,
-                         "namespace",
-                         "there is no namespace \"%.*s\"",
-                         SPAN_FMT(op->ns));
+        return error_set(c->error, CLADE_ERR_NOT_FOUND, "namespace",
+                         "there is no namespace \"%.*s\"", SPAN_FMT(op->ns));
     }
     return rc;
 }
@@ -71,14 +61,8 @@ static int by_external_id(struct command *c,
     for (size_t i = 0; i < op->fields_len; i++) {
         const struct field_write *w = &op->fields[i];
         for (size_t j = 0; w->field->code == FIELD_EXTERNAL_IDS && j < w->len; j++) {
-            int rc = lookup_name(c->view,
-                                 c->scratch,
-                                 NAME_SPACE_EXTERNAL,
-                                 new->ns,
-                                 new->kind,
-                                 w->texts[j],
-                                 false,
-                                 ret);
+            int rc = lookup_name(c->view, c->scratch, NAME_SPACE_EXTERNAL, new->ns, new->kind,
+                                 w->texts[j], false, ret);
             if (rc != 1) {
                 return rc;
             }
@@ -87,21 +71,25 @@ static int by_external_id(struct command *c,
     return 1;
 }
 
-static int by_name(struct command *c, const struct op *op, const struct thing *new, struct thing **ret)
+static int by_name(struct command *c,
+                   const struct op *op,
+                   const struct thing *new,
+                   struct thing **ret)
 {
     if (op->kind == KIND_VERSION) {
-        return op->number == 0
-                   ? 1
-                   : lookup_version(c->view, c->scratch, new->model, op->number, ret);
+        return op->number == 0 ? 1
+                               : lookup_version(c->view, c->scratch, new->model, op->number, ret);
     }
-    return op->name.len == 0
-               ? 1
-               : lookup_name(
-                     c->view, c->scratch, NAME_SPACE_NAMES, new->ns, op->kind, op->name, false, ret);
+    return op->name.len == 0 ? 1
+                             : lookup_name(c->view, c->scratch, NAME_SPACE_NAMES, new->ns, op->kind,
+                                           op->name, false, ret);
 }
 
 /* Whether the thing that holds the external id is the one that the operation names. */
-static int check_same(struct command *c, const struct op *op, const struct thing *new, const struct thing *there)
+static int check_same(struct command *c,
+                      const struct op *op,
+                      const struct thing *new,
+                      const struct thing *there)
 {
     bool other_model = op->kind == KIND_VERSION && there->model != new->model;
     bool other_number = op->number != 0 && there->number != op->number;
@@ -113,7 +101,10 @@ static int check_same(struct command *c, const struct op *op, const struct thing
 }
 
 /* The existing thing that the operation means: 0, 1 when there is none, or a code. */
-static int find_existing(struct command *c, const struct op *op, const struct thing *new, struct thing **ret)
+static int find_existing(struct command *c,
+                         const struct op *op,
+                         const struct thing *new,
+                         struct thing **ret)
 {
     int rc = by_name(c, op, new, ret);
     if (rc != 1) {
@@ -134,9 +125,14 @@ static int take_existing(struct command *c, const struct op *op, struct thing *t
         /* Only a version's number outlives it. */
         return refuse(c, there, "number", "a deleted version of that number");
     }
+    bool named = version ? op->number != 0 : op->name.len > 0;
+    if (op->if_exists == CLADE_IF_EXISTS_ERROR && !named) {
+        return refuse(c, there, "external_ids", "the holder of the external id");
+    }
     if (op->if_exists == CLADE_IF_EXISTS_ERROR) {
         char what[64];
-        snprintf(what, sizeof what, "a %s of that %s", kind_name(op->kind), version ? "number" : "name");
+        snprintf(what, sizeof what, "a %s of that %s", kind_name(op->kind),
+                 version ? "number" : "name");
         return refuse(c, there, version ? "number" : "name", what);
     }
     bool live;
@@ -172,16 +168,14 @@ static int assign_name(struct command *c, struct thing *new)
     for (int i = 1; i <= ASSIGNED_TRIES_MAX; i++) {
         struct thing *there;
         new->name = span_make(name, strlen(name));
-        int rc = lookup_name(
-            c->view, c->scratch, NAME_SPACE_NAMES, new->ns, new->kind, new->name, false, &there);
+        int rc = lookup_name(c->view, c->scratch, NAME_SPACE_NAMES, new->ns, new->kind, new->name,
+                             false, &there);
         if (rc != 0) {
             return rc == 1 ? 0 : rc;
         }
         snprintf(name + len, ASSIGNED_NAME_BYTES - (size_t)len, ".%d", i);
     }
-    return error_set(c->error,
-                     CLADE_ERR_CONFLICT,
-                     "name",
+    return error_set(c->error, CLADE_ERR_CONFLICT, "name",
                      "the names that the store would assign are taken; give one");
 }
 
@@ -199,11 +193,8 @@ static int check_parent(struct command *c, struct span path)
     uint64_t id;
     int rc = lookup_namespace(c->view, c->scratch, parent, &id);
     return rc != 1 ? rc
-                   : error_set(c->error,
-                               CLADE_ERR_NOT_FOUND,
-                               "name",
-                               "there is no namespace \"%.*s\" to stand under",
-                               SPAN_FMT(parent));
+                   : error_set(c->error, CLADE_ERR_NOT_FOUND, "name",
+                               "there is no namespace \"%.*s\" to stand under", SPAN_FMT(parent));
 }
 
 /* "KIND:NAME", or "edge:LABEL". */
@@ -216,9 +207,7 @@ static int check_type_name(struct command *c, struct span name)
     if (known && len + 1 < name.len) {
         return 0;
     }
-    return error_set(c->error,
-                     CLADE_ERR_INVALID,
-                     "name",
+    return error_set(c->error, CLADE_ERR_INVALID, "name",
                      "a type is named KIND:NAME, or edge:LABEL");
 }
 
@@ -230,12 +219,9 @@ static int assign_number(struct command *c, const struct op *op, struct thing *n
         return rc;
     }
     if (op->number != 0 && op->number <= highest) {
-        error_set(c->error,
-                  CLADE_ERR_CONFLICT,
-                  "number",
+        error_set(c->error, CLADE_ERR_CONFLICT, "number",
                   "version %" PRIu64 " was skipped; the next may be %" PRIu64 " or above",
-                  op->number,
-                  highest + 1);
+                  op->number, highest + 1);
         return CLADE_ERR_CONFLICT;
     }
     if (op->number == UINT64_MAX || highest == UINT64_MAX - 1) {
@@ -279,8 +265,8 @@ int op_create(struct command *c, const struct op *op)
 {
     struct thing new = {.kind = op->kind};
     if (op->kind == KIND_DEPLOYMENT || op->kind == KIND_NONE) {
-        return error_set(
-            c->error, CLADE_ERR_UNSUPPORTED, "kind", "things of that kind cannot be made yet");
+        return error_set(c->error, CLADE_ERR_UNSUPPORTED, "kind",
+                         "things of that kind cannot be made yet");
     }
     int rc = find_place(c, op, &new);
     if (rc != 0) {

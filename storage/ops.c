@@ -6,8 +6,7 @@ static int refuse_namespace(struct command *c, const struct thing *thing, const 
     if (thing->kind != KIND_NAMESPACE) {
         return 0;
     }
-    return error_set(
-        c->error, CLADE_ERR_UNSUPPORTED, "ref", "a namespace cannot be %s yet", verb);
+    return error_set(c->error, CLADE_ERR_UNSUPPORTED, "ref", "a namespace cannot be %s yet", verb);
 }
 
 int op_update(struct command *c, const struct op *op)

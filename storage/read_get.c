@@ -2,6 +2,7 @@
 #include "base/check.h"
 #include "command/value.h"
 #include "storage/reading.h"
+#include "storage/resolve.h"
 
 /* Whether the query wants things in this state. */
 static int wants(struct reading *r, const struct thing *t, bool *ret)
@@ -14,11 +15,8 @@ static int wants(struct reading *r, const struct thing *t, bool *ret)
 
 static int no_digest(struct reading *r, struct span digest)
 {
-    return error_set(r->error,
-                     CLADE_ERR_NOT_FOUND,
-                     NULL,
-                     "nothing in the namespace has the digest %.*s",
-                     SPAN_FMT(digest));
+    return error_set(r->error, CLADE_ERR_NOT_FOUND, NULL,
+                     "nothing in the namespace has the digest %.*s", SPAN_FMT(digest));
 }
 
 /* The first thing of the query's namespace with the digest. */
@@ -98,8 +96,7 @@ static int get_one(struct reading *r, const struct query_target *target)
     if (rc != 0) {
         return code_is_fatal(rc) ? rc : emit_error(r, target);
     }
-    struct render_options options = {
-        .view = r->query->view, .with_edges = r->query->with_edges};
+    struct render_options options = {.view = r->query->view, .with_edges = r->query->with_edges};
     size_t mark = r->out->len;
     rc = render_thing(&r->render, thing, &options, r->out);
     return rc != 0 ? rc : reading_emitted(r, mark);

@@ -2,6 +2,7 @@
 #include "base/check.h"
 #include "command/value.h"
 #include "storage/reading.h"
+#include "storage/resolve.h"
 
 struct listing {
     struct reading *r;
@@ -154,9 +155,7 @@ static int find_under(struct listing *l)
                        : r->query->list_kind == KIND_RUN   ? KIND_EXPERIMENT
                                                            : KIND_NONE;
     if (wanted == KIND_NONE) {
-        return error_set(r->error,
-                         CLADE_ERR_INVALID,
-                         "under",
+        return error_set(r->error, CLADE_ERR_INVALID, "under",
                          "only versions stand under a model, and runs under an experiment");
     }
     struct resolver resolver = {.view = r->view,
@@ -172,8 +171,7 @@ static int find_under(struct listing *l)
         return rc;
     }
     if (thing->kind != wanted) {
-        return error_set(
-            r->error, CLADE_ERR_INVALID, "under", "must be a %s", kind_name(wanted));
+        return error_set(r->error, CLADE_ERR_INVALID, "under", "must be a %s", kind_name(wanted));
     }
     l->under = thing->id;
     /* Runs stand in their experiment's namespace or elsewhere; the query's is listed. */
@@ -193,9 +191,8 @@ int read_list(struct reading *r)
     }
     reading_set_next(r, r->position);
     size_t at = value_begin_array(r->out);
-    rc = r->query->list_kind == KIND_VERSION && l.under != 0
-             ? list_versions(&l, l.under, number)
-             : list_names(&l, number);
+    rc = r->query->list_kind == KIND_VERSION && l.under != 0 ? list_versions(&l, l.under, number)
+                                                             : list_names(&l, number);
     value_end(r->out, at, r->items);
     return rc == 1 ? 0 : rc;
 }

@@ -47,7 +47,8 @@ void reader_free(struct reader *reader)
     free(reader);
 }
 
-/* --- Budget and page --------------------------------------------------------------------------- */
+/* --- Budget and page ---------------------------------------------------------------------------
+ */
 
 void reading_next_item(struct reading *r)
 {
@@ -81,9 +82,7 @@ int reading_emitted(struct reading *r, size_t mark)
     r->out->len = mark;
     r->out->failed = false;
     if (r->items == 0) {
-        return error_set(r->error,
-                         CLADE_ERR_LIMIT,
-                         NULL,
+        return error_set(r->error, CLADE_ERR_LIMIT, NULL,
                          "one item of the answer is longer than %" PRIu64
                          " bytes; ask for less of it",
                          bytes_max);
@@ -112,7 +111,9 @@ int reading_emit(struct reading *r, const struct thing *thing, uint32_t depth)
 void reading_set_next(struct reading *r, struct span position)
 {
     CHECK(position.len <= sizeof r->next);
-    memcpy(r->next, position.data, position.len);
+    if (position.len > 0) {
+        memcpy(r->next, position.data, position.len);
+    }
     r->next_len = position.len;
 }
 
@@ -121,7 +122,8 @@ int reading_bad_cursor(struct reading *r)
     return error_set(r->error, CLADE_ERR_INVALID, "cursor", "the cursor is not of this query");
 }
 
-/* --- Which revision, and where ----------------------------------------------------------------- */
+/* --- Which revision, and where -----------------------------------------------------------------
+ */
 
 static void hash_ref(struct buffer *b, const struct ref *ref)
 {
@@ -178,16 +180,12 @@ static int use_cursor(struct reading *r, uint64_t query_hash)
     const struct clock *clock = r->budget->clock;
     if (clock != NULL && clock_wall_us(clock) > cursor.issued_us &&
         clock_wall_us(clock) - cursor.issued_us > CURSOR_LIFE_US) {
-        return error_set(r->error,
-                         CLADE_ERR_COMPACTED,
-                         "cursor",
+        return error_set(r->error, CLADE_ERR_COMPACTED, "cursor",
                          "the cursor is older than %d minutes; ask again from the start",
                          CLADE_MAX_CURSOR_MINUTES);
     }
     if (cursor.revision > r->meta.revision) {
-        error_set(r->error,
-                  CLADE_ERR_RETRY,
-                  "cursor",
+        error_set(r->error, CLADE_ERR_RETRY, "cursor",
                   "this node has not reached revision %" PRIu64 " of the cursor yet",
                   cursor.revision);
         return CLADE_ERR_RETRY;
@@ -206,12 +204,9 @@ static int use_as_of(struct reading *r)
     }
     if (as_of->form == AS_OF_REVISION) {
         if (as_of->revision > r->meta.revision) {
-            error_set(r->error,
-                      CLADE_ERR_INVALID,
-                      "as_of",
+            error_set(r->error, CLADE_ERR_INVALID, "as_of",
                       "revision %" PRIu64 " has not been yet; the newest is %" PRIu64,
-                      as_of->revision,
-                      r->meta.revision);
+                      as_of->revision, r->meta.revision);
             r->error->revision = r->meta.revision;
             return CLADE_ERR_INVALID;
         }
@@ -225,10 +220,7 @@ static int find_namespace(struct reading *r, struct span ns_default)
     struct span path = r->query->ns.len > 0 ? r->query->ns : ns_default;
     int rc = lookup_namespace(r->view, r->scratch, path, &r->ns);
     if (rc == 1) {
-        return error_set(r->error,
-                         CLADE_ERR_NOT_FOUND,
-                         "ns",
-                         "there is no namespace \"%.*s\"",
+        return error_set(r->error, CLADE_ERR_NOT_FOUND, "ns", "there is no namespace \"%.*s\"",
                          SPAN_FMT(path));
     }
     r->render.ns = r->ns;
@@ -294,7 +286,8 @@ static int finish(struct reading *r, uint64_t query_hash, struct reader_answer *
         .position = span_make(r->next, r->next_len),
     };
     ret->cursor = cursor_encode(&cursor, r->arena);
-    return ret->cursor.data != NULL ? 0 : arena_failure(r->arena, CURSOR_POSITION_MAX * 2, r->error);
+    return ret->cursor.data != NULL ? 0
+                                    : arena_failure(r->arena, CURSOR_POSITION_MAX * 2, r->error);
 }
 
 static int read_meta(struct view *v, struct meta *ret)

@@ -17,10 +17,10 @@ void reader_free(struct reader *reader);
 /* Bounds of one query, and when to stop. */
 struct reader_budget {
     const struct clock *clock;
-    uint64_t deadline_us;      /* monotonic; the answer is cut off (complete: false) after it */
-    uint64_t bytes_max;        /* of the answer */
-    uint64_t visits_max;       /* things that a walk may visit */
-    const bool *cancelled;     /* may be NULL; looked at now and then */
+    uint64_t deadline_us;  /* monotonic; the answer is cut off (complete: false) after it */
+    uint64_t bytes_max;    /* of the answer */
+    uint64_t visits_max;   /* things that a walk may visit */
+    const bool *cancelled; /* may be NULL; looked at now and then */
 };
 
 struct reader_answer {
@@ -34,9 +34,14 @@ struct reader_answer {
 /* Opens a snapshot of the newest commit, answers, closes it. Appends the "data" value to `out`.
  * Errors are outcomes for the user: CLADE_ERR_NOT_FOUND, _INVALID (a cursor that is not of this
  * query), _COMPACTED, _LIMIT, ... `ns_default` is used where the query names no namespace. */
-int reader_query(struct reader *reader, const struct query *query, struct span ns_default,
-                 const struct reader_budget *budget, struct arena *arena, struct buffer *out,
-                 struct reader_answer *ret, struct error *error);
+int reader_query(struct reader *reader,
+                 const struct query *query,
+                 struct span ns_default,
+                 const struct reader_budget *budget,
+                 struct arena *arena,
+                 struct buffer *out,
+                 struct reader_answer *ret,
+                 struct error *error);
 /* The same, at most a little work (a get of few references): for serving threads. True when the
  * query is of that sort. */
 bool query_is_light(const struct query *query);

@@ -19,12 +19,12 @@ struct reading {
     struct buffer *out;
     size_t out_begin;
     struct error *error;
-    uint64_t ns;         /* the query's namespace */
-    struct span position; /* the cursor's; len 0 = from the start */
-    uint32_t items;      /* in the answer so far */
-    uint32_t steps;      /* since the last look at the clock */
-    bool full;           /* an item did not fit: the answer ends before it */
-    bool stopped;        /* the budget is used up */
+    uint64_t ns;                       /* the query's namespace */
+    struct span position;              /* the cursor's; len 0 = from the start */
+    uint32_t items;                    /* in the answer so far */
+    uint32_t steps;                    /* since the last look at the clock */
+    bool full;                         /* an item did not fit: the answer ends before it */
+    bool stopped;                      /* the budget is used up */
     uint8_t next[CURSOR_POSITION_MAX]; /* where to go on */
     size_t next_len;                   /* 0 = nowhere: what is cut off cannot be reached */
 };

@@ -1,5 +1,7 @@
 #include "storage/record.h"
 
+#include <inttypes.h>
+
 #include "base/check.h"
 #include "storage/varint.h"
 
@@ -71,11 +73,8 @@ int arena_failure(const struct arena *arena, size_t size, struct error *error)
 {
     size_t rounded = (size + 15) / 16 * 16;
     if (arena->used + rounded > arena->bytes_max) {
-        return error_set(error,
-                         CLADE_ERR_LIMIT,
-                         NULL,
-                         "the request needs more than %zu bytes of memory",
-                         arena->bytes_max);
+        return error_set(error, CLADE_ERR_LIMIT, NULL,
+                         "the request needs more than %zu bytes of memory", arena->bytes_max);
     }
     return error_set(error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
 }
@@ -101,7 +100,10 @@ static size_t decode_len(struct varint_reader *r, size_t bytes_min)
     return (size_t)n;
 }
 
-static int decode_set(struct varint_reader *r, struct arena *a, struct field_value *v, struct error *e)
+static int decode_set(struct varint_reader *r,
+                      struct arena *a,
+                      struct field_value *v,
+                      struct error *e)
 {
     v->len = decode_len(r, 1);
     v->texts = arena_calloc(a, v->len + 1, sizeof *v->texts);
@@ -114,7 +116,10 @@ static int decode_set(struct varint_reader *r, struct arena *a, struct field_val
     return 0;
 }
 
-static int decode_map(struct varint_reader *r, struct arena *a, struct field_value *v, struct error *e)
+static int decode_map(struct varint_reader *r,
+                      struct arena *a,
+                      struct field_value *v,
+                      struct error *e)
 {
     v->len = decode_len(r, 2);
     v->pairs = arena_calloc(a, v->len + 1, sizeof *v->pairs);
@@ -171,35 +176,34 @@ enum kind record_kind(struct span bytes)
     return (enum kind)bytes.data[1];
 }
 
-int record_decode(struct span bytes,
-                  uint64_t id,
-                  struct arena *arena,
-                  struct thing *ret,
-                  struct error *error)
+int record_decode(
+    struct span bytes, uint64_t id, struct arena *arena, struct thing *ret, struct error *error)
 {
     struct varint_reader r = {.rest = bytes};
-    struct thing t = {.id = id, .kind = record_kind(bytes)};
-    if (t.kind == KIND_NONE || bytes.data[0] != RECORD_VERSION || bytes.data[2] > 3) {
-        return error_set(error, CLADE_ERR_CORRUPT, "things", "the record of id/%lu is damaged", id);
+    enum kind kind = record_kind(bytes);
+    if (kind == KIND_NONE || bytes.data[0] != RECORD_VERSION || bytes.data[2] > 3) {
+        return error_set(error, CLADE_ERR_CORRUPT, "things",
+                         "the record of id/%" PRIu64 " is damaged", id);
     }
-    t.deleted = (bytes.data[2] & RECORD_DELETED) != 0;
+    /* Straight into the caller's: a thing is large, and is decoded for each item of an answer. */
+    *ret = (struct thing){.id = id, .kind = kind, .deleted = (bytes.data[2] & RECORD_DELETED) != 0};
     r.rest = span_skip(r.rest, 3);
-    t.ns = varint_get(&r);
-    if (t.kind == KIND_VERSION) {
-        t.model = varint_get(&r);
-        t.number = varint_get(&r);
+    ret->ns = varint_get(&r);
+    if (ret->kind == KIND_VERSION) {
+        ret->model = varint_get(&r);
+        ret->number = varint_get(&r);
     } else {
-        t.name = varint_get_text(&r);
+        ret->name = varint_get_text(&r);
     }
-    t.created = decode_stamp(&r);
-    t.changed = (bytes.data[2] & RECORD_UNCHANGED) != 0 ? t.created : decode_stamp(&r);
-    int rc = decode_fields(&r, arena, &t, error);
+    ret->created = decode_stamp(&r);
+    ret->changed = (bytes.data[2] & RECORD_UNCHANGED) != 0 ? ret->created : decode_stamp(&r);
+    int rc = decode_fields(&r, arena, ret, error);
     if (rc != 0) {
         return rc;
     }
     if (r.failed) {
-        return error_set(error, CLADE_ERR_CORRUPT, "things", "the record of id/%lu is damaged", id);
+        return error_set(error, CLADE_ERR_CORRUPT, "things",
+                         "the record of id/%" PRIu64 " is damaged", id);
     }
-    *ret = t;
     return 0;
 }

@@ -41,13 +41,11 @@ struct thing {
 
 /* Appends the record to `b`. */
 void record_encode(const struct thing *thing, struct buffer *b);
-/* Decodes; *ret borrows from `bytes` and the arena. CLADE_ERR_CORRUPT for anything that
- * record_encode does not write, CLADE_ERR_LIMIT (arena's cap), CLADE_ERR_NO_MEMORY. */
-int record_decode(struct span bytes,
-                  uint64_t id,
-                  struct arena *arena,
-                  struct thing *ret,
-                  struct error *error);
+/* Decodes; *ret borrows from `bytes` and the arena, and is not to be used on failure.
+ * CLADE_ERR_CORRUPT for anything that record_encode does not write, CLADE_ERR_LIMIT (arena's cap),
+ * CLADE_ERR_NO_MEMORY. */
+int record_decode(
+    struct span bytes, uint64_t id, struct arena *arena, struct thing *ret, struct error *error);
 /* The kind of a record without decoding the rest; KIND_NONE when it is damaged. */
 enum kind record_kind(struct span bytes);
 

@@ -7,6 +7,8 @@
 #include "base/check.h"
 #include "command/value.h"
 
+#define END_ARENA_BYTES (4u << 20)
+
 static int missing(struct render *r, uint64_t id)
 {
     struct key key = key_u64(id);
@@ -227,6 +229,18 @@ static int name_labels(struct edge_list *list)
     return 0;
 }
 
+/* A thing may have very many edges: what is read for one is not kept for the next. */
+static int put_end(struct render *r, uint64_t id, struct buffer *out)
+{
+    struct render one = *r;
+    struct arena arena;
+    arena_init(&arena, END_ARENA_BYTES);
+    one.arena = &arena;
+    int rc = put_reference(&one, id, out);
+    arena_release(&arena);
+    return rc;
+}
+
 static int put_edges(struct render *r, uint64_t id, struct buffer *out)
 {
     struct edge_list list = {.render = r};
@@ -247,7 +261,7 @@ static int put_edges(struct render *r, uint64_t id, struct buffer *out)
         value_put_str(out, "label");
         value_put_span(out, list.edges[i].label);
         value_put_str(out, "to");
-        rc = put_reference(r, list.edges[i].to, out);
+        rc = put_end(r, list.edges[i].to, out);
     }
     return rc;
 }

@@ -5,8 +5,8 @@
 struct render {
     struct view *view;
     struct arena *arena;
-    uint64_t ns;            /* references into it are written without their namespace */
-    uint64_t cached_ns;     /* 0 = none */
+    uint64_t ns;             /* references into it are written without their namespace */
+    uint64_t cached_ns;      /* 0 = none */
     struct span cached_path; /* of cached_ns */
 };
 

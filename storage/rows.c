@@ -6,8 +6,8 @@
 /* What an undo note says was done; the note is key, old value, then this. */
 enum undo_op { UNDO_INSERTED = 1, UNDO_REPLACED, UNDO_DELETED, UNDO_EDGE_ADDED, UNDO_EDGE_GONE };
 
-#define UNDO_TAIL_BYTES 8
-#define UNDO_KEEP_BYTES (4u << 20)
+#define UNDO_TAIL_BYTES  8
+#define UNDO_KEEP_BYTES  (4u << 20)
 #define PAGE_SHARE_BYTES 256 /* what a row costs in dirtied pages beside its bytes, about */
 
 static MDB_val to_val(struct span s)
@@ -22,9 +22,7 @@ static int note(struct rows *r, enum undo_op op, enum table table, struct span k
     }
     size_t need = key.len + old.len + UNDO_TAIL_BYTES;
     if (r->undo.len + need > r->undo.bytes_max) {
-        return error_set(r->view.error,
-                         CLADE_ERR_LIMIT,
-                         NULL,
+        return error_set(r->view.error, CLADE_ERR_LIMIT, NULL,
                          "the transaction changes more than %u MiB of stored records; split it",
                          UNDO_BYTES_MAX >> 20);
     }
@@ -302,10 +300,7 @@ int rows_undo(struct rows *r)
         size_t key_len = get_u16le(tail + 2);
         size_t old_len = get_u32le(tail + 4);
         const uint8_t *key = tail - old_len - key_len;
-        rc = undo_one(r,
-                      (enum undo_op)tail[0],
-                      (enum table)tail[1],
-                      span_make(key, key_len),
+        rc = undo_one(r, (enum undo_op)tail[0], (enum table)tail[1], span_make(key, key_len),
                       span_make(key + key_len, old_len));
         r->undo.len = (size_t)(key - r->undo.data);
     }

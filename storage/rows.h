@@ -18,7 +18,7 @@ struct rows {
     struct meta saved; /* as of rows_mark */
     struct buffer undo;
     uint64_t bytes; /* written in this batch, about */
-    bool logging; /* notes are taken */
+    bool logging;   /* notes are taken */
 };
 
 void rows_init(struct rows *rows, struct store *store);

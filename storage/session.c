@@ -89,7 +89,7 @@ static int sweep(struct rows *r)
             r->meta.sweep = 0;
             return 0;
         }
-        struct session s;
+        struct session s = {0};
         if (rc == 0) {
             rc = decode_session(r, row, &s);
         }
@@ -108,20 +108,15 @@ static int sweep(struct rows *r)
 int session_open(struct rows *r, uint64_t lease_ms, uint64_t *ret_id)
 {
     if (lease_ms == 0 || lease_ms > SESSION_LEASE_MS_MAX) {
-        return error_set(r->view.error,
-                         CLADE_ERR_INVALID,
-                         "lease_ms",
-                         "must be between 1 and %" PRIu64 " milliseconds",
-                         SESSION_LEASE_MS_MAX);
+        return error_set(r->view.error, CLADE_ERR_INVALID, "lease_ms",
+                         "must be between 1 and %" PRIu64 " milliseconds", SESSION_LEASE_MS_MAX);
     }
     int rc = sweep(r);
     if (rc != 0) {
         return rc;
     }
     if (r->meta.sessions >= CLADE_MAX_SESSIONS) {
-        return error_set(r->view.error,
-                         CLADE_ERR_LIMIT,
-                         NULL,
+        return error_set(r->view.error, CLADE_ERR_LIMIT, NULL,
                          "%d sessions are open; close some or wait for their leases to end",
                          CLADE_MAX_SESSIONS);
     }
@@ -140,7 +135,7 @@ int session_find(struct rows *r, uint64_t id, struct session *ret)
 {
     struct key key = key_u64(id);
     struct row row = {.key = key_span(&key)};
-    struct session s;
+    struct session s = {0};
     int rc = view_get(&r->view, TABLE_SESSIONS, row.key, &row.value);
     if (rc == 0) {
         rc = decode_session(r, row, &s);
@@ -149,11 +144,8 @@ int session_find(struct rows *r, uint64_t id, struct session *ret)
         return rc;
     }
     if (rc == 1 || has_expired(r, &s)) {
-        return error_set(r->view.error,
-                         CLADE_ERR_SESSION_EXPIRED,
-                         "session",
-                         "session %" PRIu64 " has ended or never was; open a new one",
-                         id);
+        return error_set(r->view.error, CLADE_ERR_SESSION_EXPIRED, "session",
+                         "session %" PRIu64 " has ended or never was; open a new one", id);
     }
     *ret = s;
     return 0;
@@ -195,16 +187,12 @@ int session_admit(struct rows *r,
 {
     struct error *e = r->view.error;
     if (item->seq == 0 || item->answered > item->seq) {
-        return error_set(e,
-                         CLADE_ERR_INVALID,
-                         item->seq == 0 ? "seq" : "answered",
+        return error_set(e, CLADE_ERR_INVALID, item->seq == 0 ? "seq" : "answered",
                          "commands are numbered from 1, and `answered` is not above the number of "
                          "the command that carries it");
     }
     if (item->seq < s->answered) {
-        return error_set(e,
-                         CLADE_ERR_SESSION_EXPIRED,
-                         "seq",
+        return error_set(e, CLADE_ERR_SESSION_EXPIRED, "seq",
                          "command %" PRIu64 " was said to be answered; its outcome is not known "
                          "any more",
                          item->seq);
@@ -215,17 +203,12 @@ int session_admit(struct rows *r,
     }
     uint64_t answered = item->answered > s->answered ? item->answered : s->answered;
     if (item->seq - answered >= CLADE_MAX_SESSION_WINDOW) {
-        return error_set(e,
-                         CLADE_ERR_LIMIT,
-                         "seq",
+        return error_set(e, CLADE_ERR_LIMIT, "seq",
                          "more than %d commands would be without an answer; the lowest is %" PRIu64,
-                         CLADE_MAX_SESSION_WINDOW,
-                         answered);
+                         CLADE_MAX_SESSION_WINDOW, answered);
     }
     if (s->bytes > SESSION_BYTES_MAX && item->answered <= s->answered) {
-        return error_set(e,
-                         CLADE_ERR_LIMIT,
-                         "answered",
+        return error_set(e, CLADE_ERR_LIMIT, "answered",
                          "the session keeps more than %u MiB of answers; raise `answered`",
                          SESSION_BYTES_MAX >> 20);
     }

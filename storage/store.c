@@ -12,12 +12,12 @@
 #include "storage/genesis.h"
 #include "storage/store_internal.h"
 
-#define GIB                 ((uint64_t)1 << 30)
-#define MAP_BYTES_MAX       (1024 * GIB)
-#define MAP_BYTES_MIN       GIB
-#define READERS_DEFAULT     126
-#define HASH_INLINE_BYTES   256
-#define HASH_HEADER_BYTES   8
+#define GIB               ((uint64_t)1 << 30)
+#define MAP_BYTES_MAX     (1024 * GIB)
+#define MAP_BYTES_MIN     GIB
+#define READERS_DEFAULT   126
+#define HASH_INLINE_BYTES 256
+#define HASH_HEADER_BYTES 8
 
 static const struct table_info tables[TABLE_COUNT] = {
     /* clang-format off */
@@ -112,20 +112,14 @@ bool row_is_summed(enum table table, struct span payload)
            memcmp(payload.data + info->ended_at, zero, sizeof zero) == 0;
 }
 
-int row_corrupt(struct error *error, enum table table, struct span key, const char *what)
+void row_describe_damage(struct error *error, enum table table, struct span key, const char *what)
 {
     char hex[2 * 64 + 1] = "";
     for (size_t i = 0; i < key.len && i < 64; i++) {
         snprintf(hex + 2 * i, 3, "%02x", key.data[i]);
     }
-    return error_set(error,
-                     CLADE_ERR_CORRUPT,
-                     tables[table].name,
-                     "the row %s%s of table %s %s",
-                     hex,
-                     key.len > 64 ? "..." : "",
-                     tables[table].name,
-                     what);
+    error_set(error, CLADE_ERR_CORRUPT, tables[table].name, "the row %s%s of table %s %s", hex,
+              key.len > 64 ? "..." : "", tables[table].name, what);
 }
 
 static uint8_t *put_hash(uint8_t *p, struct hash128 h)
@@ -143,15 +137,9 @@ static const uint8_t *get_hash(const uint8_t *p, struct hash128 *ret)
 
 void meta_encode(const struct meta *m, uint8_t bytes[META_BYTES])
 {
-    const uint64_t numbers[] = {m->applied,
-                                m->revision,
-                                m->time_us,
-                                m->next_id,
-                                m->next_label,
-                                m->session_ms,
-                                m->next_session,
-                                m->sessions,
-                                m->sweep};
+    const uint64_t numbers[] = {m->applied,      m->revision,   m->time_us,
+                                m->next_id,      m->next_label, m->session_ms,
+                                m->next_session, m->sessions,   m->sweep};
     uint8_t *p = bytes;
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++, p += 8) {
         put_u64le(p, numbers[i]);
@@ -166,15 +154,9 @@ void meta_encode(const struct meta *m, uint8_t bytes[META_BYTES])
 
 void meta_decode(const uint8_t bytes[META_BYTES], struct meta *m)
 {
-    uint64_t *const numbers[] = {&m->applied,
-                                 &m->revision,
-                                 &m->time_us,
-                                 &m->next_id,
-                                 &m->next_label,
-                                 &m->session_ms,
-                                 &m->next_session,
-                                 &m->sessions,
-                                 &m->sweep};
+    uint64_t *const numbers[] = {&m->applied,      &m->revision,   &m->time_us,
+                                 &m->next_id,      &m->next_label, &m->session_ms,
+                                 &m->next_session, &m->sessions,   &m->sweep};
     const uint8_t *p = bytes;
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++, p += 8) {
         *numbers[i] = get_u64le(p);
@@ -201,7 +183,8 @@ struct store_digest meta_digest(const struct meta *m)
     put_u64le(state + 32, m->sweep);
     struct span key = span_of("state");
     struct hash128 sum = hash128_add(m->sum_data, row_hash(TABLE_META, key, span_make(data, 32)));
-    struct hash128 more = hash128_add(m->sum_state, row_hash(TABLE_META, key, span_make(state, 40)));
+    struct hash128 more =
+        hash128_add(m->sum_state, row_hash(TABLE_META, key, span_make(state, 40)));
     return (struct store_digest){
         .index = m->applied,
         .data = sum,
@@ -297,11 +280,8 @@ static int check_format(struct span key, MDB_val value, struct error *error)
     }
     uint32_t format = get_u32le(payload.data);
     if (format != STORE_FORMAT) {
-        return error_set(error,
-                         CLADE_ERR_UNSUPPORTED,
-                         "meta",
-                         "the store is of format %u; this program knows format %u%s",
-                         format,
+        return error_set(error, CLADE_ERR_UNSUPPORTED, "meta",
+                         "the store is of format %u; this program knows format %u%s", format,
                          STORE_FORMAT,
                          format > STORE_FORMAT ? " and must be replaced by a newer one" : "");
     }
@@ -344,8 +324,7 @@ static int load(struct store *store, struct error *error)
     MDB_val k = {.mv_size = key.len, .mv_data = (void *)key.data};
     MDB_val v;
     rc = rc != 0 ? rc : mdb_get(txn, meta, &k, &v);
-    rc = rc != 0 ? lmdb_error(rc, error, "reading the format number")
-                 : check_format(key, v, error);
+    rc = rc != 0 ? lmdb_error(rc, error, "reading the format number") : check_format(key, v, error);
     if (rc == 0) {
         rc = lmdb_error(open_tables(store, txn, 0), error, "opening the tables");
     }

@@ -15,9 +15,9 @@ struct store_options {
 
 /* What the store says of itself at its last commit. */
 struct store_position {
-    uint64_t applied;  /* Raft index of the last entry that is in the store */
+    uint64_t applied; /* Raft index of the last entry that is in the store */
     uint64_t revision;
-    uint64_t time_us;  /* store time of the last entry */
+    uint64_t time_us; /* store time of the last entry */
 };
 
 /* The two running sums (architecture.md 3), at one applied index. */
@@ -46,5 +46,7 @@ void store_usage(struct store *store, uint64_t *ret_used_bytes, uint64_t *ret_ma
 
 /* Scans every row, checks its checksum, recomputes both sums and compares. Calls `progress`
  * (may be NULL) now and then. CLADE_ERR_CORRUPT names the table and the key. */
-int store_verify(struct store *store, void (*progress)(uint64_t rows, void *arg), void *arg,
+int store_verify(struct store *store,
+                 void (*progress)(uint64_t rows, void *arg),
+                 void *arg,
                  struct error *error);

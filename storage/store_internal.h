@@ -1,8 +1,9 @@
 #pragma once
 /* What the files of storage/ share: the environment, its tables, and what the store knows of
  * itself. The only header that shows LMDB; no other folder includes it. */
-#include <lmdb.h>
 #include <pthread.h>
+
+#include <lmdb.h>
 
 #include "base/error.h"
 #include "base/hash.h"
@@ -37,18 +38,18 @@ enum table_sum { SUM_NONE, SUM_DATA, SUM_STATE };
 struct table_info {
     const char *name;
     enum table_sum sum;
-    unsigned flags;     /* of mdb_dbi_open, without MDB_CREATE */
-    bool append;        /* inserts come in ascending order */
-    unsigned ended_at;  /* offset of the u64 `ended` in the payload, 0 when it has none: rows
-                           with it set are history, outside the sums */
+    unsigned flags;    /* of mdb_dbi_open, without MDB_CREATE */
+    bool append;       /* inserts come in ascending order */
+    unsigned ended_at; /* offset of the u64 `ended` in the payload, 0 when it has none: rows
+                          with it set are history, outside the sums */
 };
 
 const struct table_info *table_info(enum table table);
 
-#define KEY_BYTES_MAX   511 /* LMDB's own */
-#define CHECKSUM_BYTES  4
-#define EDGE_BYTES      32 /* a value of the edge tables, checksum included */
-#define NAMESPACE_ROOT  0
+#define KEY_BYTES_MAX     511 /* LMDB's own */
+#define CHECKSUM_BYTES    4
+#define EDGE_BYTES        32 /* a value of the edge tables, checksum included */
+#define NAMESPACE_ROOT    0
 #define NAMESPACE_DEFAULT 1
 
 /* The counters and sums that are one row of the meta table; `applied` to `sweep` are replicated
@@ -59,10 +60,10 @@ struct meta {
     uint64_t time_us;
     uint64_t next_id;
     uint64_t next_label;
-    uint64_t session_ms;   /* session time */
+    uint64_t session_ms; /* session time */
     uint64_t next_session;
-    uint64_t sessions;     /* rows of the table */
-    uint64_t sweep;        /* the session id where the next sweep goes on */
+    uint64_t sessions; /* rows of the table */
+    uint64_t sweep;    /* the session id where the next sweep goes on */
     struct hash128 sum_data;
     struct hash128 sum_state;
     struct store_digest sample; /* at the newest index divisible by 1,024 */
@@ -95,8 +96,17 @@ int lmdb_error(int rc, struct error *error, const char *doing);
 struct hash128 row_hash(enum table table, struct span key, struct span payload);
 /* Whether the row counts in its table's sum: `ended` rows are history. */
 bool row_is_summed(enum table table, struct span payload);
-/* Names a damaged row in the error; returns CLADE_ERR_CORRUPT. */
-int row_corrupt(struct error *error, enum table table, struct span key, const char *what);
+/* Names a damaged row in the error. */
+void row_describe_damage(struct error *error, enum table table, struct span key, const char *what);
+/* The same; returns CLADE_ERR_CORRUPT. */
+static inline int row_corrupt(struct error *error,
+                              enum table table,
+                              struct span key,
+                              const char *what)
+{
+    row_describe_damage(error, table, key, what);
+    return CLADE_ERR_CORRUPT;
+}
 
 /* Errors after which the transaction cannot go on, on this node alone; all others are results,
  * the same on every node. */

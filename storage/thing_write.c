@@ -1,5 +1,4 @@
 /* Things and edges into their tables, with the index rows, counters and history that follow. */
-#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/check.h"
@@ -14,7 +13,8 @@ struct stamp command_stamp(const struct command *c)
         .revision = c->revision, .time_us = c->time_us, .principal = c->item->principal};
 }
 
-void command_note(struct command *c, enum change_kind kind, uint64_t id, uint32_t label, uint64_t other)
+void command_note(
+    struct command *c, enum change_kind kind, uint64_t id, uint32_t label, uint64_t other)
 {
     buffer_append_u8(c->changes, (uint8_t)kind);
     varint_put(c->changes, id);
@@ -159,10 +159,7 @@ static int encode(struct command *c, const struct thing *t)
         return error_set(c->error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
     }
     if (c->record->len > CLADE_MAX_RECORD_BYTES) {
-        return error_set(c->error,
-                         CLADE_ERR_LIMIT,
-                         NULL,
-                         "the thing would be longer than %d bytes",
+        return error_set(c->error, CLADE_ERR_LIMIT, NULL, "the thing would be longer than %d bytes",
                          CLADE_MAX_RECORD_BYTES);
     }
     return 0;
@@ -277,7 +274,8 @@ static int take_edge(struct command *c, enum table table, uint64_t at, const str
     return row_delete_edge(c->rows, table, key_span(&key), span_make(value, sizeof value));
 }
 
-int edge_link(struct command *c, const struct thing *from, struct span label, uint64_t to, bool *ret_new)
+int edge_link(
+    struct command *c, const struct thing *from, struct span label, uint64_t to, bool *ret_new)
 {
     uint32_t number;
     int rc = label_number(c, label, &number);
@@ -315,7 +313,8 @@ static int end_edge(struct command *c, enum table table, uint64_t at, const stru
     return add_edge(c, table, at, &ended);
 }
 
-int edge_unlink(struct command *c, const struct thing *from, struct span label, uint64_t to, bool *ret_gone)
+int edge_unlink(
+    struct command *c, const struct thing *from, struct span label, uint64_t to, bool *ret_gone)
 {
     uint32_t number;
     struct edge edge;

@@ -71,9 +71,7 @@ static int scan_store(struct scan *s)
     }
     if (!sums_agree(s->sums[SUM_DATA], s->meta.sum_data) ||
         !sums_agree(s->sums[SUM_STATE], s->meta.sum_state)) {
-        return error_set(s->view.error,
-                         CLADE_ERR_CORRUPT,
-                         "meta",
+        return error_set(s->view.error, CLADE_ERR_CORRUPT, "meta",
                          "the rows do not add up to the store's digest: some are missing, or too "
                          "many");
     }

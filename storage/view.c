@@ -44,11 +44,8 @@ void view_release(struct view *v)
     v->bound = 0;
 }
 
-static int step(struct view *v,
-                enum table table,
-                struct span key,
-                MDB_cursor_op op,
-                struct row *ret)
+static int step(
+    struct view *v, enum table table, struct span key, MDB_cursor_op op, struct row *ret)
 {
     MDB_cursor *cursor;
     int rc = view_cursor(v, table, &cursor);

@@ -26,6 +26,7 @@ int view_cursor(struct view *v, enum table table, MDB_cursor **ret);
 /* Closes the cursors of a read view. */
 void view_release(struct view *v);
 
+/* The value of a row. */
 int view_get(struct view *v, enum table table, struct span key, struct span *ret);
 /* The first row at or above `key`. */
 int view_seek(struct view *v, enum table table, struct span key, struct row *ret);

@@ -1,11 +1,12 @@
 #include "fixture.h"
 
 #include <ftw.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <jansson.h>
 
 #include "base/bytes.h"
 #include "base/clock.h"
@@ -83,7 +84,8 @@ int fixture_teardown(void **state)
     return 0;
 }
 
-/* --- JSON -------------------------------------------------------------------------------------- */
+/* --- JSON --------------------------------------------------------------------------------------
+ */
 
 static void put_json(struct buffer *b, const json_t *j)
 {
@@ -93,14 +95,16 @@ static void put_json(struct buffer *b, const json_t *j)
     switch (json_typeof(j)) {
     case JSON_OBJECT:
         value_put_map(b, (uint32_t)json_object_size(j));
-        json_object_foreach ((json_t *)j, key, member) {
+        json_object_foreach((json_t *)j, key, member)
+        {
             value_put_str(b, key);
             put_json(b, member);
         }
         break;
     case JSON_ARRAY:
         value_put_array(b, (uint32_t)json_array_size(j));
-        json_array_foreach (j, i, member) {
+        json_array_foreach(j, i, member)
+        {
             put_json(b, member);
         }
         break;
@@ -229,7 +233,8 @@ size_t answer_count(struct fixture *f, const char *text)
     return n;
 }
 
-/* --- Writing ----------------------------------------------------------------------------------- */
+/* --- Writing -----------------------------------------------------------------------------------
+ */
 
 static void on_result(void *arg, const struct apply_result *result)
 {
@@ -259,8 +264,8 @@ int fixture_run(struct fixture *f)
     assert_false(f->entry.failed);
     f->results = 0;
     assert_int_equal(apply_begin(f->apply, &f->error), 0);
-    int rc = apply_entry(
-        f->apply, f->index, f->index + 1, buffer_span(&f->entry), on_result, f, &f->error);
+    int rc = apply_entry(f->apply, f->index, f->index + 1, buffer_span(&f->entry), on_result, f,
+                         &f->error);
     if (rc == 0) {
         rc = apply_commit(f->apply, &position, &f->error);
     }
@@ -274,7 +279,8 @@ int fixture_run(struct fixture *f)
     return rc;
 }
 
-int fixture_txn_in(struct fixture *f, uint64_t session, uint64_t seq, uint64_t answered, const char *json)
+int fixture_txn_in(
+    struct fixture *f, uint64_t session, uint64_t seq, uint64_t answered, const char *json)
 {
     struct buffer command;
     buffer_init(&command, BUFFER_BYTES);
@@ -314,7 +320,8 @@ uint64_t fixture_open_session(struct fixture *f, uint64_t lease_ms, uint32_t ela
     return f->result.code == 0 ? f->result.session : 0;
 }
 
-/* --- Reading ----------------------------------------------------------------------------------- */
+/* --- Reading -----------------------------------------------------------------------------------
+ */
 
 int fixture_read(struct fixture *f, enum query_kind kind, const char *json)
 {
@@ -324,8 +331,7 @@ int fixture_read(struct fixture *f, enum query_kind kind, const char *json)
     arena_reset(&f->arena);
     buffer_init(&params, BUFFER_BYTES);
     json_put(&params, json);
-    int rc =
-        value_decode(buffer_span(&params), &value_limits_request, &f->arena, &v, &f->error);
+    int rc = value_decode(buffer_span(&params), &value_limits_request, &f->arena, &v, &f->error);
     if (rc == 0) {
         rc = query_decode(kind, v, &f->arena, &query, &f->error);
     }
@@ -335,8 +341,8 @@ int fixture_read(struct fixture *f, enum query_kind kind, const char *json)
     struct reader_budget budget = {.clock = clock_system(), .bytes_max = BUFFER_BYTES / 2};
     buffer_clear(&f->out);
     f->answer = (struct reader_answer){0};
-    rc = reader_query(
-        f->reader, &query, span_of(""), &budget, &f->arena, &f->out, &f->answer, &f->error);
+    rc = reader_query(f->reader, &query, span_of(""), &budget, &f->arena, &f->out, &f->answer,
+                      &f->error);
     buffer_release(&params);
     return rc;
 }

@@ -57,7 +57,8 @@ int fixture_run(struct fixture *f);
 /* One transaction, in an entry and a batch of its own: its code, the rest in f->result. */
 int fixture_txn(struct fixture *f, const char *json);
 /* The same under a session. */
-int fixture_txn_in(struct fixture *f, uint64_t session, uint64_t seq, uint64_t answered, const char *json);
+int fixture_txn_in(
+    struct fixture *f, uint64_t session, uint64_t seq, uint64_t answered, const char *json);
 uint64_t fixture_open_session(struct fixture *f, uint64_t lease_ms, uint32_t elapsed_ms);
 
 /* A read: reader_query's code, the rest in f->answer and f->out. */

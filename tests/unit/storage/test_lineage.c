@@ -24,11 +24,8 @@ static void make_things(struct fixture *f)
 {
     for (int i = 0; i < THINGS; i++) {
         char json[128];
-        snprintf(json,
-                 sizeof json,
-                 "{'v':1,'ops':[{'op':'create','kind':'%s','name':'n%d'}]}",
-                 i % 4 == 0 ? "run" : "artifact",
-                 i);
+        snprintf(json, sizeof json, "{'v':1,'ops':[{'op':'create','kind':'%s','name':'n%d'}]}",
+                 i % 4 == 0 ? "run" : "artifact", i);
         run(f, json);
     }
 }
@@ -44,28 +41,27 @@ static void change(struct fixture *f, uint64_t *seed, matrix m)
         int to = (int)(next_random(seed) % THINGS);
         int label = (int)(next_random(seed) % LABELS);
         size_t used = strlen(json);
-        snprintf(json + used,
-                 sizeof json - used,
-                 "%s{'op':'%s','from':'id/%d','label':'l%d','to':'id/%d'}",
-                 i > 0 ? "," : "",
-                 link ? "link" : "unlink",
-                 from + FIRST_ID,
-                 label,
-                 to + FIRST_ID);
+        snprintf(json + used, sizeof json - used,
+                 "%s{'op':'%s','from':'id/%d','label':'l%d','to':'id/%d'}", i > 0 ? "," : "",
+                 link ? "link" : "unlink", from + FIRST_ID, label, to + FIRST_ID);
         m[label][from][to] = link;
     }
-    strcat(json, "]}"); /* NOLINT */
+    size_t end = strlen(json);
+    snprintf(json + end, sizeof json - end, "]}");
     run(f, json);
 }
 
-/* "[id,...]" by (depth, id). */
-static void brute_force(matrix m, int start, bool down, unsigned labels, int depth_max, bool runs, char *text)
+#define IDS_TEXT_BYTES 1024
+
+/* "[id,...]" by (depth, id), in IDS_TEXT_BYTES. */
+static void brute_force(
+    matrix m, int start, bool down, unsigned labels, int depth_max, bool runs, char *text)
 {
     int depth[THINGS];
     memset(depth, -1, sizeof depth);
     depth[start] = 0;
     size_t used = 0;
-    used += (size_t)sprintf(text + used, "["); /* NOLINT */
+    used += (size_t)snprintf(text, IDS_TEXT_BYTES, "[");
     for (int d = 1; d <= depth_max; d++) {
         for (int from = 0; from < THINGS; from++) {
             for (int to = 0; to < THINGS && depth[from] == d - 1; to++) {
@@ -79,12 +75,12 @@ static void brute_force(matrix m, int start, bool down, unsigned labels, int dep
         }
         for (int i = 0; i < THINGS; i++) {
             if (depth[i] == d && (!runs || i % 4 == 0)) {
-                used += (size_t)sprintf( /* NOLINT */
-                    text + used, "%s%d", used > 1 ? "," : "", i + FIRST_ID);
+                used += (size_t)snprintf(text + used, IDS_TEXT_BYTES - used, "%s%d",
+                                         used > 1 ? "," : "", i + FIRST_ID);
             }
         }
     }
-    sprintf(text + used, "]"); /* NOLINT */
+    snprintf(text + used, IDS_TEXT_BYTES - used, "]");
 }
 
 static void check_one(struct fixture *f, uint64_t *seed, matrix m, uint64_t revision)
@@ -102,17 +98,12 @@ static void check_one(struct fixture *f, uint64_t *seed, matrix m, uint64_t revi
             snprintf(names + used, sizeof names - used, ",'l%d'", l);
         }
     }
-    snprintf(json,
-             sizeof json,
+    snprintf(json, sizeof json,
              "{'ref':'id/%d','direction':'%s','labels':['never'%s],'depth':%d,'as_of':%lu,"
              "'view':'ids'%s",
-             start + FIRST_ID,
-             down ? "down" : "up",
-             names,
-             depth,
-             revision,
+             start + FIRST_ID, down ? "down" : "up", names, depth, revision,
              runs ? ",'kinds':['run']" : "");
-    char want[1024];
+    char want[IDS_TEXT_BYTES];
     brute_force(m, start, down, labels, depth == 0 ? THINGS : depth, runs, want);
     char whole[600];
     snprintf(whole, sizeof whole, "%s}", json);
@@ -155,20 +146,17 @@ static void lineage_is_what_a_plain_walk_finds(void **state)
 static void a_deleted_thing_is_shown_and_walked_through(void **state)
 {
     struct fixture *f = *state;
-    run(f,
-        "{'v':1,'ops':[{'op':'create','kind':'artifact','name':'a'},"
-        "{'op':'create','kind':'artifact','name':'b'},"
-        "{'op':'create','kind':'artifact','name':'c'},"
-        "{'op':'link','from':'$0','label':'l','to':'$1'},"
-        "{'op':'link','from':'$1','label':'l','to':'$2'}]}");
+    run(f, "{'v':1,'ops':[{'op':'create','kind':'artifact','name':'a'},"
+           "{'op':'create','kind':'artifact','name':'b'},"
+           "{'op':'create','kind':'artifact','name':'c'},"
+           "{'op':'link','from':'$0','label':'l','to':'$1'},"
+           "{'op':'link','from':'$1','label':'l','to':'$2'}]}");
     run(f, "{'v':1,'ops':[{'op':'delete','ref':'artifact/b'}]}");
     assert_int_equal(fixture_read(f, QUERY_LINEAGE, "{'ref':'artifact/a','direction':'up'}"), 0);
-    assert_answer(f,
-                  "[{'id':3,'kind':'artifact','ref':'artifact/b','state':'deleted','depth':1},"
-                  "{'id':4,'kind':'artifact','ref':'artifact/c','state':'live','depth':2}]");
-    assert_int_equal(
-        fixture_read(f, QUERY_LINEAGE, "{'ref':'artifact/b','direction':'up'}"),
-        CLADE_ERR_NOT_FOUND);
+    assert_answer(f, "[{'id':3,'kind':'artifact','ref':'artifact/b','state':'deleted','depth':1},"
+                     "{'id':4,'kind':'artifact','ref':'artifact/c','state':'live','depth':2}]");
+    assert_int_equal(fixture_read(f, QUERY_LINEAGE, "{'ref':'artifact/b','direction':'up'}"),
+                     CLADE_ERR_NOT_FOUND);
     assert_string_equal(f->error.where, "ref");
 }
 
@@ -178,11 +166,9 @@ static void the_budget_ends_a_walk_honestly(void **state)
     make_things(f);
     for (int i = 1; i < THINGS; i++) {
         char json[128];
-        snprintf(json,
-                 sizeof json,
+        snprintf(json, sizeof json,
                  "{'v':1,'ops':[{'op':'link','from':'id/%d','label':'l','to':'id/%d'}]}",
-                 i - 1 + FIRST_ID,
-                 i + FIRST_ID);
+                 i - 1 + FIRST_ID, i + FIRST_ID);
         run(f, json);
     }
     struct query q = {
@@ -193,18 +179,16 @@ static void the_budget_ends_a_walk_honestly(void **state)
     };
     struct reader_budget budget = {.visits_max = 10};
     buffer_clear(&f->out);
-    assert_int_equal(
-        reader_query(
-            f->reader, &q, span_of(""), &budget, &f->arena, &f->out, &f->answer, &f->error),
-        0);
+    assert_int_equal(reader_query(f->reader, &q, span_of(""), &budget, &f->arena, &f->out,
+                                  &f->answer, &f->error),
+                     0);
     assert_false(f->answer.complete);
     assert_answer(f, "{'count':10}");
     bool cancelled = true;
     budget = (struct reader_budget){.cancelled = &cancelled};
-    assert_int_equal(
-        reader_query(
-            f->reader, &q, span_of(""), &budget, &f->arena, &f->out, &f->answer, &f->error),
-        CLADE_ERR_CANCELLED);
+    assert_int_equal(reader_query(f->reader, &q, span_of(""), &budget, &f->arena, &f->out,
+                                  &f->answer, &f->error),
+                     CLADE_ERR_CANCELLED);
 }
 
 int main(void)

@@ -28,8 +28,8 @@ static void a_refusal_is_repeated_too(void **state)
     uint64_t s = fixture_open_session(f, 1000, 0);
     static const char *const bad = "{'v':1,'ops':[{'op':'delete','ref':'artifact/a'}]}";
     assert_int_equal(fixture_txn_in(f, s, 1, 1, bad), CLADE_ERR_NOT_FOUND);
-    assert_int_equal(
-        fixture_txn(f, "{'v':1,'ops':[{'op':'create','kind':'artifact','name':'a'}]}"), 0);
+    assert_int_equal(fixture_txn(f, "{'v':1,'ops':[{'op':'create','kind':'artifact','name':'a'}]}"),
+                     0);
     assert_int_equal(fixture_txn_in(f, s, 1, 1, bad), CLADE_ERR_NOT_FOUND);
     assert_int_equal(f->result.revision, 0);
 }
@@ -41,8 +41,7 @@ static void a_repeat_in_the_same_batch_gets_the_first_answer(void **state)
     struct buffer command;
     buffer_init(&command, 4096);
     json_put(&command, CREATE);
-    struct item item = {
-        .kind = ITEM_TXN, .session = s, .seq = 1, .command = buffer_span(&command)};
+    struct item item = {.kind = ITEM_TXN, .session = s, .seq = 1, .command = buffer_span(&command)};
     fixture_add(f, &item);
     fixture_add(f, &item);
     assert_int_equal(fixture_run(f), 0);

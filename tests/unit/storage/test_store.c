@@ -15,65 +15,56 @@ static void random_txn(uint64_t *seed, char *json, size_t size)
     switch (next_random(seed) % 8) {
     case 0:
     case 1:
-        snprintf(json,
-                 size,
+        snprintf(json, size,
                  "{'v':1,'ops':[{'op':'create','kind':'artifact','name':'a%u','if_exists':'return',"
                  "'tags':{'n':'%u'}},{'op':'link','from':'$0','label':'l%u','to':'artifact/a%u'}]}",
-                 a,
-                 n,
-                 n % 3,
-                 b);
+                 a, n, n % 3, b);
         break;
     case 2:
-        snprintf(json,
-                 size,
+        snprintf(json, size,
                  "{'v':1,'ops':[{'op':'create','kind':'artifact','name':'a%u',"
                  "'external_ids':['x:%u'],'digests':['d:%u']}]}",
-                 a,
-                 n % 20,
-                 n % 5);
+                 a, n % 20, n % 5);
         break;
     case 3:
-        snprintf(json,
-                 size,
+        snprintf(json, size,
                  "{'v':1,'ops':[{'op':'update','ref':'artifact/a%u','description':'%u'},"
                  "{'op':'update','ref':'artifact/a%u','tags':{'k%u':'v'}}]}",
-                 a,
-                 n,
-                 b,
-                 n % 4);
+                 a, n, b, n % 4);
         break;
     case 4:
         snprintf(json, size, "{'v':1,'ops':[{'op':'delete','ref':'artifact/a%u'}]}", a);
         break;
     case 5:
-        snprintf(json,
-                 size,
+        snprintf(json, size,
                  "{'v':1,'ops':[{'op':'unlink','from':'artifact/a%u','label':'l%u',"
                  "'to':'artifact/a%u'}]}",
-                 a,
-                 n % 3,
-                 b);
+                 a, n % 3, b);
         break;
     case 6:
-        snprintf(json,
-                 size,
+        snprintf(json, size,
                  "{'v':1,'ops':[{'op':'create','kind':'model','name':'m%u','if_exists':'return'},"
                  "{'op':'create','kind':'version','model':'$0','number':%u}]}",
-                 a % 3,
-                 n % 30 + 1);
+                 a % 3, n % 30 + 1);
         break;
     default:
-        snprintf(json,
-                 size,
-                 "{'v':1,'ops':[{'op':'link','from':'artifact/a%u','label':'l','to':'artifact/a%u'},"
-                 "{'op':'delete','ref':'artifact/a%u'},{'op':'create','kind':'artifact',"
-                 "'name':'a%u'}]}",
-                 a,
-                 b,
-                 b,
-                 b);
+        snprintf(
+            json, size,
+            "{'v':1,'ops':[{'op':'link','from':'artifact/a%u','label':'l','to':'artifact/a%u'},"
+            "{'op':'delete','ref':'artifact/a%u'},{'op':'create','kind':'artifact',"
+            "'name':'a%u'}]}",
+            a, b, b, b);
         break;
+    }
+}
+
+/* One in four ends with an operation that is refused, after the others have written. */
+static void random_command(uint64_t *seed, char *json, size_t size)
+{
+    random_txn(seed, json, size);
+    if (next_random(seed) % 4 == 0) {
+        size_t end = strlen(json) - strlen("]}");
+        snprintf(json + end, size - end, ",{'op':'delete','ref':'id/%u'}]}", 99999999u);
     }
 }
 
@@ -82,7 +73,7 @@ static struct store_digest run_many(struct fixture *f, uint64_t seed, int n)
     char json[512];
     for (int i = 0; i < n; i++) {
         struct store_digest before = store_digest_current(f->store);
-        random_txn(&seed, json, sizeof json);
+        random_command(&seed, json, sizeof json);
         int code = fixture_txn(f, json);
         struct store_digest after = store_digest_current(f->store);
         if (code != 0 || !f->result.changed) {
@@ -118,7 +109,7 @@ static void the_same_entries_give_the_same_digests(void **state)
             fixture_close(f);
             fixture_open(f, FIXTURE_MAP_BYTES);
         }
-        random_txn(&seed, json, sizeof json);
+        random_command(&seed, json, sizeof json);
         fixture_txn(f, json);
     }
     second = store_digest_current(f->store);
@@ -154,14 +145,8 @@ static void an_aborted_batch_leaves_nothing_and_may_be_given_again(void **state)
     for (int i = 0; i < 2; i++) {
         unsigned results = 0;
         assert_int_equal(apply_begin(f->apply, &f->error), 0);
-        assert_int_equal(apply_entry(f->apply,
-                                     1,
-                                     2,
-                                     buffer_span(&f->entry),
-                                     no_result,
-                                     &results,
-                                     &f->error),
-                         0);
+        assert_int_equal(
+            apply_entry(f->apply, 1, 2, buffer_span(&f->entry), no_result, &results, &f->error), 0);
         assert_int_equal(results, 1);
         if (i == 0) {
             apply_abort(f->apply);
@@ -224,8 +209,7 @@ static void damage(struct fixture *f, const char *text)
     uint8_t *bytes = malloc((size_t)size);
     assert_int_equal(pread(fd, bytes, (size_t)size, 0), size);
     int found = 0;
-    for (uint8_t *p = bytes; (p = memmem(p, (size_t)(bytes + size - p), text, strlen(text)));
-         p++) {
+    for (uint8_t *p = bytes; (p = memmem(p, (size_t)(bytes + size - p), text, strlen(text))); p++) {
         uint8_t flipped = (uint8_t)(*p ^ 1);
         assert_int_equal(pwrite(fd, &flipped, 1, p - bytes), 1);
         found++;
@@ -240,10 +224,8 @@ static void verify_finds_a_flipped_bit(void **state)
     struct fixture *f = *state;
     for (int i = 0; i < 50; i++) {
         char json[128];
-        snprintf(json,
-                 sizeof json,
-                 "{'v':1,'ops':[{'op':'create','kind':'artifact','description':'mark-%d-x'}]}",
-                 i);
+        snprintf(json, sizeof json,
+                 "{'v':1,'ops':[{'op':'create','kind':'artifact','description':'mark-%d-x'}]}", i);
         assert_int_equal(fixture_txn(f, json), 0);
     }
     struct error e = {0};
@@ -268,10 +250,8 @@ static void a_full_map_is_no_space_and_the_store_is_whole(void **state)
     char text[4096];
     memset(text, 't', sizeof text);
     text[sizeof text - 1] = '\0';
-    snprintf(json,
-             sizeof json,
-             "{'v':1,'ops':[{'op':'create','kind':'artifact','description':'%s'}]}",
-             text);
+    snprintf(json, sizeof json,
+             "{'v':1,'ops':[{'op':'create','kind':'artifact','description':'%s'}]}", text);
     int rc = 0;
     uint64_t made = 0;
     struct store_digest before;
