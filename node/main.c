@@ -1,0 +1,297 @@
+#include <inttypes.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "node/config.h"
+#include "node/data_folder.h"
+#include "node/node.h"
+
+enum { STATUS_OK, STATUS_FAILED, STATUS_USAGE };
+
+/* What the command line says beside the options of config.h. */
+struct arguments {
+    const char *command;
+    const char *config_file;
+    bool print_config;
+    bool check_config;
+    struct identity identity; /* init: members, name */
+};
+
+/* --- saying --- */
+
+static int complain(const struct error *e, int status)
+{
+    fprintf(stderr, "claded: %s%s%s\n", e->where, e->where[0] != 0 ? ": " : "", e->message);
+    return status;
+}
+
+static void print_help(void)
+{
+    fputs("Usage: claded [OPTIONS] [run]\n"
+          "       claded [OPTIONS] init --node N --member ID=HOST:PORT... [--name TEXT]\n"
+          "       claded [OPTIONS] check\n"
+          "\n"
+          "A node of clade, a replicated store of model lineage and artifact indexes.\n"
+          "\n"
+          "Commands:\n"
+          "  run     serve (the default)\n"
+          "  init    make the data folder of a member of a new cluster; give the same members\n"
+          "          and name on every node, and one member for a cluster of one\n"
+          "  check   scan the store of a stopped node for damage\n"
+          "\n"
+          "  --config FILE     settings in YAML, with the keys below ('_' for '-')\n"
+          "  --print-config    show every setting and where it came from\n"
+          "  --check-config    look at the settings and do nothing else\n"
+          "  --help, --version\n"
+          "\n"
+          "Settings, by flag, environment (CLADE_LISTEN for --listen) or file, in that order:\n",
+          stdout);
+    config_print_help(stdout);
+    fputs(
+        "\n"
+        "Example, a cluster of three on one machine; run the like with --node 2 and 3:\n"
+        "  claded init --data n1 --node 1 --member 1=127.0.0.1:7501 --member 2=127.0.0.1:7502 \\\n"
+        "      --member 3=127.0.0.1:7503\n"
+        "  claded --data n1 --listen 127.0.0.1:7401\n",
+        stdout);
+}
+
+/* --- arguments --- */
+
+static int usage(struct error *e, const char *where, const char *what)
+{
+    return error_set(e, CLADE_ERR_INVALID, where, "%s; see claded --help", what);
+}
+
+static int take_command(struct arguments *a, const char *word, struct error *e)
+{
+    static const char *const commands[] = {"run", "init", "check"};
+    for (unsigned i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        if (strcmp(word, commands[i]) == 0) {
+            if (a->command != NULL) {
+                return usage(e, word, "a second command");
+            }
+            a->command = commands[i];
+            return 0;
+        }
+    }
+    return usage(e, word, "there is no such command");
+}
+
+static int take_name(struct arguments *a, struct span value, struct error *e)
+{
+    if (value.len >= sizeof a->identity.name) {
+        return usage(e, "--name", "the name is too long");
+    }
+    memcpy(a->identity.name, value.data, value.len);
+    a->identity.name[value.len] = 0;
+    return 0;
+}
+
+/* One "--NAME VALUE" or "--NAME=VALUE" of those with a value. */
+static int take_value(
+    struct arguments *a, struct config *c, struct span name, const char *value, struct error *e)
+{
+    if (span_equal_str(name, "config")) {
+        a->config_file = value;
+        return 0;
+    }
+    if (span_equal_str(name, "member")) {
+        return identity_add_member(&a->identity, span_of(value), e);
+    }
+    if (span_equal_str(name, "name")) {
+        return take_name(a, span_of(value), e);
+    }
+    enum option_id id = option_by_flag(name);
+    return config_set(c, id, span_of(value), SOURCE_FLAG, 0, e);
+}
+
+static bool takes_value(struct span name)
+{
+    return span_equal_str(name, "config") || span_equal_str(name, "member") ||
+           span_equal_str(name, "name") || option_by_flag(name) != OPTION_COUNT;
+}
+
+static bool take_switch(struct arguments *a, struct span name)
+{
+    if (span_equal_str(name, "print-config")) {
+        a->print_config = true;
+    } else if (span_equal_str(name, "check-config")) {
+        a->check_config = true;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static int take_flag(struct arguments *a, struct config *c, char **argv, int *i, struct error *e)
+{
+    const char *text = argv[*i] + 2;
+    const char *equals = strchr(text, '=');
+    struct span name = span_make(text, equals != NULL ? (size_t)(equals - text) : strlen(text));
+    if (equals == NULL && take_switch(a, name)) {
+        return 0;
+    }
+    if (!takes_value(name)) {
+        return usage(e, argv[*i], "there is no such option");
+    }
+    enum option_id id = option_by_flag(name);
+    const char *value = equals != NULL ? equals + 1 : NULL;
+    if (value == NULL && id != OPTION_COUNT && option_is_bool(id)) {
+        value = "true";
+    }
+    if (value == NULL) {
+        value = argv[*i + 1];
+        if (value == NULL) {
+            return usage(e, argv[*i], "its value is missing");
+        }
+        (*i)++;
+    }
+    return take_value(a, c, name, value, e);
+}
+
+static int read_arguments(
+    struct arguments *a, struct config *c, int argc, char **argv, struct error *e)
+{
+    for (int i = 1; i < argc; i++) {
+        int r = strncmp(argv[i], "--", 2) == 0 ? take_flag(a, c, argv, &i, e)
+                                               : take_command(a, argv[i], e);
+        if (r < 0) {
+            return r;
+        }
+    }
+    if (a->command == NULL) {
+        a->command = "run";
+    }
+    if (strcmp(a->command, "init") != 0 && (a->identity.members_len > 0 || a->identity.name[0])) {
+        return usage(e, "--member, --name", "only init takes them");
+    }
+    return 0;
+}
+
+static int read_config(const struct arguments *a, struct config *c, struct error *e)
+{
+    int r = config_set_environment(c, e);
+    const char *file = a->config_file != NULL ? a->config_file : getenv("CLADE_CONFIG");
+    if (r == 0 && file != NULL) {
+        r = config_set_file(c, file, e);
+    }
+    return r < 0 ? r : config_check(c, e);
+}
+
+/* --- commands --- */
+
+static int init(const struct config *c, struct identity *identity)
+{
+    struct error e = {.code = 0};
+    char cluster[33];
+    identity->node = c->node;
+    if (identity_complete(identity, &e) < 0) {
+        return complain(&e, STATUS_USAGE);
+    }
+    int r = data_folder_init(c->data, identity, &e);
+    if (r < 0) {
+        return complain(&e, STATUS_FAILED);
+    }
+    hash128_format(identity->cluster, cluster);
+    printf("%s: %s node %" PRIu64 " of %zu, cluster %s\n", c->data,
+           r == 1 ? "is already the data folder of" : "made the data folder of", identity->node,
+           identity->members_len, cluster);
+    return STATUS_OK;
+}
+
+static void on_progress(uint64_t rows, void *arg)
+{
+    if (isatty(STDERR_FILENO)) {
+        fprintf(stderr, "\r%" PRIu64 " rows", rows);
+    }
+}
+
+static int check(const struct config *c)
+{
+    struct error e = {.code = 0};
+    struct data_folder folder;
+    struct store *store = NULL;
+    if (data_folder_open(c->data, c->cluster, c->node, &folder, &e) < 0) {
+        return complain(&e, STATUS_FAILED);
+    }
+    const struct store_options options = {
+        .path = folder.store_path, .map_bytes = c->map_bytes, .readers_max = 8};
+    int r = store_open(&options, &store, &e);
+    if (r == 0) {
+        r = store_verify(store, on_progress, NULL, &e);
+    }
+    int status = STATUS_OK;
+    if (r < 0) {
+        status = complain(&e, STATUS_FAILED);
+    } else {
+        struct store_position p = store_position(store);
+        struct store_digest d = store_digest_current(store);
+        char data[33];
+        char state[33];
+        hash128_format(d.data, data);
+        hash128_format(d.state, state);
+        printf("%s: sound; index %" PRIu64 ", revision %" PRIu64 ", data %s, state %s\n",
+               folder.store_path, p.applied, p.revision, data, state);
+    }
+    store_close(store);
+    data_folder_close(&folder);
+    return status;
+}
+
+static int run(const struct config *c)
+{
+    /* Many arenas and a high threshold for giving back would multiply an idle node's memory. */
+    (void)mallopt(M_ARENA_MAX, 4);
+    (void)mallopt(M_TRIM_THRESHOLD, 1 << 20);
+    log_configure(STDERR_FILENO, (enum log_format)c->log_format, (enum log_level)c->log_level);
+    return node_run(c);
+}
+
+/* LMDB maps the store: a page that the disk cannot give, or a file that was cut, ends in a signal
+ * where a read would have failed. */
+static void on_bus_error(int sig)
+{
+    static const char text[] = "claded: the store's data.mdb cannot be read: it was cut short, or "
+                               "its disk failed; rebuild this node as a new member\n";
+    ssize_t n = write(STDERR_FILENO, text, sizeof text - 1);
+    (void)n;
+    _exit(STATUS_FAILED);
+}
+
+int main(int argc, char **argv)
+{
+    const struct sigaction bus = {.sa_handler = on_bus_error};
+    (void)sigaction(SIGBUS, &bus, NULL);
+    static struct arguments a;
+    static struct config c;
+    struct error e = {.code = 0};
+    config_init(&c);
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            print_help();
+            return STATUS_OK;
+        }
+        if (strcmp(argv[i], "--version") == 0) {
+            puts("claded " CLADE_VERSION);
+            return STATUS_OK;
+        }
+    }
+    if (read_arguments(&a, &c, argc, argv, &e) < 0 || read_config(&a, &c, &e) < 0) {
+        return complain(&e, STATUS_USAGE);
+    }
+    if (a.print_config) {
+        config_print(&c, stdout);
+        return STATUS_OK;
+    }
+    if (a.check_config) {
+        puts("the configuration is valid");
+        return STATUS_OK;
+    }
+    if (strcmp(a.command, "init") == 0) {
+        return init(&c, &a.identity);
+    }
+    return strcmp(a.command, "check") == 0 ? check(&c) : run(&c);
+}

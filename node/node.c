@@ -1,0 +1,384 @@
+/* A node's life: open, serve, close. The main thread keeps signals, disk headroom and the copy of
+ * the members' addresses. */
+#include "node/node.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "consensus/proposal.h"
+#include "node/apply_thread.h"
+#include "node/endpoint.h"
+#include "node/raft_thread.h"
+#include "node/serve.h"
+#include "node/workers.h"
+
+#define DRAIN_MS           5000U
+#define PAUSE_MS           1000
+#define PAUSE_MS_UNKNOWN   100 /* while members' addresses are not known yet */
+#define REGISTER_RETRY_US  (UINT64_C(2) * 1000000)
+#define INTERRUPTED_STATUS 130
+
+/* --- shared by all --- */
+
+bool node_charge(struct node *n, uint64_t bytes)
+{
+    uint64_t before = atomic_fetch_add(&n->charged, bytes);
+    if (before + bytes > n->config->memory_max) {
+        atomic_fetch_sub(&n->charged, bytes);
+        return false;
+    }
+    return true;
+}
+
+void node_discharge(struct node *n, uint64_t bytes)
+{
+    atomic_fetch_sub(&n->charged, bytes);
+}
+
+void node_fatal(const struct error *error)
+{
+    log_error("the node stops", LOG_STR("class", clade_error_name(error->code)),
+              LOG_STR("where", error->where), LOG_STR("error", error->message));
+    _exit(1); /* nothing that is in memory may be written any more */
+}
+
+void node_fatal_memory(const char *what)
+{
+    struct error error = {.code = 0};
+    (void)error_set(&error, CLADE_ERR_NO_MEMORY, what, "out of memory");
+    node_fatal(&error);
+}
+
+/* --- addresses --- */
+
+/* Resolves, and refuses what is not loopback while nobody is authenticated. */
+static int check_address(const struct config *c,
+                         const char *key,
+                         const char *text,
+                         struct sockaddr_storage ret[ENDPOINTS_MAX],
+                         struct error *error)
+{
+    int n = endpoint_resolve(text, ret, error);
+    if (n < 0) {
+        (void)error_wrap(error, "%s", key);
+        return n;
+    }
+    for (int i = 0; i < n; i++) {
+        if (!endpoint_is_loopback(&ret[i]) && !c->allow_unauthenticated) {
+            return error_set(error, CLADE_ERR_INVALID, text,
+                             "%s is not a loopback address, and there is no authentication yet: "
+                             "anybody who reaches it can read and write everything. Set "
+                             "allow_unauthenticated: true to allow that",
+                             key);
+        }
+    }
+    return n;
+}
+
+static void choose_addresses(struct node *n)
+{
+    const struct config *c = n->config;
+    (void)snprintf(n->peer_address, sizeof n->peer_address, "%s",
+                   identity_address(&n->folder.identity));
+    (void)snprintf(n->client_address, sizeof n->client_address, "%s",
+                   c->advertise[0] != 0 ? c->advertise : c->listen);
+}
+
+/* --- opening --- */
+
+static int open_store(struct node *n, struct error *error)
+{
+    const struct config *c = n->config;
+    const struct store_options options = {.path = n->folder.store_path,
+                                          .map_bytes = c->map_bytes,
+                                          /* serving threads, query workers, main, apply, checks */
+                                          .readers_max = n->serves_len + (unsigned)c->readers + 16};
+    int r = store_open(&options, &n->store, error);
+    if (r < 0) {
+        (void)error_wrap(error, "opening the store");
+        return r;
+    }
+    struct store_position p = store_position(n->store);
+    atomic_store(&n->published_revision, p.revision);
+    atomic_store(&n->published_index, p.applied);
+    return members_refresh(&n->members, n->store, error);
+}
+
+static int open_serves(struct node *n, struct error *error)
+{
+    struct sockaddr_storage addresses[ENDPOINTS_MAX];
+    int count = check_address(n->config, "listen", n->config->listen, addresses, error);
+    n->serves = calloc(n->serves_len, sizeof *n->serves);
+    if (count < 0 || n->serves == NULL) {
+        return count < 0 ? count : error_set(error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
+    }
+    for (unsigned i = 0; i < n->serves_len; i++) {
+        int r = serve_new(n, i, &n->serves[i], error);
+        if (r < 0) {
+            return r;
+        }
+    }
+    return serve_listen(n->serves[0], addresses, (unsigned)count, error);
+}
+
+/* Nobody runs before everybody whom it may call exists. */
+static int open_all(struct node *n, struct error *error)
+{
+    struct sockaddr_storage addresses[ENDPOINTS_MAX];
+    const struct config *c = n->config;
+    const char *peer = c->peer_listen[0] != 0 ? c->peer_listen : n->peer_address;
+    int r = check_address(c, "peer_listen", peer, addresses, error);
+    if (r < 0 || (r = open_store(n, error)) < 0) {
+        return r;
+    }
+    n->queue = apply_queue_new();
+    if (n->queue == NULL) {
+        return error_set(error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
+    }
+    if ((r = apply_thread_new(n, &n->apply, error)) < 0 ||
+        (r = raft_thread_new(n, &n->raft, error)) < 0 ||
+        (r = workers_new(n, (unsigned)c->readers, &n->workers, error)) < 0 ||
+        (r = open_serves(n, error)) < 0) {
+        return r;
+    }
+    return 0;
+}
+
+static int start_all(struct node *n, struct error *error)
+{
+    int r;
+    if ((r = apply_thread_start(n->apply, error)) < 0 ||
+        (r = raft_thread_start(n->raft, error)) < 0 || (r = workers_start(n->workers, error)) < 0) {
+        return r;
+    }
+    for (unsigned i = 0; i < n->serves_len; i++) {
+        if ((r = serve_start(n->serves[i], error)) < 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
+static void log_start(const struct node *n)
+{
+    const struct config *c = n->config;
+    char cluster[33];
+    hash128_format(n->folder.identity.cluster, cluster);
+    log_info("claded starts", LOG_STR("version", CLADE_VERSION), LOG_STR("cluster", cluster),
+             LOG_U64("node", n->folder.identity.node),
+             LOG_U64("members", n->folder.identity.members_len), LOG_STR("data", n->folder.path),
+             LOG_STR("listen", c->listen), LOG_STR("advertise", n->client_address),
+             LOG_STR("peer_listen", c->peer_listen[0] != 0 ? c->peer_listen : n->peer_address),
+             LOG_U64("threads", n->serves_len), LOG_U64("readers", c->readers),
+             LOG_U64("election_timeout_ms", c->election_timeout_ms));
+    if (c->allow_unauthenticated) {
+        log_warning("nobody is authenticated: whoever reaches the addresses can read and write "
+                    "everything (allow_unauthenticated)");
+    }
+}
+
+/* --- what the main thread does meanwhile --- */
+
+struct housekeeping {
+    struct node *node;
+    bool headroom;
+    uint64_t register_us; /* when to propose our client address (again) */
+    uint64_t counter;
+};
+
+/* A member tells the others where its clients find it, through the log. */
+static void register_address(struct housekeeping *h)
+{
+    struct node *n = h->node;
+    uint8_t command[8 + CONFIG_ADDRESS_BYTES];
+    size_t len = strlen(n->client_address);
+    put_u64le(command, n->folder.identity.node);
+    memcpy(command + 8, n->client_address, len);
+    const struct item item = {.kind = ITEM_MEMBER,
+                              .id = {.node = n->folder.identity.node,
+                                     .boot = n->boot,
+                                     .counter = node_number(NODE_OWN, ++h->counter)},
+                              .command = span_make(command, 8 + len)};
+    struct proposal *p = proposal_new(&item, true, node_now(n) + REGISTER_RETRY_US);
+    if (p != NULL) {
+        (void)raft_thread_propose(n->raft, p);
+        proposal_unref(p);
+    }
+}
+
+/* Whether the addresses of all members of the first configuration are known, ours as it is. */
+static bool keep_members(struct housekeeping *h)
+{
+    struct node *n = h->node;
+    struct error error = {.code = 0};
+    char ours[MEMBER_ADDRESS_BYTES];
+    if (members_refresh(&n->members, n->store, &error) < 0) {
+        node_fatal(&error);
+    }
+    members_find(&n->members, n->folder.identity.node, ours);
+    if (strcmp(ours, n->client_address) != 0) {
+        if (atomic_load(&n->leader) != 0 && node_now(n) >= h->register_us) {
+            h->register_us = node_now(n) + REGISTER_RETRY_US;
+            register_address(h);
+        }
+        return false;
+    }
+    struct member_client all[GROUP_MEMBERS_MAX];
+    return members_copy(&n->members, all) >= n->folder.identity.members_len;
+}
+
+static void keep_headroom(struct housekeeping *h)
+{
+    struct node *n = h->node;
+    uint64_t available;
+    uint64_t total;
+    if (data_folder_space(&n->folder, &available, &total) < 0) {
+        return;
+    }
+    uint64_t wanted = n->config->headroom_bytes;
+    /* A little more is asked for to go on than to go on writing: it does not flap. */
+    wanted = wanted > total / 100 ? wanted : total / 100;
+    bool enough = available >= (h->headroom ? wanted : wanted + wanted / 16);
+    if (enough != h->headroom) {
+        h->headroom = enough;
+        if (enough) {
+            log_info("the disk has room again: writes are taken", LOG_U64("free", available));
+        } else {
+            log_error("the disk is nearly full: writes are refused", LOG_U64("free", available),
+                      LOG_U64("wanted", wanted), LOG_STR("data", n->folder.path));
+        }
+        raft_thread_headroom(n->raft, enough);
+    }
+}
+
+/* Returns the signal that ends the node. */
+static int serve_until_signal(struct node *n, const sigset_t *signals)
+{
+    struct housekeeping h = {.node = n, .headroom = true};
+    uint64_t headroom_us = 0;
+    for (;;) {
+        bool known = keep_members(&h);
+        if (node_now(n) >= headroom_us) {
+            keep_headroom(&h);
+            headroom_us = node_now(n) + PAUSE_MS * UINT64_C(1000);
+        }
+        int ms = known ? PAUSE_MS : PAUSE_MS_UNKNOWN;
+        const struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
+        int sig = sigtimedwait(signals, NULL, &pause);
+        if (sig > 0) {
+            return sig;
+        }
+    }
+}
+
+/* --- closing --- */
+
+static void on_second_signal(int sig)
+{
+    _exit(INTERRUPTED_STATUS);
+}
+
+static void listen_for_second(const sigset_t *signals)
+{
+    const struct sigaction action = {.sa_handler = on_second_signal};
+    (void)sigaction(SIGTERM, &action, NULL);
+    (void)sigaction(SIGINT, &action, NULL);
+    (void)pthread_sigmask(SIG_UNBLOCK, signals, NULL);
+}
+
+static int close_all(struct node *n)
+{
+    serve_stop_accepting(n->serves[0]);
+    bool moved = raft_thread_hand_over(n->raft, 2 * (unsigned)n->config->election_timeout_ms);
+    if (moved) {
+        log_info("leadership was handed over");
+    }
+    for (unsigned i = 0; i < n->serves_len; i++) {
+        serve_drain(n->serves[i], DRAIN_MS);
+    }
+    for (unsigned i = 0; i < n->serves_len; i++) {
+        serve_join(n->serves[i]);
+    }
+    workers_stop(n->workers);
+    raft_thread_stop(n->raft);
+    apply_thread_stop(n->apply);
+    struct error error = {.code = 0};
+    int r = store_sync(n->store, &error);
+    if (r < 0) {
+        log_error("syncing the store failed", LOG_STR("error", error.message));
+    }
+    for (unsigned i = 0; i < n->serves_len; i++) {
+        serve_free(n->serves[i]);
+    }
+    free(n->serves);
+    workers_free(n->workers);
+    apply_thread_free(n->apply);
+    raft_thread_free(n->raft);
+    apply_queue_free(n->queue);
+    store_close(n->store);
+    return r < 0 ? 1 : 0;
+}
+
+/* --- all of it --- */
+
+static int run_opened(struct node *n, const sigset_t *signals)
+{
+    struct error error = {.code = 0};
+    if (open_all(n, &error) < 0 || start_all(n, &error) < 0) {
+        /* Threads may run already: the process ends without unwinding them. */
+        node_fatal(&error);
+    }
+    log_info("claded serves", LOG_U64("revision", atomic_load(&n->published_revision)),
+             LOG_U64("index", atomic_load(&n->published_index)));
+    int sig = serve_until_signal(n, signals);
+    log_info("claded stops", LOG_STR("signal", sig == SIGTERM ? "SIGTERM" : "SIGINT"));
+    listen_for_second(signals);
+    int status = close_all(n);
+    log_info("claded stopped");
+    return status;
+}
+
+int node_run(const struct config *config)
+{
+    struct node *n = calloc(1, sizeof *n);
+    struct error error = {.code = 0};
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    (void)sigaction(SIGPIPE, &ignore, NULL);
+    if (n == NULL || getrandom(&n->boot, sizeof n->boot, 0) != sizeof n->boot) {
+        log_error("claded cannot start: no memory, or no randomness");
+        free(n);
+        return 1;
+    }
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    n->config = config;
+    n->clock = clock_system();
+    n->serves_len = config->threads != 0 ? (unsigned)config->threads
+                                         : (unsigned)(cores < 1    ? 1
+                                                      : cores > 64 ? 64
+                                                                   : cores);
+    members_init(&n->members);
+    if (data_folder_open(config->data, config->cluster, config->node, &n->folder, &error) < 0) {
+        log_error("claded cannot start", LOG_STR("class", clade_error_name(error.code)),
+                  LOG_STR("where", error.where), LOG_STR("error", error.message));
+        members_release(&n->members);
+        free(n);
+        return 1;
+    }
+    choose_addresses(n);
+    log_start(n);
+    int status = run_opened(n, &signals);
+    data_folder_close(&n->folder);
+    members_release(&n->members);
+    free(n);
+    return status;
+}

@@ -1,0 +1,72 @@
+#pragma once
+/* One running node: what its threads share. README.md tells who runs what. */
+#include <stdatomic.h>
+
+#include "base/clock.h"
+#include "consensus/apply_queue.h"
+#include "node/config.h"
+#include "node/data_folder.h"
+#include "node/members.h"
+#include "storage/store.h"
+
+struct apply_thread;
+struct raft_thread;
+struct serve;
+struct workers;
+
+struct node {
+    const struct config *config;
+    const struct clock *clock;
+    struct data_folder folder;
+    char peer_address[CONFIG_ADDRESS_BYTES];   /* in the member list */
+    char client_address[CONFIG_ADDRESS_BYTES]; /* told to clients */
+    uint64_t boot; /* random for each start: proposal ids of another start are not ours */
+
+    struct store *store;
+    struct apply_queue *queue;
+    struct members members;
+    struct apply_thread *apply;
+    struct raft_thread *raft;
+    struct workers *workers;
+    struct serve **serves;
+    unsigned serves_len;
+
+    /* Readers see at least this; the revision is stored before the index. */
+    _Atomic uint64_t published_index;
+    _Atomic uint64_t published_revision;
+    _Atomic uint64_t term;
+    _Atomic uint64_t leader; /* 0 = unknown */
+    _Atomic uint64_t connections;
+    _Atomic uint64_t charged;      /* bytes of connections and requests, see config memory_max */
+    _Atomic uint64_t applied_full; /* apply waits for disk space */
+};
+
+static inline uint64_t node_now(const struct node *n)
+{
+    return clock_monotonic_us(n->clock);
+}
+
+/* Takes bytes of memory_max; false when they are not to be had. */
+bool node_charge(struct node *n, uint64_t bytes);
+void node_discharge(struct node *n, uint64_t bytes);
+
+/* Which serving thread a proposal or a ticket belongs to stands in its number's high bits;
+ * NODE_OWN is the node itself. */
+#define NODE_OWN UINT64_C(0xffff)
+static inline uint64_t node_number(uint64_t owner, uint64_t n)
+{
+    return owner << 48 | n;
+}
+static inline uint64_t node_number_owner(uint64_t number)
+{
+    return number >> 48;
+}
+
+/* Logs and leaves with status 1 at once: what is in memory may not go on. */
+_Noreturn void node_fatal(const struct error *error);
+/* The same where memory is out and an answer was promised. */
+_Noreturn void node_fatal_memory(const char *what);
+
+/* Opens everything, serves until SIGTERM or SIGINT, closes. Returns the process's status; a start
+ * that fails was logged. */
+int node_run(const struct config *config);

@@ -1,0 +1,240 @@
+#pragma once
+/* What the files of a serving thread share: serve.c (the loop), accept.c, connection.c (bytes),
+ * dispatch.c (methods), writes.c, reads.c, workers.c (long queries), status.c.
+ *
+ * A request is freed by the function that answers it; nobody touches it after. */
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "consensus/proposal.h"
+#include "node/mailbox.h"
+#include "node/node.h"
+#include "node/serve.h"
+#include "node/wheel.h"
+#include "storage/reader.h"
+#include "wire/message.h"
+
+#define CONNECTION_IN_FLIGHT_BYTES_MAX (16U << 20) /* of requests: more are not read */
+#define CONNECTION_UNSENT_BYTES_PAUSE  (16U << 20) /* of answers: no more requests are read */
+#define CONNECTION_UNSENT_BYTES_MAX    (64U << 20) /* of answers: the connection ends */
+#define CONNECTION_STALL_US            (UINT64_C(60) * 1000000)
+#define CONNECTION_HELLO_US            (UINT64_C(10) * 1000000)
+#define HELLO_FRAME_BYTES_MAX          16384U
+#define REQUEST_ARENA_BYTES_MAX        (64U << 20)
+#define REQUEST_DEADLINE_MS            10000U
+#define REQUEST_DEADLINE_MS_MAX        300000U
+#define REQUESTS_POOLED_MAX            512U
+#define READ_CHUNK_BYTES               65536U
+#define TICKETS_MAX                    2U
+#define QUERY_VISITS_MAX               UINT64_C(16000000)
+#define ANSWER_SLACK_BYTES             65536U
+
+enum request_state {
+    REQUEST_NEW,        /* being decoded */
+    REQUEST_WRITE,      /* a proposal is under way; in the serve's table */
+    REQUEST_READ_FRESH, /* waits for a ticket to be asked; in serve->fresh */
+    REQUEST_READ_ASKED, /* in a ticket's list */
+    REQUEST_READ_WAITS, /* waits for a revision; in serve->waiting */
+    REQUEST_QUERY,      /* with the query workers */
+    REQUEST_ASKING      /* the raft loop has a letter; in the serve's table */
+};
+
+/* A long query's outcome, filled by a worker. */
+struct query_result {
+    struct buffer data;
+    struct reader_answer answer;
+    int code;
+    struct error error;
+    bool cancelled;
+};
+
+struct request {
+    enum request_state state;
+    enum method method;
+    uint32_t msgid;
+    struct connection *conn;
+    struct list conn_node;
+    struct list node; /* of its state */
+    struct wheel_timer timer;
+    struct request *hash_next;
+    uint64_t key; /* REQUEST_WRITE, REQUEST_ASKING */
+    uint64_t deadline_us;
+    uint64_t charged;
+    struct arena arena;
+    struct proposal *proposal;
+    uint64_t lease_ms;
+    struct query query;
+    struct query_result *result;
+    struct mail mail; /* from the worker */
+};
+
+/* A connection's long queries, see workers.c; guarded by the workers' mutex. */
+struct lane {
+    struct list node;  /* of lanes that have something to run */
+    struct list queue; /* of requests, by their node */
+    unsigned queued;
+    unsigned running;
+};
+
+struct connection {
+    uv_tcp_t tcp;
+    struct serve *serve;
+    struct list node;
+    struct list dirty_node; /* something to write, or to read on */
+    struct list requests;
+    unsigned in_flight;
+    unsigned queries; /* of them, with the workers: they keep the memory */
+    uint64_t in_flight_bytes;
+    uint64_t charged;
+    struct buffer in;
+    struct buffer out;
+    struct buffer sending;
+    uv_write_t write;
+    bool writing;
+    uint64_t write_started_us;
+    uint64_t opened_us;
+    bool said_hello;
+    bool paused; /* not reading: too much in flight */
+    bool ended;  /* the peer sends no more */
+    bool doomed; /* closes when its output is written */
+    bool closing;
+    bool closed;
+    char *names; /* what the spans below borrow from */
+    struct span ns;
+    struct span user;
+    struct span on_behalf_of;
+    struct lane lane;
+};
+
+/* Reads that wait for one read index. */
+struct ticket {
+    struct list node; /* serve->tickets, then serve->indexed */
+    uint64_t id;
+    uint64_t asked_us;
+    uint64_t index;
+    struct list requests;
+};
+
+struct listener;
+
+struct serve {
+    struct node *node;
+    unsigned index;
+    uv_loop_t loop;
+    pthread_t thread;
+    bool running;
+    struct mailbox mail;
+    uv_async_t wake; /* something was published */
+    atomic_bool wants_wake;
+    uv_prepare_t prepare;
+    uv_check_t check;
+    uv_timer_t wheel_timer;
+    uv_timer_t housekeeping;
+    struct wheel wheel;
+    struct list connections;
+    struct list dirty;
+    uint8_t *chunk; /* READ_CHUNK_BYTES, for all reads */
+    struct buffer scratch;
+    struct reader *reader;
+
+    struct listener *listeners;
+    unsigned listeners_len;
+    unsigned next_serve;
+
+    struct list pool; /* free requests, by their node */
+    unsigned pool_len;
+    struct request **table; /* by key; a power of two */
+    size_t table_size;
+    size_t table_len;
+    uint64_t next_key;
+
+    struct list fresh;   /* reads to be asked for */
+    struct list tickets; /* asked */
+    struct list indexed; /* tickets that wait for their index to be published */
+    struct list waiting; /* reads that wait for a revision */
+    unsigned tickets_len;
+    unsigned queries_out; /* requests that the workers have; the mailbox stays open for them */
+    uint64_t retry_us;    /* no ticket before this: the last one failed */
+    uint64_t next_ticket;
+    uint64_t confirmed_us; /* time of asking of the newest read index that was published; 0 */
+
+    bool draining;
+    uint64_t drain_until_us;
+    bool stopped;
+};
+
+/* accept.c */
+/* Listens again after a shortage of descriptors. */
+void accept_go_on(struct serve *s);
+void accept_stop(struct serve *s);
+void accept_release(struct serve *s);
+
+/* connection.c */
+/* Takes the socket. */
+void connection_new(struct serve *s, int fd);
+/* Something was appended to `out`, or reading may go on. */
+void connection_touch(struct connection *c);
+/* Ends it after what was written. */
+void connection_doom(struct connection *c);
+/* Ends it now; its requests are dropped. */
+void connection_close(struct connection *c);
+/* Writes what is there and reads on where it was paused. */
+void connection_flush(struct connection *c);
+/* Closes those that waited too long. */
+void connection_check(struct connection *c, uint64_t now_us);
+/* One of its long queries came back. */
+void connection_query_returned(struct connection *c);
+
+/* dispatch.c */
+/* Handles one frame's payload; a malformed one dooms the connection. */
+void dispatch(struct connection *c, struct span payload);
+/* Ends a connection with the notification of an error. */
+void dispatch_protocol_error(struct connection *c, const struct error *e);
+/* Each answers the request and frees it. */
+void request_answer(struct request *r, const struct answer_head *head, struct span data);
+void request_fail(struct request *r, const struct error *e);
+/* With `leader` in the answer, where it is another node. */
+void request_fail_with_leader(struct request *r, const struct error *e);
+void request_fail_code(struct request *r, int code, const char *message);
+/* For answers written by hand into the connection's `out`. */
+void request_finish(struct request *r);
+/* Without an answer: the connection is gone. */
+void request_drop(struct request *r);
+/* {node, term} and the revision. */
+struct answer_head head_make(const struct serve *s, uint64_t revision);
+
+/* request.c */
+struct request *request_new(struct connection *c);
+void request_free(struct request *r);
+/* Starts its deadline, deadline_ms from now (0 = the default). */
+void request_set_deadline(struct request *r, uint64_t deadline_ms);
+/* The deadline has passed, or the client cancelled it: answers accordingly. */
+void request_expire(struct request *r, bool cancelled);
+/* The table of requests that wait for an answer with a key. */
+bool table_add(struct serve *s, struct request *r);
+struct request *table_find(struct serve *s, uint64_t key);
+void table_remove(struct serve *s, struct request *r);
+
+/* writes.c */
+void write_txn(struct request *r, const struct value *params);
+void write_session_open(struct request *r, const struct value *params);
+void write_session_close(struct request *r, const struct value *params);
+void write_answered(struct serve *s, const struct answer_record *a, struct span body);
+/* Withdraws it: true when it certainly never happens. */
+bool write_withdraw(struct request *r);
+
+/* reads.c */
+void read_query(struct request *r, const struct value *params);
+/* Reads whose index or revision is there now. */
+void reads_published(struct serve *s);
+/* Makes a ticket of what gathered in this turn of the loop. */
+void reads_ask(struct serve *s);
+void reads_index(struct serve *s, uint64_t ticket, int code, uint64_t index);
+/* Answers from r->result. */
+void read_finish(struct request *r);
+void reads_release(struct serve *s);
+
+/* status.c */
+void status_hello(struct request *r);
+void status_limits(struct request *r, const struct value *params);
+void status_status(struct request *r, const struct value *params);
+void status_transfer(struct request *r, const struct value *params);
