@@ -1,5 +1,8 @@
 #include "storage/rows.h"
 
+#include <errno.h>
+#include <sys/statvfs.h>
+
 #include "base/bytes.h"
 #include "base/check.h"
 
@@ -8,7 +11,8 @@ enum undo_op { UNDO_INSERTED = 1, UNDO_REPLACED, UNDO_DELETED, UNDO_EDGE_ADDED, 
 
 #define UNDO_TAIL_BYTES  8
 #define UNDO_KEEP_BYTES  (4u << 20)
-#define PAGE_SHARE_BYTES 256 /* what a row costs in dirtied pages beside its bytes, about */
+#define FULL_BYTES       (1u << 20) /* with less than this free, a failed write is a full disk */
+#define PAGE_SHARE_BYTES 256        /* what a row costs in dirtied pages beside its bytes, about */
 
 static MDB_val to_val(struct span s)
 {
@@ -232,6 +236,18 @@ static void forget_txn(struct rows *r)
     memset(r->view.cursors, 0, sizeof r->view.cursors);
 }
 
+/* LMDB reports the short write of a full disk as EIO, which is waited out, unlike a broken one. */
+static int explain_commit(MDB_env *env, int rc)
+{
+    int fd;
+    struct statvfs fs;
+    if (rc == EIO && mdb_env_get_fd(env, &fd) == 0 && fstatvfs(fd, &fs) == 0 &&
+        (uint64_t)fs.f_bavail * fs.f_frsize < FULL_BYTES) {
+        return ENOSPC;
+    }
+    return rc;
+}
+
 int rows_commit(struct rows *r, struct error *error)
 {
     CHECK(r->view.txn != NULL);
@@ -246,7 +262,7 @@ int rows_commit(struct rows *r, struct error *error)
     rc = mdb_txn_commit(r->view.txn);
     forget_txn(r);
     if (rc != 0) {
-        return lmdb_error(rc, error, "committing");
+        return lmdb_error(explain_commit(r->view.store->env, rc), error, "committing");
     }
     store_publish(r->view.store, &r->meta);
     return 0;

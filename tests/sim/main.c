@@ -410,7 +410,7 @@ static int usage(void)
 
 int main(int argc, char **argv)
 {
-    uint64_t seeds = 20;
+    uint64_t seeds = 200;
     uint64_t from = 1;
     bool verbose = false;
     for (int i = 1; i < argc; i++) {

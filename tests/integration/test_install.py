@@ -1,0 +1,115 @@
+"""What a user's program gets: the installed header, library, pkg-config file and command."""
+
+import os
+import pathlib
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import unittest
+
+from cluster import BUILD, ROOT, Case, Cluster
+
+EXAMPLE = ROOT / 'client' / 'examples' / 'register.c'
+
+
+@unittest.skipUnless((BUILD / 'cmake_install.cmake').is_file() and shutil.which('cmake'),
+                     'no build folder of cmake to install from')
+class Install(Case):
+    cost_s = 15
+
+    @classmethod
+    def setUpClass(cls):
+        cls.root = pathlib.Path(tempfile.mkdtemp(prefix='clade-install-'))
+        cls.addClassCleanup(shutil.rmtree, cls.root, ignore_errors=True)
+        subprocess.run(['cmake', '--install', str(BUILD)], check=True,
+                       env={**os.environ, 'DESTDIR': str(cls.root)}, capture_output=True)
+
+    def only(self, pattern):
+        found = [p for p in self.root.rglob(pattern) if p.exists()]
+        self.assertTrue(found, f'{pattern} was not installed')
+        return found[0]
+
+    def pkg_config(self, *words):
+        folder = self.only('clade.pc').parent
+        done = subprocess.run(['pkg-config', *words, 'clade'], capture_output=True, text=True,
+                              check=True, env={**os.environ, 'PKG_CONFIG_LIBDIR': f'{folder}:'
+                                               + subprocess.run(
+                                                   ['pkg-config', '--variable', 'pc_path',
+                                                    'pkg-config'], capture_output=True, text=True,
+                                                   check=True).stdout.strip(),
+                                               'PKG_CONFIG_SYSROOT_DIR': str(self.root)})
+        return done.stdout.split()
+
+    def test_one_header_and_the_programs_are_installed(self):
+        headers = sorted(str(p.relative_to(self.root)) for p in self.root.rglob('*.h'))
+        self.assertEqual([pathlib.Path(h).name for h in headers], ['clade.h'])
+        for name in ('clade', 'claded', 'libclade.so', 'clade.pc'):
+            self.only(name)
+
+    def test_the_library_has_a_soname_and_exports_clade_symbols_alone(self):
+        library = self.only('libclade.so')
+        done = subprocess.run(['nm', '-D', '--defined-only', str(library)], capture_output=True,
+                              text=True, check=True)
+        names = [line.split()[-1].split('@')[0] for line in done.stdout.splitlines()]
+        self.assertGreater(len(names), 40)
+        self.assertEqual([n for n in names if not n.startswith('clade_')], [])
+        header = (ROOT / 'client/include/clade.h').read_text()
+        declared = set(re.findall(r'CLADE_API[^;(]*?\*?(clade_\w+)\(', header))
+        self.assertEqual(declared - set(names), set(), 'declared, and not exported')
+        self.assertEqual(set(names) - declared, set(), 'exported, and not declared')
+        done = subprocess.run(['readelf', '-d', str(library)], capture_output=True, text=True,
+                              check=True)
+        self.assertRegex(done.stdout, r'SONAME.*\[libclade\.so\.\d+\]')
+
+    def test_the_header_compiles_alone_as_c_and_as_cxx(self):
+        for compiler, standard in (('cc', 'c99'), ('cc', 'c17'), ('c++', 'c++11')):
+            if not shutil.which(compiler):
+                continue
+            with self.subTest(f'{compiler} {standard}'):
+                done = subprocess.run(
+                    [compiler, '-x', 'c++' if compiler == 'c++' else 'c', f'-std={standard}',
+                     '-Wall', '-Wextra', '-pedantic', '-Werror', '-fsyntax-only',
+                     *self.pkg_config('--cflags'), '-'],
+                    input='#include <clade.h>\nint main(void) { return 0; }\n', text=True,
+                    capture_output=True, check=False)
+                self.assertEqual(done.returncode, 0, done.stderr)
+
+    @unittest.skipUnless(EXAMPLE.is_file(), 'client/examples/register.c is not there')
+    def test_the_example_is_built_through_pkg_config_and_registers_a_version(self):
+        self.assertLess(EXAMPLE.read_text().count('\n'), 40, 'a program of under 40 lines')
+        program = self.root / 'register'
+        done = subprocess.run(['cc', '-std=c17', '-Wall', '-Wextra', '-Werror', '-o', str(program),
+                               str(EXAMPLE), *self.pkg_config('--cflags', '--libs')],
+                              capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        with socket.socket() as s:
+            # The example talks to the default endpoint.
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                s.bind(('127.0.0.1', 7400))
+            except OSError:
+                self.skipTest('something listens on port 7400 of this machine')
+        with Cluster(first_port=7400) as c:
+            env = {'LD_LIBRARY_PATH': str(self.only('libclade.so').parent),
+                   'CLADE_ENDPOINTS': c.endpoints(), 'PATH': os.environ['PATH'],
+                   'HOME': str(c.folder)}
+            for attempt in (1, 2):
+                done = subprocess.run([str(program), c.endpoints()], capture_output=True,
+                                      text=True, timeout=30, env=env, check=False)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                with c[1].client() as client:
+                    models = client.call('list', {'kind': 'model'})['data']
+                    versions = [v for m in models for v in client.call(
+                        'list', {'kind': 'version', 'under': m['ref'], 'view': 'full',
+                                 'with': ['edges']})['data']]
+                    self.assertGreaterEqual(len(versions), 1, f'after run {attempt}')
+                    self.assertTrue(any(v.get('edges') for v in versions), 'with its lineage')
+
+    @unittest.skipUnless(EXAMPLE.is_file() and (ROOT / 'README.md').is_file(),
+                         'client/examples/register.c and README.md are not both there')
+    def test_the_readme_shows_the_example_as_it_is(self):
+        readme = (ROOT / 'README.md').read_text()
+        blocks = re.findall(r'```c\n(.*?)```', readme, re.S)
+        self.assertIn(EXAMPLE.read_text().strip(), [b.strip() for b in blocks])
