@@ -47,7 +47,9 @@ uint64_t group_leader(struct group *g)
     raft_id id = 0;
     const char *address = NULL;
     raft_leader(&g->raft, &id, &address);
-    return id;
+    /* libraft goes on naming the former leader when a vote moves a follower to a new term. */
+    bool heard = group_leads(g) || g->append_term == raft_current_term(&g->raft);
+    return heard ? id : 0;
 }
 
 void group_send_scratch(struct group *g, uint64_t to)
@@ -247,11 +249,29 @@ static bool append_is_welcome(struct group *g, uint64_t from, struct peer_messag
         apply_queue_bytes(g->options.queue) > 2 * g->options.unpublished_bytes_max) {
         peer_message_release(m); /* what is left of it is a heartbeat */
     }
+    g->append_term = a->term;
     return true;
+}
+
+/* A rejection of what the follower is known to have is a late one. libraft, probing, would take
+ * its next index below the match index and never send an entry again (README.md, hazard 13); as
+ * an answer that says nothing it still shows that the follower is there. */
+static void defuse_late_rejection(struct group *g, uint64_t from, struct peer_message *m)
+{
+    struct raft_append_entries_result *r = &m->raft.append_entries_result;
+    raft_index match = 0;
+    if (r->rejected > 0 && r->term == raft_current_term(&g->raft) &&
+        raft_match_index(&g->raft, from, &match) == 0 && r->rejected <= match) {
+        r->rejected = 0;
+        r->last_log_index = 0;
+    }
 }
 
 static void receive_raft(struct group *g, uint64_t from, struct peer_message *m)
 {
+    if (m->type == PEER_APPEND_ENTRIES_RESULT) {
+        defuse_late_rejection(g, from, m);
+    }
     if (m->type == PEER_APPEND_ENTRIES && !append_is_welcome(g, from, m)) {
         return;
     }

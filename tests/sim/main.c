@@ -447,7 +447,7 @@ int main(int argc, char **argv)
            (unsigned long long)seeds, (unsigned long long)from,
            (unsigned long long)(virtual_us / 1000000),
            (unsigned long long)(virtual_us / (real_us + 1)));
-    printf("%llu passed, %llu failed\n", (unsigned long long)(seeds - failed),
+    printf("sim: %llu passed, %llu failed\n", (unsigned long long)(seeds - failed),
            (unsigned long long)failed);
     return failed == 0 ? 0 : 1;
 }

@@ -588,6 +588,43 @@ static void a_follower_that_lags_gets_its_entries_in_parts(void **state)
     cluster_free(c);
 }
 
+static uint64_t match_of(struct node *leader, uint64_t id)
+{
+    struct group_status s = status_of(leader);
+    for (size_t i = 0; i < s.members_len; i++) {
+        if (s.members[i].member.id == id) {
+            return s.members[i].match;
+        }
+    }
+    return 0;
+}
+
+/* Seed 5125 of the simulator: libraft takes its next index below what the follower is known to
+ * have, and sends it nothing but heartbeats from then on. */
+static void a_rejection_that_comes_late_does_not_end_replication(void **state)
+{
+    struct cluster *c = cluster_new(14);
+    struct node *leader = wait_for_leader(c);
+    struct node *follower = another(c, leader);
+    run_ms(c, 500);
+    isolate(c, follower->id, true);
+    proposal_unref(propose(leader, 1, true, 60000));
+    run_ms(c, 3000); /* until the leader probes */
+    uint64_t match = match_of(leader, follower->id);
+    struct raft_message late = {.type = RAFT_APPEND_ENTRIES_RESULT};
+    late.append_entries_result = (struct raft_append_entries_result){
+        .term = status_of(leader).term, .rejected = match, .last_log_index = match - 1};
+    struct buffer b;
+    buffer_init(&b, 4096);
+    assert_true(peer_put_raft(&b, &late, NULL, 0));
+    group_receive(leader->group, follower->id, buffer_span(&b));
+    isolate(c, follower->id, false);
+    run_ms(c, 3000);
+    assert_true(follower->seen[1] >= 1);
+    buffer_release(&b);
+    cluster_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -604,6 +641,7 @@ int main(void)
         cmocka_unit_test(garbage_from_a_member_changes_nothing),
         cmocka_unit_test(an_append_of_an_older_term_is_answered_with_a_rejection_of_ours),
         cmocka_unit_test(a_follower_that_lags_gets_its_entries_in_parts),
+        cmocka_unit_test(a_rejection_that_comes_late_does_not_end_replication),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
