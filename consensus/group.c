@@ -333,6 +333,9 @@ static void fill_defaults(struct group_options *o)
     if (o->pending_bytes_max == 0) {
         o->pending_bytes_max = PENDING_BYTES_MAX;
     }
+    if (o->append_bytes_max == 0) {
+        o->append_bytes_max = PEER_APPEND_BYTES_MAX;
+    }
     if (o->unpublished_bytes_max == 0) {
         o->unpublished_bytes_max = UNPUBLISHED_BYTES_MAX;
     }

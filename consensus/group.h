@@ -63,6 +63,7 @@ struct group_callbacks {
 
 struct group_options {
     uint64_t id;
+    uint64_t boot;       /* random for each start: answers to an earlier one are not taken */
     const char *address; /* own peer address */
     struct raft_io *io;  /* wrapped by disk.h, or a simulator's */
     struct group_transport *transport;
@@ -72,6 +73,7 @@ struct group_options {
     unsigned heartbeat_ms;          /* default 100; below a third of the election timeout */
     uint64_t pending_bytes_max;     /* commands waiting to be proposed; default 32 MiB */
     uint64_t unpublished_bytes_max; /* proposed minus published; default 64 MiB */
+    size_t append_bytes_max;        /* of an append to a member, about; default 1 MiB */
     struct group_callbacks callbacks;
     void *arg;
 };

@@ -45,6 +45,7 @@ struct read_ticket {
     struct list node;
     uint64_t ticket; /* the caller's, or the member's request */
     uint64_t from;   /* the member that asks; 0 = this node's caller */
+    uint64_t boot;   /* the asking member's */
     uint64_t deadline_us;
     uint64_t request; /* follower: the request to the leader that covers it; 0 = none yet */
 };
@@ -121,6 +122,7 @@ struct group {
     uint64_t published;
     uint64_t revision;
     uint64_t news_sent_us;
+    uint64_t news_published; /* as it was sent last */
     bool headroom;
     bool clock_alarm;
     bool digest_alarm;

@@ -128,11 +128,11 @@ static int on_append(struct raft_io *io,
 }
 
 /* Entries that fit one message: at least one. */
-static unsigned entries_that_fit(const struct raft_entry *entries, unsigned n)
+static unsigned entries_that_fit(const struct raft_entry *entries, unsigned n, size_t bytes_max)
 {
     size_t bytes = 0;
     unsigned i = 0;
-    while (i < n && (i == 0 || bytes + entries[i].buf.len <= PEER_APPEND_BYTES_MAX)) {
+    while (i < n && (i == 0 || bytes + entries[i].buf.len <= bytes_max)) {
         bytes += entries[i].buf.len;
         i++;
     }
@@ -151,7 +151,8 @@ static void send_append(struct group *g, const struct raft_message *message)
         g->commit_told[i] = all->leader_commit;
     }
     do {
-        unsigned n = entries_that_fit(all->entries + done, all->n_entries - done);
+        unsigned n = entries_that_fit(all->entries + done, all->n_entries - done,
+                                      g->options.append_bytes_max);
         buffer_clear(&g->scratch);
         (void)peer_put_raft(&g->scratch, &part, all->entries + done, n);
         group_send_scratch(g, message->server_id);

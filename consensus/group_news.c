@@ -2,8 +2,8 @@
 
 #include "consensus/group_internal.h"
 
-/* What members tell each other once a second: how far they have published, their clock, and their
- * digests at the newest sampled index. */
+/* What members tell each other once a second, and on a tick when there is news: how far they have
+ * published, their clock, and their digests at the newest sampled index. */
 
 const struct member_news *group_news_of(const struct group *g, uint64_t id)
 {
@@ -145,6 +145,7 @@ static void send_news(struct group *g)
         }
     }
     g->news_sent_us = group_now(g);
+    g->news_published = g->published;
 }
 
 static struct member_news *slot_for(struct group *g, uint64_t id)
@@ -201,7 +202,8 @@ void group_set_published(struct group *g,
 
 void group_news_tick(struct group *g)
 {
-    if (group_now(g) - g->news_sent_us >= GROUP_NEWS_INTERVAL_US) {
+    if (g->published != g->news_published ||
+        group_now(g) - g->news_sent_us >= GROUP_NEWS_INTERVAL_US) {
         send_news(g);
     }
 }

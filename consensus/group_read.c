@@ -28,7 +28,7 @@ static void resolve(struct group *g, struct read_ticket *t, int code, uint64_t i
         g->options.callbacks.on_read_index(g->options.arg, t->ticket, code, index);
     } else {
         buffer_clear(&g->scratch);
-        peer_put_read_reply(&g->scratch, t->ticket, code, index);
+        peer_put_read_reply(&g->scratch, t->boot, t->ticket, code, index);
         group_send_scratch(g, t->from);
     }
     free(t);
@@ -41,7 +41,8 @@ static void resolve_all(struct group *g, struct list *tickets, int code, uint64_
     }
 }
 
-static bool add_ticket(struct group *g, uint64_t ticket, uint64_t from, uint64_t deadline_us)
+static bool add_ticket(
+    struct group *g, uint64_t ticket, uint64_t from, uint64_t boot, uint64_t deadline_us)
 {
     struct read_ticket *t = calloc(1, sizeof *t);
     if (t == NULL) {
@@ -49,6 +50,7 @@ static bool add_ticket(struct group *g, uint64_t ticket, uint64_t from, uint64_t
     }
     t->ticket = ticket;
     t->from = from;
+    t->boot = boot;
     t->deadline_us = deadline_us;
     list_push_back(&g->reads, &t->node);
     return true;
@@ -56,7 +58,7 @@ static bool add_ticket(struct group *g, uint64_t ticket, uint64_t from, uint64_t
 
 void group_read_index(struct group *g, uint64_t ticket, uint64_t deadline_us)
 {
-    CHECK(add_ticket(g, ticket, 0, deadline_us));
+    CHECK(add_ticket(g, ticket, 0, 0, deadline_us));
     group_wake(g);
 }
 
@@ -152,7 +154,7 @@ static void ask_leader(struct group *g, uint64_t leader)
     }
     g->request_us = group_now(g);
     buffer_clear(&g->scratch);
-    peer_put_read_request(&g->scratch, request);
+    peer_put_read_request(&g->scratch, g->options.boot, request);
     group_send_scratch(g, leader);
 }
 
@@ -165,10 +167,12 @@ static void ask_again(struct group *g)
     }
 }
 
-/* A reply to a later request covers the earlier ones: its index was noted after them. */
+/* A reply to a later request covers the earlier ones: its index was noted after them. One to a
+ * request from before this node's last start has a number that means nothing any more, and an
+ * index that may be older than what was acknowledged since. */
 static void on_reply(struct group *g, const struct peer_message *m)
 {
-    if (m->code != 0) {
+    if (m->code != 0 || m->boot != g->options.boot) {
         return; /* asked again on a tick, of whoever leads then */
     }
     LIST_FOREACH(node, &g->asked)
@@ -181,12 +185,12 @@ static void on_reply(struct group *g, const struct peer_message *m)
     }
 }
 
-static void on_request(struct group *g, uint64_t from, uint64_t request)
+static void on_request(struct group *g, uint64_t from, const struct peer_message *m)
 {
     uint64_t deadline_us = group_now(g) + 10u * 1000000u;
-    if (!group_leads(g) || !add_ticket(g, request, from, deadline_us)) {
+    if (!group_leads(g) || !add_ticket(g, m->number, from, m->boot, deadline_us)) {
         buffer_clear(&g->scratch);
-        peer_put_read_reply(&g->scratch, request, CLADE_ERR_RETRY, 0);
+        peer_put_read_reply(&g->scratch, m->boot, m->number, CLADE_ERR_RETRY, 0);
         group_send_scratch(g, from);
         return;
     }
@@ -205,7 +209,7 @@ void group_read_receive(struct group *g, uint64_t from, const struct peer_messag
         on_answer(g, from, m);
         break;
     case PEER_READ_REQUEST:
-        on_request(g, from, m->number);
+        on_request(g, from, m);
         break;
     default:
         if (from == group_leader(g)) {

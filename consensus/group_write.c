@@ -380,13 +380,13 @@ static void on_refused_by_leader(struct group *g, struct proposal *p, int code)
     }
 }
 
-static void on_refused(struct group *g, const struct peer_message *m)
+static void on_refused(struct group *g, uint64_t from, const struct peer_message *m)
 {
     for (size_t at = 0; at < m->items.len; at += 16) {
         uint64_t boot = get_u64le(m->items.data + at);
         uint64_t counter = get_u64le(m->items.data + at + 8);
         struct proposal *p = find_sent(g, boot, counter);
-        if (p != NULL) {
+        if (p != NULL && p->sent_to == from) {
             on_refused_by_leader(g, p, m->code);
         }
     }
@@ -399,7 +399,7 @@ void group_write_receive(struct group *g, uint64_t from, const struct peer_messa
     if (m->type == PEER_PROPOSE) {
         on_proposed_by(g, from, m->items);
     } else {
-        on_refused(g, m);
+        on_refused(g, from, m);
     }
 }
 

@@ -245,9 +245,11 @@ static int decode_ours(struct input *in, struct peer_message *m)
         m->number = take_u64(in);
         break;
     case PEER_READ_REQUEST:
+        m->boot = take_u64(in);
         m->number = take_u64(in);
         break;
     case PEER_READ_REPLY:
+        m->boot = take_u64(in);
         m->number = take_u64(in);
         m->code = (int32_t)take_u32(in);
         m->index = take_u64(in);
@@ -333,7 +335,7 @@ bool peer_put_raft(struct buffer *b,
         peer_put_u64(b, m->append_entries_result.rejected);
         peer_put_u64(b, m->append_entries_result.last_log_index);
         put_u16(b, m->append_entries_result.features);
-        put_u16(b, m->append_entries_result.capacity);
+        put_u16(b, 0); /* the capacity is not used, and libraft leaves what the stack held */
         break;
     case RAFT_REQUEST_VOTE:
         peer_put_u64(b, m->request_vote.term);
@@ -348,7 +350,7 @@ bool peer_put_raft(struct buffer *b,
         (void)buffer_append_u8(b, m->request_vote_result.vote_granted);
         (void)buffer_append_u8(b, m->request_vote_result.pre_vote);
         put_u16(b, m->request_vote_result.features);
-        put_u16(b, m->request_vote_result.capacity);
+        put_u16(b, 0);
         break;
     default:
         peer_put_u64(b, m->timeout_now.term);
@@ -366,15 +368,18 @@ void peer_put_round(struct buffer *b, enum peer_message_type type, uint64_t term
     peer_put_u64(b, round);
 }
 
-void peer_put_read_request(struct buffer *b, uint64_t request)
+void peer_put_read_request(struct buffer *b, uint64_t boot, uint64_t request)
 {
     peer_put_head(b, PEER_READ_REQUEST);
+    peer_put_u64(b, boot);
     peer_put_u64(b, request);
 }
 
-void peer_put_read_reply(struct buffer *b, uint64_t request, int32_t code, uint64_t index)
+void peer_put_read_reply(
+    struct buffer *b, uint64_t boot, uint64_t request, int32_t code, uint64_t index)
 {
     peer_put_head(b, PEER_READ_REPLY);
+    peer_put_u64(b, boot);
     peer_put_u64(b, request);
     put_u32(b, (uint32_t)code);
     peer_put_u64(b, index);

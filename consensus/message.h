@@ -14,8 +14,8 @@
  *    17 refused          i32 code; u32 n; n x (u64 boot, u64 counter)
  *    18 read probe       u64 term, round            (leader to voters)
  *    19 read answer      u64 term, round            (voter to leader)
- *    20 read request     u64 request                (member to leader)
- *    21 read reply       u64 request; i32 code; u64 index
+ *    20 read request     u64 boot, request          (member to leader)
+ *    21 read reply       u64 boot, request; i32 code; u64 index
  *    22 news             u64 published, revision, sample index; 16 data digest, 16 state digest;
  *                        u64 wall clock in us
  * A snapshot's installation (5) comes with snapshots; until then it does not decode.
@@ -62,6 +62,7 @@ struct peer_message {
     struct span items;        /* PROPOSE; REFUSED: n x 16 bytes */
     int32_t code;             /* REFUSED, READ_REPLY */
     uint64_t term;            /* READ_PROBE, READ_ANSWER */
+    uint64_t boot;            /* READ_REQUEST, READ_REPLY: the asker's */
     uint64_t number;          /* round, or request */
     uint64_t index;           /* READ_REPLY */
     struct peer_news news;
@@ -81,8 +82,9 @@ bool peer_put_raft(struct buffer *b,
                    unsigned n);
 void peer_put_head(struct buffer *b, enum peer_message_type type);
 void peer_put_round(struct buffer *b, enum peer_message_type type, uint64_t term, uint64_t round);
-void peer_put_read_request(struct buffer *b, uint64_t request);
-void peer_put_read_reply(struct buffer *b, uint64_t request, int32_t code, uint64_t index);
+void peer_put_read_request(struct buffer *b, uint64_t boot, uint64_t request);
+void peer_put_read_reply(
+    struct buffer *b, uint64_t boot, uint64_t request, int32_t code, uint64_t index);
 void peer_put_news(struct buffer *b, const struct peer_news *news);
 /* The head of a REFUSED for n ids, which follow with peer_put_u64 (boot, counter). */
 void peer_put_refused(struct buffer *b, int32_t code, uint32_t n);

@@ -379,6 +379,7 @@ static int open_group(struct raft_thread *rt, struct error *error)
         return r;
     }
     const struct group_options group = {.id = n->folder.identity.node,
+                                        .boot = n->boot,
                                         .address = n->peer_address,
                                         .io = disk_io(rt->disk),
                                         .transport = peers_transport(rt->peers),

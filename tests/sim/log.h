@@ -5,7 +5,7 @@
 
 #include <raft.h>
 
-#include "random.h"
+#include "tests/sim/random.h"
 
 #define SIM_WRITES_MAX 8192
 

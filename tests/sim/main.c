@@ -7,7 +7,7 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "command/value.h"
-#include "world.h"
+#include "tests/sim/world.h"
 
 #define CLIENTS          8
 #define RUN_US           UINT64_C(30000000) /* virtual time with faults */
@@ -42,6 +42,7 @@ struct sim {
     unsigned repeats;
     bool faults_on;
     uint64_t next_fault_us;
+    uint64_t flaky_until_us; /* nodes crash and come back all the time */
 };
 
 static void note_revision(struct sim *s, uint64_t revision)
@@ -61,6 +62,8 @@ static void on_opened(void *arg, const struct apply_result *result)
     }
 }
 
+static bool is_refused(const struct client *c);
+
 /* Each write makes a thing of its own name, and fails if it is there: one that ran twice would
  * answer CONFLICT. */
 static void on_written(void *arg, const struct apply_result *result)
@@ -72,13 +75,13 @@ static void on_written(void *arg, const struct apply_result *result)
         c->node = NULL;
         return;
     }
-    if (result->code != 0) {
+    if (result->code != (is_refused(c) ? CLADE_ERR_CONFLICT : 0)) {
         world_fail(s->w, "client %u, write %llu: %s: %.*s", c->number, (unsigned long long)c->seq,
                    clade_error_name(result->code), SPAN_FMT(result->body));
     }
     c->busy = false;
     c->unknown = false;
-    c->acknowledged++;
+    c->acknowledged += result->code == 0;
     s->writes++;
     note_revision(s, result->revision);
 }
@@ -89,6 +92,12 @@ static void put_pair(struct buffer *b, const char *key, const char *value)
     value_put_str(b, value);
 }
 
+/* Some transactions fail in their last operation: nothing of them may stay. */
+static bool is_refused(const struct client *c)
+{
+    return c->seq % 7 == 3;
+}
+
 static void write_command(struct client *c, struct buffer *b)
 {
     char name[64];
@@ -97,7 +106,7 @@ static void write_command(struct client *c, struct buffer *b)
     value_put_str(b, "v");
     value_put_uint(b, 1);
     value_put_str(b, "ops");
-    value_put_array(b, 2);
+    value_put_array(b, is_refused(c) ? 3 : 2);
     value_put_map(b, 3);
     put_pair(b, "op", "create");
     put_pair(b, "kind", "artifact");
@@ -106,6 +115,12 @@ static void write_command(struct client *c, struct buffer *b)
     put_pair(b, "op", "create");
     put_pair(b, "kind", "version");
     put_pair(b, "model", "model/m");
+    if (is_refused(c)) {
+        value_put_map(b, 3);
+        put_pair(b, "op", "create");
+        put_pair(b, "kind", "model");
+        put_pair(b, "name", "m");
+    }
 }
 
 static struct sim_node *pick_node(struct sim *s)
@@ -190,7 +205,7 @@ static void step_client(struct client *c)
     if (c->busy) {
         s->repeats++;
         send_write(c, n);
-    } else if (random_chance(&s->w->random, 300)) {
+    } else if (random_chance(&s->w->random, 450)) {
         send_read(c, n);
     } else {
         c->seq += c->session != 0;
@@ -206,6 +221,7 @@ static void heal(struct world *w)
     w->faults = (struct sim_faults){.delay_us_max = 500};
     for (unsigned i = 0; i < w->nodes_len; i++) {
         w->nodes[i].log.write_us_max = 1000;
+        w->nodes[i].frozen_until_us = 0;
         if (!w->nodes[i].up) {
             world_restart(w, i);
         }
@@ -221,11 +237,35 @@ static void cut_randomly(struct world *w)
     }
 }
 
+/* Stops the leader's process, or any when there is none. */
+static void freeze(struct world *w, uint64_t us)
+{
+    struct sim_node *n = &w->nodes[random_below(&w->random, w->nodes_len)];
+    for (unsigned i = 0; i < w->nodes_len; i++) {
+        struct group_status s;
+        if (w->nodes[i].up) {
+            group_status(w->nodes[i].group, &s);
+            n = s.is_leader ? &w->nodes[i] : n;
+        }
+    }
+    n->frozen_until_us = w->now_us + us;
+}
+
+/* A process that dies and is started again at once: what it kept in memory alone is gone. */
+static void crash_and_restart(struct world *w)
+{
+    unsigned i = (unsigned)random_below(&w->random, w->nodes_len);
+    if (w->nodes[i].up && random_chance(&w->random, 60)) {
+        world_crash(w, i);
+        world_restart(w, i);
+    }
+}
+
 static void inject(struct sim *s)
 {
     struct world *w = s->w;
     struct sim_node *n = &w->nodes[random_below(&w->random, w->nodes_len)];
-    switch (random_below(&w->random, 11)) {
+    switch (random_below(&w->random, 14)) {
     case 0:
     case 1:
         if (n->up) {
@@ -237,7 +277,7 @@ static void inject(struct sim *s)
         break;
     case 3:
         w->faults = (struct sim_faults){
-            .lose_per_thousand = 100, .double_per_thousand = 100, .delay_us_max = 50000};
+            .lose_per_thousand = 100, .double_per_thousand = 300, .delay_us_max = 50000};
         break;
     case 4:
         n->log.write_us_max = 200000;
@@ -246,6 +286,15 @@ static void inject(struct sim *s)
         n->clock_offset_us += (int64_t)random_below(&w->random, 20000000) - 10000000;
         break;
     case 6:
+    case 7:
+        /* Long enough for another leader to be elected; what waits meets the old one at once. */
+        freeze(w, 1500000 + random_below(&w->random, 3000000));
+        break;
+    case 8:
+        s->flaky_until_us = w->now_us + 6000000;
+        w->faults = (struct sim_faults){.lose_per_thousand = 50, .delay_us_max = 100000};
+        break;
+    case 9:
         for (unsigned i = 0; i < w->nodes_len; i++) {
             if (w->nodes[i].up) {
                 world_crash(w, i);
@@ -290,6 +339,37 @@ static void check_digests(struct world *w)
     }
 }
 
+/* How many live things of a kind the node's store lists; for versions, on demand the number of the
+ * last one. */
+static uint64_t count_things(struct sim_node *n, enum kind kind, bool last_number)
+{
+    struct reader *r;
+    struct arena arena;
+    struct buffer out;
+    struct error e = {0};
+    struct reader_answer answer;
+    const struct value *list = NULL;
+    struct query q = {.kind = QUERY_LIST,
+                      .list_kind = kind,
+                      .limit = CLADE_MAX_PAGE_ITEMS,
+                      .view = CLADE_VIEW_FULL,
+                      .state = CLADE_STATE_LIVE};
+    const struct reader_budget budget = {.clock = &n->clock, .bytes_max = 64u << 20};
+    arena_init(&arena, 256u << 20);
+    buffer_init(&out, 64u << 20);
+    CHECK(reader_new(n->store, &r, &e) == 0);
+    CHECK(reader_query(r, &q, span_of("default"), &budget, &arena, &out, &answer, &e) == 0);
+    CHECK(answer.complete);
+    CHECK(value_decode(buffer_span(&out), &value_limits_answer, &arena, &list, &e) == 0);
+    size_t len = value_len(list);
+    uint64_t count =
+        last_number && len > 0 ? value_uint(value_get(value_at(list, len - 1), "number")) : len;
+    reader_free(r);
+    buffer_release(&out);
+    arena_release(&arena);
+    return count;
+}
+
 /* Every acknowledged write is there, each thing once, and the model's numbers have no gap: as
  * many versions as artifacts, since each write makes one of both. */
 static void check_contents(struct sim *s)
@@ -303,6 +383,62 @@ static void check_contents(struct sim *s)
     if (p.revision != acknowledged + 1) {
         world_fail(s->w, "%llu writes were acknowledged, the store has %llu revisions",
                    (unsigned long long)acknowledged, (unsigned long long)p.revision);
+    }
+    for (unsigned i = 0; i < s->w->nodes_len; i++) {
+        uint64_t artifacts = count_things(&s->w->nodes[i], KIND_ARTIFACT, false);
+        uint64_t versions = count_things(&s->w->nodes[i], KIND_VERSION, false);
+        uint64_t last = count_things(&s->w->nodes[i], KIND_VERSION, true);
+        if (artifacts != acknowledged || versions != acknowledged || last != acknowledged) {
+            world_fail(s->w,
+                       "%llu writes were acknowledged; node %u has %llu artifacts, %llu versions, "
+                       "the last with number %llu",
+                       (unsigned long long)acknowledged, i + 1, (unsigned long long)artifacts,
+                       (unsigned long long)versions, (unsigned long long)last);
+        }
+    }
+}
+
+static bool has_leader(struct world *w)
+{
+    for (unsigned i = 0; i < w->nodes_len; i++) {
+        struct group_status s;
+        group_status(w->nodes[i].group, &s);
+        if (s.is_leader) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void on_last_read(void *arg, int code, uint64_t revision)
+{
+    *(bool *)arg = code == 0;
+}
+
+/* An idle, healthy cluster answers a linearizable read on every node, also when the last entry of
+ * the log is no command but a new leader's barrier. */
+static void check_reads(struct sim *s)
+{
+    struct world *w = s->w;
+    for (unsigned i = 0; i < w->nodes_len; i++) {
+        world_crash(w, i);
+    }
+    heal(w);
+    while (world_step(w, w->now_us + 1000) || !has_leader(w)) {
+        if (w->failure[0] != '\0') {
+            return;
+        }
+    }
+    for (unsigned i = 0; i < w->nodes_len; i++) {
+        bool answered = false;
+        uint64_t end_us = w->now_us + 3000000;
+        world_read(&w->nodes[i], READ_TIMEOUT_US, on_last_read, &answered);
+        while (!answered && world_step(w, end_us)) {
+        }
+        if (!answered) {
+            world_fail(w, "node %u answers no linearizable read though all is well", i + 1);
+            world_crash(w, i); /* forgets the read, whose callback's memory is gone */
+        }
     }
 }
 
@@ -347,6 +483,9 @@ static void run_until(struct sim *s, uint64_t end_us, bool clients_on)
                 step_client(&s->clients[i]);
             }
         }
+        if (s->faults_on && w->now_us < s->flaky_until_us) {
+            crash_and_restart(w);
+        }
         if (s->faults_on && w->now_us >= s->next_fault_us) {
             inject(s);
         }
@@ -381,6 +520,7 @@ static struct outcome run_seed(uint64_t seed, bool verbose)
     if (s.w->failure[0] == '\0') {
         check_digests(s.w);
         check_contents(&s);
+        check_reads(&s);
     }
     struct outcome o = {
         .trace = s.w->trace, .virtual_us = s.w->now_us, .failed = s.w->failure[0] != '\0'};
@@ -404,7 +544,7 @@ static bool parse_number(const char *text, uint64_t *ret)
 
 static int usage(void)
 {
-    (void)fprintf(stderr, "usage: sim [--seeds N] [--from S] [--verbose]\n");
+    (void)fprintf(stderr, "usage: sim [--seeds N] [--from S] [--stop] [--verbose]\n");
     return 2;
 }
 
@@ -413,9 +553,12 @@ int main(int argc, char **argv)
     uint64_t seeds = 200;
     uint64_t from = 1;
     bool verbose = false;
+    bool stop = false;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--verbose") == 0) {
             verbose = true;
+        } else if (strcmp(argv[i], "--stop") == 0) {
+            stop = true; /* at the first failure */
         } else if (i + 1 < argc && strcmp(argv[i], "--seeds") == 0) {
             if (!parse_number(argv[++i], &seeds)) {
                 return usage();
@@ -437,7 +580,7 @@ int main(int argc, char **argv)
                (unsigned long long)from);
         failed++;
     }
-    for (uint64_t seed = from; seed < from + seeds; seed++) {
+    for (uint64_t seed = from; seed < from + seeds && !(stop && failed > 0); seed++) {
         struct outcome o = run_seed(seed, verbose);
         virtual_us += o.virtual_us;
         failed += o.failed;

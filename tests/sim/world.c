@@ -1,4 +1,4 @@
-#include "world.h"
+#include "tests/sim/world.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -116,6 +116,11 @@ static void deliver(struct world *w)
 {
     struct sim_mail m = pop_mail(w);
     struct sim_node *to = &w->nodes[m.to - 1];
+    if (to->up && to->frozen_until_us > w->now_us) {
+        m.due_us = to->frozen_until_us + random_below(&w->random, 2000);
+        push_mail(w, m);
+        return;
+    }
     if (to->up && to->boot == m.boot && !w->cut[m.from][m.to]) {
         trace(w, m.bytes, m.len);
         group_receive(to->group, m.from, span_make(m.bytes, m.len));
@@ -292,16 +297,19 @@ void world_restart(struct world *w, unsigned node)
     CHECK(!n->up);
     n->boot++;
     n->up = true;
+    n->frozen_until_us = 0;
     n->counter = 0;
     n->apply_us = w->now_us;
     n->queue = apply_queue_new();
     open_store(n);
     struct group_options o = {.id = n->id,
+                              .boot = n->boot,
                               .address = "node",
                               .io = &n->log.io,
                               .transport = &n->transport,
                               .clock = &n->clock,
                               .queue = n->queue,
+                              .append_bytes_max = 1024,
                               .callbacks = {.on_refused = on_refused,
                                             .on_read_index = on_read_index,
                                             .on_leader = on_leader,
@@ -435,7 +443,7 @@ static uint64_t node_next_us(struct sim_node *n)
     if ((node_has_work(n) || reads_wait) && n->apply_us < next) {
         next = n->apply_us;
     }
-    return next;
+    return next < n->frozen_until_us ? n->frozen_until_us : next;
 }
 
 static void step_node(struct sim_node *n)

@@ -3,9 +3,9 @@
  * network that delays, loses, doubles and cuts. Everything that happens follows from the seed. */
 #include "base/clock.h"
 #include "consensus/group.h"
-#include "log.h"
 #include "storage/apply.h"
 #include "storage/reader.h"
+#include "tests/sim/log.h"
 
 #define WORLD_NODES_MAX 7
 #define WORLD_MAIL_MAX  200000
@@ -54,6 +54,7 @@ struct sim_node {
     struct apply *apply;
     struct apply_queue *queue;
     struct group *group;
+    uint64_t frozen_until_us; /* as a stopped process: messages wait, time goes on */
     bool wake;
     uint64_t apply_us; /* when the apply thread looks next */
     uint64_t counter;

@@ -1,4 +1,5 @@
-/* Three groups in one thread, on virtual time, with a network that the test cuts. */
+/* Three groups in one thread, on virtual time, over simulated logs, with a network that the test
+ * cuts. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -8,7 +9,7 @@
 #include "base/check.h"
 #include "consensus/group.h"
 #include "consensus/message.h"
-#include "memory_io.h"
+#include "tests/sim/log.h"
 
 #define NODES    3
 #define MAIL_MAX 65536
@@ -26,7 +27,8 @@ struct node {
     struct group_transport transport; /* first */
     struct cluster *cluster;
     uint64_t id;
-    struct memory_io io;
+    uint64_t boot;
+    struct sim_log log;
     struct group *group;
     struct apply_queue *queue;
     bool wake;
@@ -48,6 +50,7 @@ struct node {
 struct cluster {
     uint64_t now_us;
     struct clock clock;
+    struct sim_random random;
     struct node nodes[NODES];
     bool cut[NODES + 1][NODES + 1]; /* [from][to] */
     struct mail mail[MAIL_MAX];
@@ -124,8 +127,9 @@ static bool net_is_connected(struct group_transport *t, uint64_t to)
 static void start_node(struct node *n)
 {
     struct group_options o = {.id = n->id,
+                              .boot = ++n->boot,
                               .address = "node",
-                              .io = &n->io.io,
+                              .io = &n->log.io,
                               .transport = &n->transport,
                               .clock = &n->cluster->clock,
                               .queue = n->queue = apply_queue_new(),
@@ -145,6 +149,7 @@ static struct cluster *cluster_new(unsigned seed)
 {
     struct cluster *c = calloc(1, sizeof *c);
     c->now_us = 1000000;
+    random_seed(&c->random, seed);
     c->clock =
         (struct clock){.monotonic_us = virtual_us, .wall_us = virtual_us, .data = &c->now_us};
     struct group_member members[NODES] = {
@@ -155,8 +160,8 @@ static struct cluster *cluster_new(unsigned seed)
         n->id = (uint64_t)i + 1;
         n->transport = (struct group_transport){
             .send = net_send, .set_members = net_set_members, .is_connected = net_is_connected};
-        memory_io_init(&n->io, &c->now_us, seed + (unsigned)i * 77);
-        assert_int_equal(group_bootstrap(&n->io.io, n->id, "node", members, NODES, NULL), 0);
+        sim_log_init(&n->log, &c->now_us, &c->random);
+        assert_int_equal(group_bootstrap(&n->log.io, n->id, "node", members, NODES, NULL), 0);
         start_node(n);
     }
     return c;
@@ -182,7 +187,7 @@ static void cluster_free(struct cluster *c)
         if (c->nodes[i].group != NULL) {
             stop_node(&c->nodes[i]);
         }
-        memory_io_release(&c->nodes[i].io);
+        sim_log_release(&c->nodes[i].log);
     }
     for (size_t i = 0; i < c->mail_len; i++) {
         free(c->mail[i].bytes);
@@ -256,7 +261,7 @@ static void step(struct cluster *c)
             if (n->group == NULL) {
                 continue;
             }
-            busy = memory_io_step(&n->io) || busy;
+            busy = sim_log_step(&n->log) || busy;
             if (n->wake) {
                 n->wake = false;
                 group_flush(n->group);
@@ -625,6 +630,33 @@ static void a_rejection_that_comes_late_does_not_end_replication(void **state)
     cluster_free(c);
 }
 
+/* Seeds 58 and 79 of the simulator. */
+static void a_reply_to_a_request_before_a_restart_answers_no_read_after_it(void **state)
+{
+    struct cluster *c = cluster_new(15);
+    struct node *leader = wait_for_leader(c);
+    struct node *n = another(c, leader);
+    run_ms(c, 300);
+    uint64_t boot = n->boot;
+    stop_node(n);
+    n->applied = 0;
+    start_node(n);
+    run_ms(c, 300);
+    group_read_index(n->group, 1, c->now_us + 4000000);
+    group_flush(n->group); /* its request leaves, with number 1 */
+    struct buffer b;
+    buffer_init(&b, 4096);
+    peer_put_read_reply(&b, boot, 1, 0, 1);
+    group_receive(n->group, leader->id, buffer_span(&b));
+    assert_int_equal(n->reads, 0);
+    buffer_clear(&b);
+    peer_put_read_reply(&b, n->boot, 1, 0, 2);
+    group_receive(n->group, leader->id, buffer_span(&b));
+    assert_int_equal(n->reads, 1);
+    buffer_release(&b);
+    cluster_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -642,6 +674,7 @@ int main(void)
         cmocka_unit_test(an_append_of_an_older_term_is_answered_with_a_rejection_of_ours),
         cmocka_unit_test(a_follower_that_lags_gets_its_entries_in_parts),
         cmocka_unit_test(a_rejection_that_comes_late_does_not_end_replication),
+        cmocka_unit_test(a_reply_to_a_request_before_a_restart_answers_no_read_after_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

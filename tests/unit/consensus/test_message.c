@@ -140,8 +140,9 @@ static void our_own_messages_come_back_as_they_went(void **state)
     assert_int_equal(m.term, 7);
     assert_int_equal(m.number, 8);
     buffer_clear(&b);
-    peer_put_read_reply(&b, 5, CLADE_ERR_RETRY, 99);
+    peer_put_read_reply(&b, 3, 5, CLADE_ERR_RETRY, 99);
     assert_int_equal(peer_message_decode(buffer_span(&b), &m, NULL), 0);
+    assert_int_equal(m.boot, 3);
     assert_int_equal(m.number, 5);
     assert_int_equal(m.code, CLADE_ERR_RETRY);
     assert_int_equal(m.index, 99);
