@@ -107,7 +107,6 @@ struct group {
     struct read_round round;
     uint64_t round_number;
     uint64_t request_number;
-    uint64_t request_term;
     uint64_t request_us; /* monotonic; when the newest request left */
     struct raft_barrier barrier;
     raft_index barrier_index;

@@ -209,9 +209,10 @@ static bool propose_entry(struct group *g)
         }
         return true;
     }
-    /* libraft refuses before it touches its log: nothing happened. Anything else would have been
-     * an error of the disk, which has stopped the node. */
-    CHECK(rv == RAFT_NOTLEADER || rv == RAFT_NOSPACE || rv == RAFT_NOMEM);
+    /* libraft refuses before it touches its log: nothing happened. A disk's error has
+     * stopped the node; out of memory ends it here, since the entry may be in the log by then and
+     * its buffer freed. */
+    CHECK(rv == RAFT_NOTLEADER || rv == RAFT_NOSPACE);
     raft_free(buf.base);
     free(a);
     ungather(g, &batch);
