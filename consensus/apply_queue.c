@@ -43,43 +43,88 @@ void apply_queue_free(struct apply_queue *q)
 }
 
 /* Raft has committed it: there is no going on without it. */
-static void append(struct apply_queue *q, uint64_t index, struct span entry)
+static void append(struct apply_queue *q,
+                   enum apply_job_kind kind,
+                   uint64_t index,
+                   struct span bytes)
 {
-    struct apply_job *job = malloc(sizeof *job + entry.len);
+    struct apply_job *job = malloc(sizeof *job + bytes.len);
     CHECK(job != NULL);
+    CHECK(index >= q->last);
     job->next = NULL;
+    job->kind = kind;
     job->previous = q->last;
     job->index = index;
-    job->len = entry.len;
-    if (entry.len > 0) {
-        memcpy(job->bytes, entry.data, entry.len);
+    job->len = bytes.len;
+    if (bytes.len > 0) {
+        memcpy(job->bytes, bytes.data, bytes.len);
     }
     *q->tail = job;
     q->tail = &job->next;
     q->last = index;
-    q->bytes += entry.len;
+    q->bytes += bytes.len;
+    pthread_cond_signal(&q->wake);
 }
 
 void apply_queue_push(struct apply_queue *q, uint64_t index, struct span entry)
 {
     CHECK(entry.len > 0);
     pthread_mutex_lock(&q->mutex);
-    CHECK(index > q->last);
     if (index > q->last + 1) {
-        append(q, index - 1, (struct span){0});
+        append(q, JOB_ADVANCE, index - 1, (struct span){0});
     }
-    append(q, index, entry);
-    pthread_cond_signal(&q->wake);
+    if (index > q->last) {
+        append(q, JOB_ENTRY, index, entry);
+    }
+    pthread_mutex_unlock(&q->mutex);
+}
+
+bool apply_queue_push_follow(struct apply_queue *q,
+                             uint64_t previous,
+                             uint64_t index,
+                             struct span entry)
+{
+    pthread_mutex_lock(&q->mutex);
+    bool follows = previous <= q->last;
+    if (follows && index > q->last) {
+        append(q, entry.len > 0 ? JOB_ENTRY : JOB_ADVANCE, index, entry);
+    }
+    pthread_mutex_unlock(&q->mutex);
+    return follows;
+}
+
+static void append_if_above(struct apply_queue *q, enum apply_job_kind kind, uint64_t index)
+{
+    pthread_mutex_lock(&q->mutex);
+    if (index > q->last) {
+        append(q, kind, index, (struct span){0});
+    }
     pthread_mutex_unlock(&q->mutex);
 }
 
 void apply_queue_advance(struct apply_queue *q, uint64_t index)
 {
+    append_if_above(q, JOB_ADVANCE, index);
+}
+
+void apply_queue_expect(struct apply_queue *q, uint64_t index)
+{
+    append_if_above(q, JOB_EXPECT, index);
+}
+
+uint64_t apply_queue_mark(struct apply_queue *q)
+{
     pthread_mutex_lock(&q->mutex);
-    if (index > q->last) {
-        append(q, index, (struct span){0});
-        pthread_cond_signal(&q->wake);
-    }
+    uint64_t index = q->last;
+    append(q, JOB_MARK, index, (struct span){0});
+    pthread_mutex_unlock(&q->mutex);
+    return index;
+}
+
+void apply_queue_swap(struct apply_queue *q, const char *path)
+{
+    pthread_mutex_lock(&q->mutex);
+    append(q, JOB_SWAP, q->last, span_make(path, strlen(path) + 1));
     pthread_mutex_unlock(&q->mutex);
 }
 
@@ -97,6 +142,14 @@ uint64_t apply_queue_bytes(struct apply_queue *q)
     uint64_t bytes = q->bytes;
     pthread_mutex_unlock(&q->mutex);
     return bytes;
+}
+
+bool apply_queue_waits(struct apply_queue *q)
+{
+    pthread_mutex_lock(&q->mutex);
+    bool waits = q->head != NULL;
+    pthread_mutex_unlock(&q->mutex);
+    return waits;
 }
 
 struct apply_job *apply_queue_take(struct apply_queue *q, size_t jobs_max, size_t bytes_max)

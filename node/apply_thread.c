@@ -92,9 +92,9 @@ static int apply_some(struct apply_thread *a,
     struct apply_job *j = jobs;
     while (r == 0 && j != NULL && (j == jobs || apply_batch_bytes(a->apply) < BATCH_DIRTY_BYTES)) {
         a->index = j->index;
-        r = j->len == 0 ? apply_advance(a->apply, j->previous, j->index, error)
-                        : apply_entry(a->apply, j->previous, j->index, span_make(j->bytes, j->len),
-                                      on_result, a, error);
+        r = j->kind == JOB_ADVANCE ? apply_advance(a->apply, j->previous, j->index, error)
+                                   : apply_entry(a->apply, j->previous, j->index,
+                                                 span_make(j->bytes, j->len), on_result, a, error);
         j = j->next;
     }
     if (r == 0) {

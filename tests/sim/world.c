@@ -233,9 +233,10 @@ static void run_jobs(struct sim_node *n, struct apply_job *job)
     CHECK(apply_begin(n->apply, &e) == 0);
     while (job != NULL) {
         struct apply_job *next = job->next;
-        int rv = job->len == 0 ? apply_advance(n->apply, job->previous, job->index, &e)
-                               : apply_entry(n->apply, job->previous, job->index,
-                                             span_make(job->bytes, job->len), on_result, n, &e);
+        int rv = job->kind == JOB_ADVANCE
+                     ? apply_advance(n->apply, job->previous, job->index, &e)
+                     : apply_entry(n->apply, job->previous, job->index,
+                                   span_make(job->bytes, job->len), on_result, n, &e);
         if (rv != 0) {
             world_fail(n->world, "node %llu cannot apply %llu: %s", (unsigned long long)n->id,
                        (unsigned long long)job->index, e.message);

@@ -40,6 +40,37 @@ static void a_gap_in_the_indexes_becomes_an_advance(void **state)
     apply_queue_free(q);
 }
 
+static void what_was_pushed_before_is_left_out(void **state)
+{
+    struct apply_queue *q = apply_queue_new();
+    assert_true(apply_queue_push_follow(q, 0, 3, (struct span){0}));
+    assert_true(apply_queue_push_follow(q, 3, 4, span_of("four")));
+    assert_false(apply_queue_push_follow(q, 5, 6, span_of("six")));
+    apply_queue_push(q, 4, span_of("four"));
+    apply_queue_expect(q, 4);
+    apply_queue_expect(q, 8);
+    assert_int_equal(apply_queue_mark(q), 8);
+    apply_queue_swap(q, "a/b");
+    struct apply_job *jobs = apply_queue_take(q, 100, 1000);
+    static const uint64_t expected[][3] = {{JOB_ADVANCE, 0, 3},
+                                           {JOB_ENTRY, 3, 4},
+                                           {JOB_EXPECT, 4, 8},
+                                           {JOB_MARK, 8, 8},
+                                           {JOB_SWAP, 8, 8}};
+    struct apply_job *job = jobs;
+    for (int i = 0; i < 5; i++) {
+        assert_non_null(job);
+        assert_int_equal(job->kind, expected[i][0]);
+        assert_int_equal(job->previous, expected[i][1]);
+        assert_int_equal(job->index, expected[i][2]);
+        assert_true(job->kind != JOB_SWAP || strcmp((const char *)job->bytes, "a/b") == 0);
+        job = job->next;
+    }
+    assert_null(job);
+    free_jobs(jobs);
+    apply_queue_free(q);
+}
+
 static void bytes_count_until_they_are_done(void **state)
 {
     struct apply_queue *q = apply_queue_new();
@@ -92,6 +123,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_gap_in_the_indexes_becomes_an_advance),
+        cmocka_unit_test(what_was_pushed_before_is_left_out),
         cmocka_unit_test(bytes_count_until_they_are_done),
         cmocka_unit_test(a_consumer_on_another_thread_gets_all_in_order),
     };

@@ -1,0 +1,71 @@
+#pragma once
+/* What was applied, kept on disk after the log was cut: the jobs of the apply queue in order, each
+ * index covered once. Members that are behind catch up from it; incremental backups will too.
+ * Written by the apply thread alone; read by any thread.
+ *
+ * A folder of segments. All integers little-endian.
+ *     file NAME  <20 digits of the segment's base index>.archive
+ *     header  0 "cladear" and a zero   8 u32 version (1)   12 u32 0   16 16 bytes cluster id
+ *            32 u64 base: the first record's `previous`    40 u64 XXH3 of the 40 bytes before
+ *     record  0 u64 previous   8 u64 index   16 u32 length   20 u32 0
+ *            24 u64 XXH3-64 of the 24 bytes before and of the bytes     32 bytes
+ *     length 0: the log advanced from `previous` to `index` without a command.
+ */
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/span.h"
+
+struct archive;
+
+struct archive_options {
+    const char *path; /* a folder, made if it is not there */
+    struct hash128 cluster;
+    const struct clock *clock;
+    uint64_t bytes_max;     /* of all segments; the oldest go first. Default 1 GiB */
+    uint64_t age_max_us;    /* segments whose newest record is older go, by wall clock of their
+                               files; 0 = never */
+    uint64_t segment_bytes; /* a new segment above; default 16 MiB */
+};
+
+struct archive_record {
+    uint64_t previous;
+    uint64_t index;
+    struct span bytes; /* len 0: an advance */
+};
+
+/* Opens: what stands behind the first record that is not whole (a torn tail) is cut off; a segment
+ * that is damaged before its tail, or does not follow on the one before, is kept aside with all
+ * before it (they are removed: what is left is contiguous up to the end). */
+int archive_open(const struct archive_options *options, struct archive **ret, struct error *error);
+/* Without a sync. Accepts NULL. */
+void archive_close(struct archive *a);
+
+/* Apply thread: appends one job. What it has already (index <= last) is skipped. When `previous` is
+ * above its last index there is a gap: it forgets everything and begins anew at `previous`.
+ * CLADE_ERR_NO_SPACE (nothing of the record stays: try again) or _IO. */
+int archive_append(
+    struct archive *a, uint64_t previous, uint64_t index, struct span entry, struct error *error);
+/* Apply thread: fdatasync of all that was appended. */
+int archive_sync(struct archive *a, struct error *error);
+/* Apply thread: forgets everything; the next record must follow on `base`. */
+int archive_reset(struct archive *a, uint64_t base, struct error *error);
+
+/* Any thread: it covers the indexes above base up to last. Both 0 when nothing was ever added. */
+void archive_range(struct archive *a, uint64_t *ret_base, uint64_t *ret_last);
+/* Any thread: bytes on disk. */
+uint64_t archive_bytes(struct archive *a);
+/* Any thread: appends to `out` the records that cover the indexes above `after`, in order, at least
+ * one and about bytes_max, in the form of the file. 0: *ret_last is the last index covered (equal
+ * to `after` when there is nothing newer). 1: what follows on `after` is not kept any more, or is
+ * damaged. Or a CLADE_ERR_*. */
+int archive_read(struct archive *a,
+                 uint64_t after,
+                 size_t bytes_max,
+                 struct buffer *out,
+                 uint64_t *ret_last,
+                 struct error *error);
+/* Decodes the record that *rest begins with and moves *rest behind it; borrows. CLADE_ERR_CORRUPT
+ * when it is not whole or its checksum is wrong. */
+int archive_record_next(struct span *rest, struct archive_record *ret, struct error *error);

@@ -1,0 +1,56 @@
+#pragma once
+/* The giving side of catching up: answers what catch_up.h asks, from this node's archive and from a
+ * copy of its store. It blocks on disk, so it runs on a thread of its own (node/) or as a step of
+ * the simulator; one caller at a time. Messages are opaque to the group, which carries them as
+ * PEER_FETCH and PEER_SUPPLY; both are untrusted bytes here.
+ *
+ * All integers little-endian. Every fetch and its supply begin
+ *     0 u64 boot of the asker   8 u64 request number of the asker   16 u8 what
+ *     fetch   what 1 archive    17 u64 after    25 u32 bytes wanted
+ *             what 2 open copy  17 u64 copy (0 = a new one, else one to go on with)
+ *             what 3 read copy  17 u64 copy     25 u64 offset   33 u32 bytes wanted
+ *             what 4 close copy 17 u64 copy
+ *     supply  17 i32 code (0, or CLADE_ERR_*)
+ *             what 1  21 u64 last covered   29 u64 base of the archive  37 records (archive.h)
+ *             what 2  21 u64 copy   29 u64 bytes   37 u64 applied   45 u64 revision
+ *                     53 16 bytes data digest   69 16 bytes state digest
+ *             what 3  21 u64 copy   29 u64 offset   37 u64 XXH3-64 of the bytes   45 bytes
+ *             what 4  nothing more
+ * Codes: COMPACTED: the archive does not reach back to `after`. NOT_FOUND: no such copy any more.
+ * THROTTLED: too many copies are open, or the rate is used up; ask again later (what 3: the asker
+ * waits). INVALID: malformed.
+ */
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "consensus/archive.h"
+#include "storage/copy.h"
+
+struct supplier;
+
+struct supplier_options {
+    struct store *store;
+    struct archive *archive;
+    const struct clock *clock;
+    uint64_t boot;          /* copies of an earlier start are not found */
+    uint64_t rate_bytes;    /* of copies, a second; 0 = no limit. Default 100 MiB by node/ */
+    uint64_t copy_idle_us;  /* a copy that nobody reads is closed after; default 60 s */
+    unsigned copies_max;    /* default 1: each keeps pages from being used again */
+    size_t chunk_bytes_max; /* default 1 MiB */
+};
+
+int supplier_new(const struct supplier_options *options,
+                 struct supplier **ret,
+                 struct error *error);
+/* Accepts NULL. */
+void supplier_free(struct supplier *s);
+
+/* Answers one fetch of member `from` into `out` (cleared first). Returns microseconds to wait
+ * before the answer is sent, to keep the rate; never an error: what is wrong is in the answer.
+ * False: the request is so malformed that there is no answer. */
+bool supplier_answer(struct supplier *s,
+                     uint64_t from,
+                     struct span fetch,
+                     struct buffer *out,
+                     uint64_t *ret_delay_us);
+/* Closes copies that nobody reads any more; call it about once a second. */
+void supplier_tick(struct supplier *s);
