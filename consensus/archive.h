@@ -6,16 +6,26 @@
  * A folder of segments. All integers little-endian.
  *     file NAME  <20 digits of the segment's base index>.archive
  *     header  0 "cladear" and a zero   8 u32 version (1)   12 u32 0   16 16 bytes cluster id
- *            32 u64 base: the first record's `previous`    40 u64 XXH3 of the 40 bytes before
+ *            32 u64 base: the first record's `previous`    40 u64 XXH3-64 of the 40 bytes before
  *     record  0 u64 previous   8 u64 index   16 u32 length   20 u32 0
- *            24 u64 XXH3-64 of the 24 bytes before and of the bytes     32 bytes
+ *            24 u64 XXH3-64 of the bytes, seeded with that of the 24 bytes before
+ *            32 bytes
  *     length 0: the log advanced from `previous` to `index` without a command.
+ *
+ * A segment is synced before the next one is begun, so only the newest can have a torn tail, and
+ * only the newest is scanned at the start. Where a record begins is not indexed: the places where
+ * the latest reads ended are remembered, and any other read scans its segment from the front, at
+ * most segment_bytes.
  */
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/span.h"
+
+#define ARCHIVE_RECORD_HEADER_BYTES 32
+/* An entry is of about 64 KiB, or one command (1 MiB at most) with its header. */
+#define ARCHIVE_ENTRY_BYTES_MAX (2u << 20)
 
 struct archive;
 
@@ -24,9 +34,9 @@ struct archive_options {
     struct hash128 cluster;
     const struct clock *clock;
     uint64_t bytes_max;     /* of all segments; the oldest go first. Default 1 GiB */
-    uint64_t age_max_us;    /* segments whose newest record is older go, by wall clock of their
-                               files; 0 = never */
-    uint64_t segment_bytes; /* a new segment above; default 16 MiB */
+    uint64_t age_max_us;    /* segments whose newest record is older go, by wall clock (of their
+                               files, after a start); the newest segment stays. 0 = never */
+    uint64_t segment_bytes; /* a new segment above; default 16 MiB, at most half of bytes_max */
 };
 
 struct archive_record {
@@ -35,19 +45,21 @@ struct archive_record {
     struct span bytes; /* len 0: an advance */
 };
 
-/* Opens: what stands behind the first record that is not whole (a torn tail) is cut off; a segment
- * that is damaged before its tail, or does not follow on the one before, is kept aside with all
- * before it (they are removed: what is left is contiguous up to the end). */
+/* Opens. In the newest segment, what stands behind the first record that is not whole is cut off.
+ * A segment with a damaged header, of another cluster or of another version is removed with all
+ * before it (the newest alone): what is left is contiguous up to the end. Damage inside an older
+ * one is found when it is read. Files that are no segments are left alone. */
 int archive_open(const struct archive_options *options, struct archive **ret, struct error *error);
 /* Without a sync. Accepts NULL. */
 void archive_close(struct archive *a);
 
 /* Apply thread: appends one job. What it has already (index <= last) is skipped. When `previous` is
  * above its last index there is a gap: it forgets everything and begins anew at `previous`.
- * CLADE_ERR_NO_SPACE (nothing of the record stays: try again) or _IO. */
+ * CLADE_ERR_NO_SPACE (nothing of the record stays: try again) or _IO. After a sync that failed it
+ * is _IO for good. */
 int archive_append(
     struct archive *a, uint64_t previous, uint64_t index, struct span entry, struct error *error);
-/* Apply thread: fdatasync of all that was appended. */
+/* Apply thread: all that was appended is durable when it returns 0. Removes what is too old. */
 int archive_sync(struct archive *a, struct error *error);
 /* Apply thread: forgets everything; the next record must follow on `base`. */
 int archive_reset(struct archive *a, uint64_t base, struct error *error);
@@ -57,9 +69,10 @@ void archive_range(struct archive *a, uint64_t *ret_base, uint64_t *ret_last);
 /* Any thread: bytes on disk. */
 uint64_t archive_bytes(struct archive *a);
 /* Any thread: appends to `out` the records that cover the indexes above `after`, in order, at least
- * one and about bytes_max, in the form of the file. 0: *ret_last is the last index covered (equal
- * to `after` when there is nothing newer). 1: what follows on `after` is not kept any more, or is
- * damaged. Or a CLADE_ERR_*. */
+ * one and about bytes_max, in the form of the file; the first one's `previous` may be below
+ * `after`. 0: *ret_last is the last index covered (equal to `after` when there is nothing newer).
+ * 1: what follows on `after` is not kept any more, or is damaged: what was damaged, and all before
+ * it, is not in the range from then. Or a CLADE_ERR_*; _LIMIT: one record does not fit. */
 int archive_read(struct archive *a,
                  uint64_t after,
                  size_t bytes_max,
@@ -67,5 +80,5 @@ int archive_read(struct archive *a,
                  uint64_t *ret_last,
                  struct error *error);
 /* Decodes the record that *rest begins with and moves *rest behind it; borrows. CLADE_ERR_CORRUPT
- * when it is not whole or its checksum is wrong. */
+ * when it is not whole, its checksum is wrong, or it covers no index. */
 int archive_record_next(struct span *rest, struct archive_record *ret, struct error *error);
