@@ -348,10 +348,10 @@ int store_members(struct store *store,
                   void *arg,
                   struct error *error)
 {
-    struct view v = {.store = store, .revision = UINT64_MAX, .error = error};
-    int rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &v.txn);
+    struct view v;
+    int rc = view_open(&v, store, error);
     if (rc != 0) {
-        return lmdb_error(rc, error, "beginning a read");
+        return rc;
     }
     struct row row;
     for (rc = view_seek(&v, TABLE_MEMBERS, span_make("", 1), &row); rc == 0;
@@ -360,7 +360,6 @@ int store_members(struct store *store,
             cb(arg, get_u64be(row.key.data), row.value);
         }
     }
-    view_release(&v);
-    mdb_txn_abort(v.txn);
+    view_close(&v, store);
     return rc == 1 ? 0 : rc;
 }

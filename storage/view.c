@@ -17,13 +17,32 @@ static int check_row(struct view *v, enum table table, MDB_val key, MDB_val valu
     return 0;
 }
 
+int view_open(struct view *v, struct store *store, struct error *error)
+{
+    *v = (struct view){.env = store_ref(store), .revision = UINT64_MAX, .error = error};
+    int rc = mdb_txn_begin(v->env->mdb, NULL, MDB_RDONLY, &v->txn);
+    if (rc != 0) {
+        store_unref(store, v->env);
+        *v = (struct view){0};
+    }
+    return lmdb_error(rc, error, "beginning a read");
+}
+
+void view_close(struct view *v, struct store *store)
+{
+    view_release(v);
+    mdb_txn_abort(v->txn);
+    store_unref(store, v->env);
+    *v = (struct view){0};
+}
+
 int view_cursor(struct view *v, enum table table, MDB_cursor **ret)
 {
     MDB_cursor **slot = &v->cursors[table];
     if ((v->bound >> table & 1) == 0) {
         int rc = *slot != NULL && v->renewable
                      ? mdb_cursor_renew(v->txn, *slot)
-                     : mdb_cursor_open(v->txn, v->store->tables[table], slot);
+                     : mdb_cursor_open(v->txn, v->env->tables[table], slot);
         if (rc != 0) {
             return lmdb_error(rc, v->error, "opening a cursor");
         }
