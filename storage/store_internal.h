@@ -10,7 +10,7 @@
 #include "base/span.h"
 #include "storage/store.h"
 
-#define STORE_FORMAT 1
+#define STORE_FORMAT 2
 
 /* Codes stand in checksums and digests and never change. README.md has the byte tables. */
 enum table {
