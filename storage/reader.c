@@ -414,20 +414,6 @@ static int finish(struct reading *r, uint64_t query_hash, struct reader_answer *
                                     : arena_failure(r->arena, CURSOR_POSITION_MAX * 2, r->error);
 }
 
-static int read_meta(struct view *v, struct meta *ret)
-{
-    struct span key = span_of("state");
-    struct span value;
-    int rc = view_get(v, TABLE_META, key, &value);
-    if (rc == 1 || (rc == 0 && value.len != META_BYTES)) {
-        return row_corrupt(v->error, TABLE_META, key, "is missing");
-    }
-    if (rc == 0) {
-        meta_decode(value.data, ret);
-    }
-    return rc;
-}
-
 int reader_query(struct reader *reader,
                  const struct query *query,
                  struct span ns_default,
@@ -457,7 +443,7 @@ int reader_query(struct reader *reader,
         .error = v->error,
     };
     uint64_t query_hash = 0;
-    rc = read_meta(v, &r.meta);
+    rc = view_meta(v, &r.meta);
     if (rc == 0) {
         rc = prepare(&r, ns_default, &query_hash);
     }

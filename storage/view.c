@@ -117,3 +117,17 @@ int view_previous(struct view *v, enum table table, struct row *ret)
 {
     return step(v, table, (struct span){0}, MDB_PREV, ret);
 }
+
+int view_meta(struct view *v, struct meta *ret)
+{
+    struct span key = span_of("state");
+    struct span value;
+    int rc = view_get(v, TABLE_META, key, &value);
+    if (rc == 1 || (rc == 0 && value.len != META_BYTES)) {
+        return row_corrupt(v->error, TABLE_META, key, "is missing");
+    }
+    if (rc == 0) {
+        meta_decode(value.data, ret);
+    }
+    return rc;
+}

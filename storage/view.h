@@ -40,3 +40,6 @@ int view_before(struct view *v, enum table table, struct span key, struct row *r
 /* Steps from the row that was read last. */
 int view_next(struct view *v, enum table table, struct row *ret);
 int view_previous(struct view *v, enum table table, struct row *ret);
+
+/* What the store knows of itself at this snapshot; missing is CLADE_ERR_CORRUPT. */
+int view_meta(struct view *v, struct meta *ret);
