@@ -1,6 +1,6 @@
 #include "node/members.h"
 
-#include "storage/apply.h"
+#include "storage/member.h"
 
 void members_init(struct members *m)
 {
@@ -18,16 +18,19 @@ struct reading {
     size_t len;
 };
 
-static void on_member(void *arg, uint64_t node, struct span address)
+_Static_assert(MEMBER_ADDRESS_MAX < MEMBER_ADDRESS_BYTES, "a client address fits");
+
+static void on_member(void *arg, const struct member_record *member)
 {
     struct reading *r = arg;
-    if (r->len == GROUP_MEMBERS_MAX || address.len >= sizeof r->list[0].address) {
+    /* Those without an address would count as known. */
+    if (r->len == GROUP_MEMBERS_MAX || member->wanted == MEMBER_REMOVED ||
+        member->client_address[0] == 0) {
         return;
     }
     struct member_client *c = &r->list[r->len++];
-    c->id = node;
-    memcpy(c->address, address.data, address.len);
-    c->address[address.len] = 0;
+    c->id = member->node;
+    memcpy(c->address, member->client_address, sizeof member->client_address);
 }
 
 int members_refresh(struct members *m, struct store *store, struct error *error)

@@ -4,15 +4,14 @@
 #include <stdlib.h>
 
 #include "base/check.h"
-#include "base/utf8.h"
 #include "command/value.h"
 #include "storage/command.h"
+#include "storage/member_internal.h"
 #include "storage/session.h"
 
 /* The end of the year 9999: a clock beyond it would leave no room for the times after it. */
-#define STAMP_US_MAX         253402300799999999u
-#define SAMPLE_INTERVAL      1024 /* indexes between digest samples */
-#define MEMBER_ADDRESS_BYTES 262  /* a host name, a colon and a port */
+#define STAMP_US_MAX    253402300799999999u
+#define SAMPLE_INTERVAL 1024 /* indexes between digest samples */
 
 struct apply {
     struct rows rows;
@@ -170,20 +169,6 @@ static int open_session(struct apply *a, const struct item *item, uint64_t *ret_
     return session_open(&a->rows, get_u64le(item->command.data), ret_id);
 }
 
-static int set_member(struct apply *a, const struct item *item)
-{
-    if (item->command.len < 8 || item->command.len > 8 + MEMBER_ADDRESS_BYTES) {
-        return error_set(&a->error, CLADE_ERR_INVALID, "member",
-                         "must be a node id and its client address");
-    }
-    struct span address = span_skip(item->command, 8);
-    if (!utf8_is_printable(address)) {
-        return error_set(&a->error, CLADE_ERR_INVALID, "member", "the address is not text");
-    }
-    struct key key = key_u64(get_u64le(item->command.data));
-    return row_put(&a->rows, TABLE_MEMBERS, key_span(&key), address);
-}
-
 static int run_item(struct apply *a,
                     const struct item *item,
                     uint64_t stamp_us,
@@ -199,8 +184,11 @@ static int run_item(struct apply *a,
     case ITEM_SESSION_CLOSE:
         rc = session_close(&a->rows, item->session);
         break;
+    case ITEM_MEMBER:
+        rc = member_set_client(&a->rows, item->command);
+        break;
     default:
-        rc = set_member(a, item);
+        rc = member_set_wanted(&a->rows, item->command);
         break;
     }
     if (rc == 0 || code_is_fatal(rc)) {
@@ -341,26 +329,4 @@ void apply_abort(struct apply *a)
 uint64_t apply_batch_bytes(const struct apply *a)
 {
     return a->rows.bytes;
-}
-
-int store_members(struct store *store,
-                  void (*cb)(void *arg, uint64_t node, struct span client_address),
-                  void *arg,
-                  struct error *error)
-{
-    struct view v = {.store = store, .revision = UINT64_MAX, .error = error};
-    int rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &v.txn);
-    if (rc != 0) {
-        return lmdb_error(rc, error, "beginning a read");
-    }
-    struct row row;
-    for (rc = view_seek(&v, TABLE_MEMBERS, span_make("", 1), &row); rc == 0;
-         rc = view_next(&v, TABLE_MEMBERS, &row)) {
-        if (row.key.len == 8) {
-            cb(arg, get_u64be(row.key.data), row.value);
-        }
-    }
-    view_release(&v);
-    mdb_txn_abort(v.txn);
-    return rc == 1 ? 0 : rc;
 }

@@ -46,9 +46,3 @@ int apply_commit(struct apply *apply, struct store_position *ret, struct error *
 void apply_abort(struct apply *apply);
 /* Bytes that this batch has dirtied so far, about; to bound a batch. */
 uint64_t apply_batch_bytes(const struct apply *apply);
-
-/* The members' client addresses as replicated: calls cb for each. Reads the last commit. */
-int store_members(struct store *store,
-                  void (*cb)(void *arg, uint64_t node, struct span client_address),
-                  void *arg,
-                  struct error *error);

@@ -19,21 +19,27 @@ struct store_copy_info {
     struct hash128 state;
 };
 
-/* Begins: any thread; takes one of the store's reader slots until it is closed. */
+/* Begins: any thread; takes one of the store's reader slots until it is closed, and keeps the
+ * environment open that is current now, whatever is swapped in. Returns 0, a disk error,
+ * CLADE_ERR_UNSUPPORTED when LMDB's file is of a format that this does not know, or CLADE_ERR_RETRY
+ * when commits came too fast to begin between two. */
 int store_copy_open(struct store *store,
                     struct store_copy **ret,
                     struct store_copy_info *ret_info,
                     struct error *error);
-/* Reads `len` bytes at `offset`, which lie within the file. One thread at a time. Blocks on disk.
- */
+/* Reads `len` bytes at `offset`; CLADE_ERR_INVALID when they are not within the file. One thread at
+ * a time. Blocks on disk. */
 int store_copy_read(
     struct store_copy *copy, uint64_t offset, uint8_t *to, size_t len, struct error *error);
 /* Accepts NULL. */
 void store_copy_close(struct store_copy *copy);
 
-/* Checks a received copy, data.mdb in the folder `path`: opens it, scans every row, compares both
- * sums (store_verify), and fills in what it holds. CLADE_ERR_CORRUPT says what is wrong. The copy
- * is synced when it returns 0. */
+/* Checks a received copy, data.mdb in the folder `path`, and fills in what it holds: every page
+ * before LMDB sees the file (storage/data_file.h), then every row and both sums (store_verify). The
+ * file may be anything. When it returns 0 the copy and its folder's entries are synced, and it is
+ * not open, so that it can be swapped in; a lock.mdb lies beside it. CLADE_ERR_CORRUPT says what is
+ * wrong; CLADE_ERR_IO, _NO_SPACE, _NO_MEMORY are this machine's. Whether the copy is what its
+ * source announced is for the caller to compare. Takes as long as reading it twice. */
 int store_copy_check(const char *path,
                      uint64_t map_bytes,
                      struct store_copy_info *ret,

@@ -121,13 +121,10 @@ static int put_namespace(struct figures *f, struct buffer *out)
 static int put_store(struct reading *r, struct buffer *out)
 {
     uint64_t namespaces;
-    uint64_t used;
-    uint64_t map;
     int rc = lookup_counter(r->view, NAMESPACE_ROOT, KIND_NAMESPACE, &namespaces);
     if (rc != 0) {
         return rc;
     }
-    store_usage(r->view->store, &used, &map);
     value_put_str(out, "store");
     value_put_map(out, STORE_MEMBERS);
     value_put_str(out, "revision");
@@ -139,9 +136,9 @@ static int put_store(struct reading *r, struct buffer *out)
     value_put_str(out, "sessions");
     value_put_uint(out, r->meta.sessions);
     value_put_str(out, "used_bytes");
-    value_put_uint(out, used);
+    value_put_uint(out, environment_used_bytes(r->view->env));
     value_put_str(out, "map_bytes");
-    value_put_uint(out, map);
+    value_put_uint(out, r->view->env->map_bytes);
     return 0;
 }
 

@@ -35,7 +35,17 @@ enum item_kind {
     ITEM_TXN = 1,           /* command: a transaction */
     ITEM_SESSION_OPEN = 2,  /* command: u64 lease_ms */
     ITEM_SESSION_CLOSE = 3, /* session */
-    ITEM_MEMBER = 4         /* command: u64 node, then its client address as text */
+    ITEM_MEMBER = 4,        /* command: u64 node, then its client address as text */
+    ITEM_MEMBER_WANTED = 5  /* command: u64 node, u8 wanted (1 to 3), then its peer address as text;
+                               empty keeps what is there */
+};
+
+/* What a member shall be. The numbers stand in logs and stores. */
+enum member_wanted {
+    MEMBER_AS_CONFIGURED = 0, /* nobody has said: as Raft's configuration has it */
+    MEMBER_VOTER = 1,
+    MEMBER_STANDBY = 2,
+    MEMBER_REMOVED = 3 /* for ever: its id is not given again */
 };
 
 struct item {

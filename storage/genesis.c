@@ -44,10 +44,11 @@ static int write_meta(struct rows *rows)
     return row_insert(rows, TABLE_META, span_of("state"), span_make(bytes, sizeof bytes));
 }
 
-int genesis_write(struct store *store, MDB_txn *txn, struct error *error)
+int genesis_write(struct environment *env, MDB_txn *txn, struct meta *ret, struct error *error)
 {
     struct rows rows;
-    rows_init(&rows, store);
+    rows_init(&rows, NULL);
+    rows.view.env = env;
     rows.view.txn = txn;
     rows.view.error = error;
     rows.meta = (struct meta){.next_id = NAMESPACE_DEFAULT + 1, .next_label = 1, .next_session = 1};
@@ -56,7 +57,7 @@ int genesis_write(struct store *store, MDB_txn *txn, struct error *error)
         rc = write_meta(&rows);
     }
     if (rc == 0) {
-        store->meta = rows.meta;
+        *ret = rows.meta;
     }
     rows.view.txn = NULL; /* the caller's */
     rows_release(&rows);

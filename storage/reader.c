@@ -13,10 +13,132 @@
 #define QUERY_HASH_BYTES  (64u << 20)
 #define CURSOR_LIFE_US    ((uint64_t)CLADE_MAX_CURSOR_MINUTES * 60 * 1000000)
 
+/* Who has the reader's transaction. A query takes it and gives it back, so that store_swap can end
+ * that of a reader that rests: else one without queries would keep an old environment, and its
+ * space on disk, for ever. Nobody waits: a busy reader sees for itself that there is a new one. */
+enum reader_state { READER_IDLE, READER_BUSY, READER_TAKEN };
+
 struct reader {
-    struct view view;
+    struct store *store;
+    struct reader *next;  /* the store's list, under its lock */
+    struct reader **link; /* what points here */
+    enum reader_state state;
+    struct view view; /* env is NULL when it has no transaction */
     struct arena scratch;
 };
+
+static bool take(struct reader *r, enum reader_state as)
+{
+    enum reader_state idle = READER_IDLE;
+    return __atomic_compare_exchange_n(&r->state, &idle, as, false, __ATOMIC_SEQ_CST,
+                                       __ATOMIC_SEQ_CST);
+}
+
+static void give_back(struct reader *r)
+{
+    __atomic_store_n(&r->state, READER_IDLE, __ATOMIC_SEQ_CST);
+}
+
+static const struct environment *current(struct reader *r)
+{
+    return __atomic_load_n(&r->store->env, __ATOMIC_SEQ_CST);
+}
+
+/* Ends the transaction; what is left to do for the environment is in *ret. */
+static void end_txn(struct reader *r, struct environment **ret)
+{
+    view_release(&r->view);
+    mdb_txn_abort(r->view.txn);
+    r->view.txn = NULL;
+    *ret = r->view.env;
+    r->view.env = NULL;
+}
+
+static void leave(struct reader *r)
+{
+    if (r->view.env != NULL) {
+        struct environment *env;
+        end_txn(r, &env);
+        store_unref(r->store, env);
+    }
+}
+
+void readers_leave(struct store *store)
+{
+    for (struct reader *r = store->readers; r != NULL; r = r->next) {
+        if (!take(r, READER_TAKEN)) {
+            continue;
+        }
+        if (r->view.env != NULL && r->view.env != store->env) {
+            struct environment *env;
+            end_txn(r, &env);
+            env->users--; /* the lock is held */
+        }
+        give_back(r);
+    }
+}
+
+/* A transaction on the newest commit of the current environment. */
+static int begin(struct reader *r)
+{
+    while (!take(r, READER_BUSY)) {
+        /* store_swap has it, under the lock. */
+        pthread_mutex_lock(&r->store->lock);
+        pthread_mutex_unlock(&r->store->lock);
+    }
+    int rc;
+    if (r->view.env == current(r)) {
+        rc = mdb_txn_renew(r->view.txn);
+    } else {
+        leave(r);
+        r->view.env = store_ref(r->store);
+        rc = mdb_txn_begin(r->view.env->mdb, NULL, MDB_RDONLY, &r->view.txn);
+        if (rc != 0) {
+            store_unref(r->store, r->view.env);
+            r->view.env = NULL;
+        }
+    }
+    r->view.bound = 0;
+    if (rc != 0) {
+        give_back(r);
+    }
+    return lmdb_error(rc, r->view.error, "beginning a read");
+}
+
+static void end(struct reader *r)
+{
+    const struct environment *env = r->view.env;
+    mdb_txn_reset(r->view.txn);
+    give_back(r);
+    /* Either a swap saw that it rests, or it sees the swap. */
+    if (env != current(r) && take(r, READER_BUSY)) {
+        leave(r);
+        give_back(r);
+    }
+}
+
+static void list(struct reader *r)
+{
+    struct store *store = r->store;
+    pthread_mutex_lock(&store->lock);
+    r->next = store->readers;
+    r->link = &store->readers;
+    if (r->next != NULL) {
+        r->next->link = &r->next;
+    }
+    store->readers = r;
+    pthread_mutex_unlock(&store->lock);
+}
+
+static void unlist(struct reader *r)
+{
+    pthread_mutex_lock(&r->store->lock);
+    *r->link = r->next;
+    if (r->next != NULL) {
+        r->next->link = r->link;
+    }
+    pthread_mutex_unlock(&r->store->lock);
+}
 
 int reader_new(struct store *store, struct reader **ret, struct error *error)
 {
@@ -24,14 +146,16 @@ int reader_new(struct store *store, struct reader **ret, struct error *error)
     if (reader == NULL) {
         return error_set(error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
     }
-    reader->view = (struct view){.store = store, .renewable = true};
-    int rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &reader->view.txn);
-    if (rc != 0) {
-        free(reader);
-        return lmdb_error(rc, error, "taking a reader's slot");
-    }
-    mdb_txn_reset(reader->view.txn);
+    reader->store = store;
+    reader->view = (struct view){.renewable = true, .error = error};
     arena_init(&reader->scratch, READING_SCRATCH_BYTES);
+    list(reader);
+    int rc = begin(reader); /* takes a slot */
+    if (rc != 0) {
+        reader_free(reader);
+        return rc;
+    }
+    end(reader);
     *ret = reader;
     return 0;
 }
@@ -41,8 +165,8 @@ void reader_free(struct reader *reader)
     if (reader == NULL) {
         return;
     }
-    view_release(&reader->view);
-    mdb_txn_abort(reader->view.txn);
+    unlist(reader);
+    leave(reader);
     arena_release(&reader->scratch);
     free(reader);
 }
@@ -290,20 +414,6 @@ static int finish(struct reading *r, uint64_t query_hash, struct reader_answer *
                                     : arena_failure(r->arena, CURSOR_POSITION_MAX * 2, r->error);
 }
 
-static int read_meta(struct view *v, struct meta *ret)
-{
-    struct span key = span_of("state");
-    struct span value;
-    int rc = view_get(v, TABLE_META, key, &value);
-    if (rc == 1 || (rc == 0 && value.len != META_BYTES)) {
-        return row_corrupt(v->error, TABLE_META, key, "is missing");
-    }
-    if (rc == 0) {
-        meta_decode(value.data, ret);
-    }
-    return rc;
-}
-
 int reader_query(struct reader *reader,
                  const struct query *query,
                  struct span ns_default,
@@ -316,11 +426,10 @@ int reader_query(struct reader *reader,
     struct error unread;
     struct view *v = &reader->view;
     v->error = error != NULL ? error : &unread;
-    int rc = lmdb_error(mdb_txn_renew(v->txn), v->error, "beginning a read");
+    int rc = begin(reader);
     if (rc != 0) {
         return rc;
     }
-    v->bound = 0;
     arena_reset(&reader->scratch);
     struct reading r = {
         .view = v,
@@ -334,7 +443,7 @@ int reader_query(struct reader *reader,
         .error = v->error,
     };
     uint64_t query_hash = 0;
-    rc = read_meta(v, &r.meta);
+    rc = view_meta(v, &r.meta);
     if (rc == 0) {
         rc = prepare(&r, ns_default, &query_hash);
     }
@@ -344,7 +453,7 @@ int reader_query(struct reader *reader,
     if (rc == 0) {
         rc = finish(&r, query_hash, ret);
     }
-    mdb_txn_reset(v->txn);
+    end(reader);
     if (rc != 0) {
         out->len = r.out_begin;
     }

@@ -203,7 +203,7 @@ int row_delete_edge(struct rows *r, enum table table, struct span key, struct sp
 
 void rows_init(struct rows *r, struct store *store)
 {
-    *r = (struct rows){.view = {.store = store, .revision = UINT64_MAX}};
+    *r = (struct rows){.store = store, .view = {.revision = UINT64_MAX}};
     buffer_init(&r->undo, UNDO_BYTES_MAX);
 }
 
@@ -217,12 +217,14 @@ int rows_begin(struct rows *r, struct error *error)
 {
     CHECK(r->view.txn == NULL);
     r->view.error = error;
-    int rc = mdb_txn_begin(r->view.store->env, NULL, 0, &r->view.txn);
+    r->view.env = r->store->env; /* that only this thread replaces */
+    int rc = mdb_txn_begin(r->view.env->mdb, NULL, 0, &r->view.txn);
     if (rc != 0) {
         r->view.txn = NULL;
         return lmdb_error(rc, error, "beginning a write");
     }
-    r->meta = store_meta(r->view.store);
+    r->store->writing = true;
+    r->meta = store_meta(r->store);
     r->bytes = 0;
     rows_seal(r);
     return 0;
@@ -234,6 +236,7 @@ static void forget_txn(struct rows *r)
     r->view.txn = NULL;
     r->view.bound = 0;
     memset(r->view.cursors, 0, sizeof r->view.cursors);
+    r->store->writing = false;
 }
 
 /* LMDB reports the short write of a full disk as EIO, which is waited out, unlike a broken one. */
@@ -262,9 +265,9 @@ int rows_commit(struct rows *r, struct error *error)
     rc = mdb_txn_commit(r->view.txn);
     forget_txn(r);
     if (rc != 0) {
-        return lmdb_error(explain_commit(r->view.store->env, rc), error, "committing");
+        return lmdb_error(explain_commit(r->view.env->mdb, rc), error, "committing");
     }
-    store_publish(r->view.store, &r->meta);
+    store_publish(r->store, &r->meta);
     return 0;
 }
 

@@ -13,6 +13,7 @@
 #define UNDO_BYTES_MAX (64u << 20)
 
 struct rows {
+    struct store *store;
     struct view view;  /* the batch's write transaction */
     struct meta meta;  /* as of the last write */
     struct meta saved; /* as of rows_mark */
@@ -21,6 +22,7 @@ struct rows {
     bool logging;   /* notes are taken */
 };
 
+/* `store` may be NULL where a batch is begun and committed by the caller. */
 void rows_init(struct rows *rows, struct store *store);
 void rows_release(struct rows *rows);
 

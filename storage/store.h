@@ -39,10 +39,24 @@ struct store_position store_position(struct store *store);
 struct store_digest store_digest_sample(struct store *store);
 /* The digests at the last commit. Any thread. */
 struct store_digest store_digest_current(struct store *store);
-/* fsync of what LMDB has written, meta page included. */
+/* Makes the last commit durable, its meta page included: commits leave that page to the kernel
+ * (MDB_NOMETASYNC), but write it through the descriptor that this syncs, even with `no_sync`
+ * (force). Blocks on disk. Any thread; commits that end meanwhile may be left out. */
 int store_sync(struct store *store, struct error *error);
 /* Bytes of the file in use, and the map's size. Any thread. */
 void store_usage(struct store *store, uint64_t *ret_used_bytes, uint64_t *ret_map_bytes);
+
+/* Replaces the whole content by the store in the folder `path`, a checked copy (storage/copy.h)
+ * that is not open; one that is behind this store is refused. Apply thread, between batches. Every
+ * handle stays what it was: queries that are under way end in the old content, all later ones, and
+ * positions and digests, are of the new. `path` is the store's as long as it is open. On an error
+ * nothing has changed. CLADE_ERR_CORRUPT, _UNSUPPORTED, _IO, _NO_MEMORY, _INVALID. */
+int store_swap(struct store *store, const char *path, struct error *error);
+/* Closes what swaps have left behind as far as nobody uses it any more, and returns how many
+ * environments somebody (a query under way, an open copy) still does: at 0 the old folders are no
+ * longer open, and deleting them gives back their space. Deleting one before is safe too. Any
+ * thread that may block. */
+unsigned store_close_old(struct store *store);
 
 /* Scans every row, checks its checksum, recomputes both sums and compares. Calls `progress`
  * (may be NULL) now and then. CLADE_ERR_CORRUPT names the table and the key. */

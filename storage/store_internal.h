@@ -1,6 +1,6 @@
 #pragma once
 /* What the files of storage/ share: the environment, its tables, and what the store knows of
- * itself. The only header that shows LMDB; no other folder includes it. */
+ * itself. It and what includes it show LMDB; no other folder includes them. */
 #include <pthread.h>
 
 #include <lmdb.h>
@@ -10,7 +10,7 @@
 #include "base/span.h"
 #include "storage/store.h"
 
-#define STORE_FORMAT 1
+#define STORE_FORMAT 2
 
 /* Codes stand in checksums and digests and never change. README.md has the byte tables. */
 enum table {
@@ -76,13 +76,24 @@ void meta_decode(const uint8_t bytes[META_BYTES], struct meta *ret);
 /* Both digests as of `meta`. */
 struct store_digest meta_digest(const struct meta *meta);
 
+struct environment;
+struct reader;
+
 struct store {
-    MDB_env *env;
-    MDB_dbi tables[TABLE_COUNT];
-    uint64_t map_bytes;
-    pthread_mutex_t lock; /* guards `meta` */
-    struct meta meta;     /* as of the last commit */
+    struct store_options options; /* without the path */
+    pthread_mutex_t lock;         /* guards what follows */
+    struct environment *env;      /* the current one. Only the apply thread replaces it */
+    struct environment *old;      /* those before it that are not closed yet */
+    struct reader *readers;       /* all of them */
+    struct meta meta;             /* as of the last commit */
+    bool writing;                 /* the apply thread's: a write transaction is open */
 };
+
+/* The current environment, kept open until store_unref. Any thread. */
+struct environment *store_ref(struct store *store);
+void store_unref(struct store *store, struct environment *env);
+/* Idle readers let go of an environment that is no longer the current one. The lock is held. */
+void readers_leave(struct store *store);
 
 /* A copy of the committed meta. Any thread. */
 struct meta store_meta(struct store *store);

@@ -83,16 +83,11 @@ int store_verify(struct store *store,
                  void *arg,
                  struct error *error)
 {
-    struct error unread;
     struct scan s = {.progress = progress, .arg = arg};
-    s.view = (struct view){.store = store, .revision = UINT64_MAX};
-    s.view.error = error != NULL ? error : &unread;
-    int rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &s.view.txn);
-    if (rc != 0) {
-        return lmdb_error(rc, error, "beginning a read");
+    int rc = view_open(&s.view, store, error);
+    if (rc == 0) {
+        rc = scan_store(&s);
+        view_close(&s.view, store);
     }
-    rc = scan_store(&s);
-    view_release(&s.view);
-    mdb_txn_abort(s.view.txn);
     return rc;
 }

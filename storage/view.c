@@ -17,13 +17,32 @@ static int check_row(struct view *v, enum table table, MDB_val key, MDB_val valu
     return 0;
 }
 
+int view_open(struct view *v, struct store *store, struct error *error)
+{
+    *v = (struct view){.env = store_ref(store), .revision = UINT64_MAX, .error = error};
+    int rc = mdb_txn_begin(v->env->mdb, NULL, MDB_RDONLY, &v->txn);
+    if (rc != 0) {
+        store_unref(store, v->env);
+        *v = (struct view){0};
+    }
+    return lmdb_error(rc, error, "beginning a read");
+}
+
+void view_close(struct view *v, struct store *store)
+{
+    view_release(v);
+    mdb_txn_abort(v->txn);
+    store_unref(store, v->env);
+    *v = (struct view){0};
+}
+
 int view_cursor(struct view *v, enum table table, MDB_cursor **ret)
 {
     MDB_cursor **slot = &v->cursors[table];
     if ((v->bound >> table & 1) == 0) {
         int rc = *slot != NULL && v->renewable
                      ? mdb_cursor_renew(v->txn, *slot)
-                     : mdb_cursor_open(v->txn, v->store->tables[table], slot);
+                     : mdb_cursor_open(v->txn, v->env->tables[table], slot);
         if (rc != 0) {
             return lmdb_error(rc, v->error, "opening a cursor");
         }
@@ -97,4 +116,18 @@ int view_next(struct view *v, enum table table, struct row *ret)
 int view_previous(struct view *v, enum table table, struct row *ret)
 {
     return step(v, table, (struct span){0}, MDB_PREV, ret);
+}
+
+int view_meta(struct view *v, struct meta *ret)
+{
+    struct span key = span_of("state");
+    struct span value;
+    int rc = view_get(v, TABLE_META, key, &value);
+    if (rc == 1 || (rc == 0 && value.len != META_BYTES)) {
+        return row_corrupt(v->error, TABLE_META, key, "is missing");
+    }
+    if (rc == 0) {
+        meta_decode(value.data, ret);
+    }
+    return rc;
 }

@@ -4,7 +4,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "fixture.h"
+#include "storage/store_internal.h"
 
 /* A transaction that may do anything to a handful of things. */
 static void random_txn(uint64_t *seed, char *json, size_t size)
@@ -281,34 +283,6 @@ static void a_full_map_is_no_space_and_the_store_is_whole(void **state)
     assert_int_equal(store_verify(f->store, NULL, NULL, NULL), 0);
 }
 
-static void count_member(void *arg, uint64_t node, struct span address)
-{
-    unsigned *seen = arg;
-    assert_true(node == 2 || node == 300);
-    assert_true(span_equal_str(address, node == 2 ? "host2:7401" : "[::1]:7402"));
-    ++*seen;
-}
-
-static void members_are_kept(void **state)
-{
-    struct fixture *f = *state;
-    static const uint8_t two[] = "\2\0\0\0\0\0\0\0host2:7401";
-    static const uint8_t old[] = "\54\1\0\0\0\0\0\0somewhere";
-    static const uint8_t new[] = "\54\1\0\0\0\0\0\0[::1]:7402";
-    const struct span commands[] = {
-        {two, sizeof two - 1}, {old, sizeof old - 1}, {new, sizeof new - 1}};
-    for (int i = 0; i < 3; i++) {
-        struct item item = {.kind = ITEM_MEMBER, .command = commands[i]};
-        fixture_add(f, &item);
-        assert_int_equal(fixture_run(f), 0);
-        assert_int_equal(f->result.code, 0);
-        assert_int_equal(f->result.revision, 0);
-    }
-    unsigned seen = 0;
-    assert_int_equal(store_members(f->store, count_member, &seen, &f->error), 0);
-    assert_int_equal(seen, 2);
-}
-
 static void another_format_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -320,6 +294,53 @@ static void another_format_is_refused(void **state)
     assert_int_not_equal(store_open(&options, &store, &e), 0);
     assert_null(store);
     fixture_wipe(f);
+    fixture_open(f, FIXTURE_MAP_BYTES);
+}
+
+/* Gives the format row of a closed store another number, and the checksum that it then has. */
+static void set_format(struct fixture *f, uint32_t format)
+{
+    char path[128];
+    uint8_t row[4 + CHECKSUM_BYTES];
+    uint8_t page[4096];
+    put_u32le(row, format);
+    struct hash128 hash = row_hash(TABLE_META, span_of("format"), span_make(row, 4));
+    put_u32le(row + 4, (uint32_t)hash.low);
+    snprintf(path, sizeof path, "%s/data.mdb", f->dir);
+    int fd = open(path, O_RDWR);
+    assert_true(fd >= 0);
+    unsigned found = 0;
+    for (off_t at = 0; pread(fd, page, sizeof page, at) == sizeof page; at += sizeof page) {
+        uint8_t *key = memmem(page, sizeof page, "format", 6);
+        if (key != NULL) {
+            assert_int_equal(pwrite(fd, row, sizeof row, at + (key - page) + 6), sizeof row);
+            found++;
+        }
+    }
+    close(fd);
+    assert_true(found > 0);
+}
+
+static void a_store_of_another_format_is_told_what_to_do(void **state)
+{
+    struct fixture *f = *state;
+    fixture_close(f);
+    struct store_options options = {.path = f->dir, .map_bytes = FIXTURE_MAP_BYTES};
+    static const struct {
+        uint32_t format;
+        const char *says;
+    } rows[] = {
+        {1, "export with the program that wrote it (clade export)"},
+        {3, "this program knows format 2 and must be replaced by a newer one"},
+    };
+    for (int i = 0; i < 2; i++) {
+        struct store *store = NULL;
+        struct error e = {0};
+        set_format(f, rows[i].format);
+        assert_int_equal(store_open(&options, &store, &e), CLADE_ERR_UNSUPPORTED);
+        assert_non_null(strstr(e.message, rows[i].says));
+    }
+    set_format(f, 2);
     fixture_open(f, FIXTURE_MAP_BYTES);
 }
 
@@ -369,8 +390,8 @@ int main(void)
         TEST(samples_do_not_depend_on_how_the_log_advanced),
         TEST(verify_finds_a_flipped_bit),
         TEST(a_full_map_is_no_space_and_the_store_is_whole),
-        TEST(members_are_kept),
         TEST(another_format_is_refused),
+        TEST(a_store_of_another_format_is_told_what_to_do),
         TEST(many_changes_in_one_transaction_are_taken_back_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

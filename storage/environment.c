@@ -1,0 +1,257 @@
+#include "storage/environment.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include "base/bytes.h"
+#include "base/check.h"
+#include "storage/genesis.h"
+
+#define GIB             ((uint64_t)1 << 30)
+#define MAP_BYTES_MAX   (1024 * GIB)
+#define MAP_BYTES_MIN   GIB
+#define READERS_DEFAULT 126
+
+static bool stat_data(const char *path, struct stat *ret)
+{
+    char file[4096];
+    int n = snprintf(file, sizeof file, "%s/data.mdb", path);
+    return n > 0 && (size_t)n < sizeof file && stat(file, ret) == 0;
+}
+
+/* The address space for the file: nine tenths of what the file system could still give it. */
+static int size_map(const struct store_options *options, uint64_t *ret, struct error *error)
+{
+    if (options->map_bytes != 0) {
+        *ret = options->map_bytes;
+        return 0;
+    }
+    struct statvfs fs;
+    if (statvfs(options->path, &fs) != 0) {
+        return error_set(error, CLADE_ERR_IO, options->path, "cannot be looked at: %m");
+    }
+    struct stat st;
+    uint64_t used = stat_data(options->path, &st) ? (uint64_t)st.st_size : 0;
+    uint64_t bytes = (uint64_t)fs.f_bavail * fs.f_frsize / 10 * 9 + used;
+    bytes = bytes / GIB * GIB;
+    bytes = bytes < MAP_BYTES_MIN ? MAP_BYTES_MIN : bytes;
+    bytes = bytes > MAP_BYTES_MAX ? MAP_BYTES_MAX : bytes;
+    /* Never below what is there, or its end could not be read. */
+    *ret = bytes < used ? used : bytes;
+    return 0;
+}
+
+static int open_env(struct environment *env,
+                    const struct store_options *options,
+                    struct error *error)
+{
+    int rc = mdb_env_create(&env->mdb);
+    if (rc != 0) {
+        env->mdb = NULL;
+        return lmdb_error(rc, error, "creating an environment");
+    }
+    rc = mdb_env_set_maxdbs(env->mdb, TABLE_COUNT);
+    if (rc == 0) {
+        rc = mdb_env_set_mapsize(env->mdb, env->map_bytes);
+    }
+    if (rc == 0) {
+        unsigned readers = options->readers_max != 0 ? options->readers_max : READERS_DEFAULT;
+        rc = mdb_env_set_maxreaders(env->mdb, readers);
+    }
+    if (rc == 0) {
+        unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | MDB_NOMETASYNC;
+        flags |= options->no_sync ? MDB_NOSYNC : 0;
+        rc = mdb_env_open(env->mdb, options->path, flags, 0600);
+    }
+    return lmdb_error(rc, error, "opening data.mdb");
+}
+
+static int open_tables(struct environment *env, MDB_txn *txn, unsigned flags)
+{
+    for (int t = 0; t < TABLE_COUNT; t++) {
+        const struct table_info *info = table_info((enum table)t);
+        int rc = mdb_dbi_open(txn, info->name, info->flags | flags, &env->tables[t]);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static int check_format(struct span key, MDB_val value, struct error *error)
+{
+    struct span payload = span_make(value.mv_data, value.mv_size);
+    if (payload.len != 4 + CHECKSUM_BYTES) {
+        return row_corrupt(error, TABLE_META, key, "has a wrong length");
+    }
+    payload.len -= CHECKSUM_BYTES;
+    if (get_u32le(payload.data + 4) != (uint32_t)row_hash(TABLE_META, key, payload).low) {
+        return row_corrupt(error, TABLE_META, key, "does not match its checksum");
+    }
+    uint32_t format = get_u32le(payload.data);
+    if (format != STORE_FORMAT) {
+        return error_set(
+            error, CLADE_ERR_UNSUPPORTED, "meta",
+            "the store is of format %u; this program knows format %u%s", format, STORE_FORMAT,
+            format > STORE_FORMAT ? " and must be replaced by a newer one"
+                                  : " and does not convert: export with the program that wrote it "
+                                    "(clade export), then import into a new cluster");
+    }
+    return 0;
+}
+
+static int read_meta(struct environment *env, MDB_txn *txn, struct meta *ret, struct error *error)
+{
+    struct span key = span_of("state");
+    MDB_val k = {.mv_size = key.len, .mv_data = (void *)key.data};
+    MDB_val v;
+    int rc = mdb_get(txn, env->tables[TABLE_META], &k, &v);
+    if (rc != 0) {
+        return lmdb_error(rc, error, "reading the store's state");
+    }
+    struct span payload = span_make(v.mv_data, META_BYTES);
+    if (v.mv_size != META_BYTES + CHECKSUM_BYTES ||
+        get_u32le(payload.data + META_BYTES) != (uint32_t)row_hash(TABLE_META, key, payload).low) {
+        return row_corrupt(error, TABLE_META, key, "is damaged");
+    }
+    meta_decode(payload.data, ret);
+    return 0;
+}
+
+/* Opens the tables of an existing store and reads its meta; 1 when the store is empty. */
+static int load(struct environment *env, struct meta *ret, struct error *error)
+{
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(env->mdb, NULL, MDB_RDONLY, &txn);
+    if (rc != 0) {
+        return lmdb_error(rc, error, "beginning a read");
+    }
+    MDB_dbi meta;
+    rc = mdb_dbi_open(txn, table_info(TABLE_META)->name, 0, &meta);
+    if (rc == MDB_NOTFOUND) {
+        mdb_txn_abort(txn);
+        return 1;
+    }
+    struct span key = span_of("format");
+    MDB_val k = {.mv_size = key.len, .mv_data = (void *)key.data};
+    MDB_val v;
+    rc = rc != 0 ? rc : mdb_get(txn, meta, &k, &v);
+    rc = rc != 0 ? lmdb_error(rc, error, "reading the format number") : check_format(key, v, error);
+    if (rc == 0) {
+        rc = lmdb_error(open_tables(env, txn, 0), error, "opening the tables");
+    }
+    if (rc == 0) {
+        rc = read_meta(env, txn, ret, error);
+    }
+    if (rc != 0) {
+        mdb_txn_abort(txn);
+        return rc;
+    }
+    /* Committing keeps the table handles open; there is nothing to write. */
+    return lmdb_error(mdb_txn_commit(txn), error, "opening the tables");
+}
+
+static int create(struct environment *env, struct meta *ret, struct error *error)
+{
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(env->mdb, NULL, 0, &txn);
+    if (rc != 0) {
+        return lmdb_error(rc, error, "creating the store");
+    }
+    rc = open_tables(env, txn, MDB_CREATE);
+    if (rc != 0) {
+        mdb_txn_abort(txn);
+        return lmdb_error(rc, error, "creating the tables");
+    }
+    rc = genesis_write(env, txn, ret, error);
+    if (rc != 0) {
+        mdb_txn_abort(txn);
+        return rc;
+    }
+    return lmdb_error(mdb_txn_commit(txn), error, "creating the store");
+}
+
+static int open_or_create(struct environment *env,
+                          const struct store_options *options,
+                          bool must_exist,
+                          struct meta *ret_meta,
+                          struct error *error)
+{
+    int rc = size_map(options, &env->map_bytes, error);
+    if (rc == 0) {
+        rc = open_env(env, options, error);
+    }
+    if (rc == 0) {
+        rc = load(env, ret_meta, error);
+    }
+    if (rc != 1) {
+        return rc;
+    }
+    return must_exist ? error_set(error, CLADE_ERR_CORRUPT, "data.mdb", "it holds no store")
+                      : create(env, ret_meta, error);
+}
+
+int environment_open(const struct store_options *options,
+                     bool must_exist,
+                     struct environment **ret,
+                     struct meta *ret_meta,
+                     struct error *error)
+{
+    struct stat st;
+    if (must_exist && (!stat_data(options->path, &st) || st.st_size == 0)) {
+        /* LMDB would make one. */
+        return error_set(error, CLADE_ERR_CORRUPT, options->path, "it holds no data.mdb");
+    }
+    struct environment *env = calloc(1, sizeof *env);
+    if (env == NULL) {
+        return error_set(error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
+    }
+    struct meta meta;
+    int rc = open_or_create(env, options, must_exist, &meta, error);
+    if (rc != 0) {
+        environment_close(env);
+        return rc;
+    }
+    /* LMDB maps no less than there is. */
+    MDB_envinfo info;
+    mdb_env_info(env->mdb, &info);
+    env->map_bytes = info.me_mapsize;
+    *ret_meta = meta;
+    *ret = env;
+    return 0;
+}
+
+void environment_close(struct environment *env)
+{
+    if (env == NULL) {
+        return;
+    }
+    CHECK(env->users == 0);
+    if (env->mdb != NULL) {
+        mdb_env_close(env->mdb);
+    }
+    free(env);
+}
+
+uint64_t environment_used_bytes(const struct environment *env)
+{
+    MDB_envinfo info;
+    MDB_stat stat;
+    if (mdb_env_info(env->mdb, &info) != 0 || mdb_env_stat(env->mdb, &stat) != 0) {
+        return 0;
+    }
+    return (info.me_last_pgno + 1) * stat.ms_psize;
+}
+
+bool environment_is_at(const struct environment *env, const char *path)
+{
+    int fd;
+    struct stat ours;
+    struct stat other;
+    return mdb_env_get_fd(env->mdb, &fd) == 0 && fstat(fd, &ours) == 0 && stat_data(path, &other) &&
+           ours.st_dev == other.st_dev && ours.st_ino == other.st_ino;
+}
