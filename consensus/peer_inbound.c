@@ -70,9 +70,13 @@ static bool on_handshake(struct peer_inbound *c, struct span payload)
     struct peer_handshake answer = peers_handshake(p, h.from);
     bool ours =
         h.cluster.low == p->options.cluster.low && h.cluster.high == p->options.cluster.high;
+    bool gone = ours && peers_is_gone(p, h.from);
     bool welcome = ours && h.to == p->options.id && h.from != 0 && h.from != p->options.id &&
-                   h.version >= PEER_PROTOCOL_VERSION;
-    if (!welcome) {
+                   h.version >= PEER_PROTOCOL_VERSION && !gone;
+    if (gone) {
+        answer.features |= PEER_FEATURE_REMOVED;
+        peers_notice(p, "told a removed node that it was removed", h.from);
+    } else if (!welcome) {
         peers_notice(p, "refused a node that is not of this cluster, or looks for another node",
                      h.from);
     }
@@ -92,6 +96,9 @@ static bool on_frame(struct peer_inbound *c, struct span payload)
 {
     if (c->from == 0) {
         return on_handshake(c, payload);
+    }
+    if (peers_is_gone(c->peers, c->from)) {
+        return false; /* it calls again, and is told */
     }
     c->peers->options.on_message(c->peers->options.arg, c->from, payload);
     return true;

@@ -207,6 +207,13 @@ static void on_handshake(struct peer_link *l, struct span payload)
         fail(l, "shaking hands", "another node");
         return;
     }
+    if ((h.features & PEER_FEATURE_REMOVED) != 0) {
+        fail(l, "shaking hands", "this node was removed");
+        if (l->peers->options.on_removed != NULL) {
+            l->peers->options.on_removed(l->peers->options.arg, l->member.id);
+        }
+        return;
+    }
     move(l, LINK_UP);
     l->backoff_ms = PEER_BACKOFF_MIN_MS;
     CHECK(uv_timer_stop(&l->timer) == 0);

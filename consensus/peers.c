@@ -88,6 +88,18 @@ static bool transport_is_connected(struct group_transport *t, uint64_t to)
     return l != NULL && l->state == LINK_UP;
 }
 
+bool peers_is_gone(const struct peers *p, uint64_t node)
+{
+    LIST_FOREACH(n, &p->links)
+    {
+        const struct peer_link *l = LIST_ENTRY(n, struct peer_link, node);
+        if (l->member.id == node && !l->gone) {
+            return false;
+        }
+    }
+    return p->options.is_gone != NULL && p->options.is_gone(p->options.arg, node);
+}
+
 static bool is_listed(const struct group_member *members, size_t n, const struct peer_link *l)
 {
     for (size_t i = 0; i < n; i++) {

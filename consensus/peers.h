@@ -28,6 +28,10 @@ struct peers_options {
     struct peers_resolver *resolver;
     /* A message from member `from`; on the loop. */
     void (*on_message)(void *arg, uint64_t from, struct span message);
+    /* Whether a node that is no member was removed for certain: it is told so. May be NULL. */
+    bool (*is_gone)(void *arg, uint64_t node);
+    /* A member says that this node was removed from the cluster. May be NULL. */
+    void (*on_removed)(void *arg, uint64_t by);
     /* A node that is not of this cluster called, or answers at a member's address. May be NULL. */
     void (*on_notice)(void *arg, bool is_warning, const char *what, uint64_t node);
     void *arg;

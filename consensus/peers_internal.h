@@ -90,6 +90,8 @@ struct peers {
 };
 
 struct peer_handshake peers_handshake(const struct peers *p, uint64_t to);
+/* Whether the node is no member and was removed. */
+bool peers_is_gone(const struct peers *p, uint64_t node);
 void peers_notice(struct peers *p, const char *what, uint64_t node);
 /* TCP_NODELAY, keepalive, TCP_USER_TIMEOUT. */
 void peers_tune(uv_tcp_t *tcp);
