@@ -69,6 +69,15 @@ void group_notice(struct group *g, bool is_warning, const char *what, uint64_t m
     }
 }
 
+void group_malformed(struct group *g, uint64_t from)
+{
+    uint64_t now = group_now(g);
+    if (g->malformed++ == 0 || now - g->malformed_us >= GROUP_MALFORMED_INTERVAL_US) {
+        g->malformed_us = now;
+        group_notice(g, true, "dropped a message of a member that makes no sense", from);
+    }
+}
+
 /* --- the barrier of a new leader --- */
 
 /* A leader knows what is committed only once an entry of its own term is (dissertation, 6.4). */
@@ -222,7 +231,7 @@ static bool install_is_welcome(struct group *g, uint64_t from, struct peer_messa
     if (!is_of_leader(g, from, m->raft.install_snapshot.term, m)) {
         return false;
     }
-    if (!group_install_is_welcome(g, &m->raft.install_snapshot)) {
+    if (!group_install_is_welcome(g, from, &m->raft.install_snapshot)) {
         peer_message_release(m);
         return false;
     }
@@ -255,7 +264,7 @@ static void receive_raft(struct group *g, uint64_t from, struct peer_message *m)
         return;
     }
     if (m->type == PEER_REQUEST_VOTE && m->raft.request_vote.candidate_id != from) {
-        g->malformed++;
+        group_malformed(g, from);
         return;
     }
     const struct group_member *member = group_known(g, from);
@@ -274,9 +283,9 @@ void group_receive(struct group *g, uint64_t from, struct span message)
         return;
     }
     if (peer_message_decode(message, &m, &e) != 0) {
-        g->malformed++;
         log_debug("dropped a message of a member", LOG_U64("member", from),
                   LOG_STR("error", e.message));
+        group_malformed(g, from);
         return;
     }
     switch (m.type) {
@@ -297,7 +306,9 @@ void group_receive(struct group *g, uint64_t from, struct span message)
         group_members_beacon(g, from, &m.beacon);
         break;
     case PEER_FETCH:
-        if (g->options.callbacks.on_fetch != NULL) {
+        if (group_known(g, from) == NULL) {
+            group_malformed(g, from); /* who is no member gets nothing of the data */
+        } else if (g->options.callbacks.on_fetch != NULL) {
             g->options.callbacks.on_fetch(g->options.arg, from, m.items);
         }
         break;

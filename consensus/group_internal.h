@@ -11,14 +11,15 @@
 
 /* Log entries of ours that may be uncommitted at once: few, so that commands gather into large
  * entries while a disk write is under way. */
-#define GROUP_APPLIES_MAX         4
-#define GROUP_ENTRY_BYTES_AIM     (64u * 1024)
-#define GROUP_FORWARD_BYTES_AIM   (256u * 1024)
-#define GROUP_NEWS_INTERVAL_US    1000000u
-#define GROUP_HEARD_US            5000000u
-#define GROUP_CLOCK_OFFSET_MAX_US 5000000
-#define GROUP_APPEND_SLOW_US      10000000u
-#define GROUP_SAMPLES             16
+#define GROUP_APPLIES_MAX           4
+#define GROUP_ENTRY_BYTES_AIM       (64u * 1024)
+#define GROUP_FORWARD_BYTES_AIM     (256u * 1024)
+#define GROUP_NEWS_INTERVAL_US      1000000u
+#define GROUP_HEARD_US              5000000u
+#define GROUP_CLOCK_OFFSET_MAX_US   5000000
+#define GROUP_APPEND_SLOW_US        10000000u
+#define GROUP_MALFORMED_INTERVAL_US 60000000u
+#define GROUP_SAMPLES               16
 
 struct digest_sample {
     uint64_t index; /* 0 = none */
@@ -170,7 +171,8 @@ struct group {
     bool headroom;
     bool clock_alarm;
     bool digest_alarm;
-    uint64_t malformed;        /* messages of peers that did not decode */
+    uint64_t malformed;        /* messages of peers that were dropped */
+    uint64_t malformed_us;     /* when that was told last */
     uint64_t append_oldest_us; /* since when an append has been under way; 0 = none is */
     bool append_slow;
     unsigned appends;
@@ -195,6 +197,8 @@ int group_member_index(struct group *g, uint64_t id);
 /* After anything that may have moved raft: advance markers, leadership, transfers. */
 void group_after_event(struct group *g);
 void group_wake(struct group *g);
+/* Counts a message that was dropped, and tells of it unless it was told a moment ago. */
+void group_malformed(struct group *g, uint64_t from);
 void group_notice(struct group *g, bool is_warning, const char *what, uint64_t member);
 
 /* group_io.c: puts our functions over the io's, and takes them off again. */
@@ -249,7 +253,9 @@ int group_on_snapshot_put(struct raft_io *io,
 /* Whether an outgoing install is consistent. */
 bool group_install_may_leave(const struct raft_install_snapshot *s);
 /* Whether libraft may have it; else it is dropped, and what is missing is being fetched. */
-bool group_install_is_welcome(struct group *g, const struct raft_install_snapshot *s);
+bool group_install_is_welcome(struct group *g,
+                              uint64_t from,
+                              const struct raft_install_snapshot *s);
 /* The store must reach `index` from elsewhere. */
 void group_snapshot_want(struct group *g, uint64_t index);
 

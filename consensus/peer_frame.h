@@ -26,8 +26,12 @@ struct peer_handshake {
 /* Appends a whole frame; false when the buffer's cap is reached (nothing is appended then). */
 bool peer_frame_put(struct buffer *b, struct span payload);
 /* 0: *ret is the payload of the first frame, *ret_len the bytes of the frame. 1: more bytes are
- * needed. CLADE_ERR_CORRUPT: too long, or the checksum is wrong. */
-int peer_frame_parse(struct span bytes, struct span *ret, size_t *ret_len, struct error *error);
+ * needed. CLADE_ERR_CORRUPT: a payload above payload_bytes_max, or the checksum is wrong. */
+int peer_frame_parse(struct span bytes,
+                     size_t payload_bytes_max,
+                     struct span *ret,
+                     size_t *ret_len,
+                     struct error *error);
 
 /* Appends the handshake as a whole frame. */
 void peer_handshake_put(struct buffer *b, const struct peer_handshake *h);
