@@ -69,7 +69,7 @@ struct session_params {
     uint64_t lease_ms; /* session_open; 0 = the server's default */
 };
 
-enum member_action { MEMBER_ADD, MEMBER_PROMOTE, MEMBER_DEMOTE, MEMBER_REMOVE, MEMBER_ACTIONS };
+enum member_action { ACTION_ADD, ACTION_PROMOTE, ACTION_DEMOTE, ACTION_REMOVE, ACTION_COUNT };
 struct member_params {
     enum member_action action;
     uint64_t node;

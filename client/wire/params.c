@@ -230,16 +230,16 @@ int transfer_decode(const struct value *params, uint64_t *ret_to, struct error *
 
 static int decode_action(const struct value *params, enum member_action *ret, struct error *error)
 {
-    static const char *const names[] = {[MEMBER_ADD] = "add",
-                                        [MEMBER_PROMOTE] = "promote",
-                                        [MEMBER_DEMOTE] = "demote",
-                                        [MEMBER_REMOVE] = "remove"};
+    static const char *const names[] = {[ACTION_ADD] = "add",
+                                        [ACTION_PROMOTE] = "promote",
+                                        [ACTION_DEMOTE] = "demote",
+                                        [ACTION_REMOVE] = "remove"};
     struct span text;
     int rc = find_text(params, "action", CLADE_MAX_NAME_BYTES, &text, error);
     if (rc != 0) {
         return rc;
     }
-    for (unsigned i = 0; i < MEMBER_ACTIONS; i++) {
+    for (unsigned i = 0; i < ACTION_COUNT; i++) {
         if (span_equal_str(text, names[i])) {
             *ret = (enum member_action)i;
             return 0;
@@ -253,7 +253,7 @@ static int check_action(const struct value *params,
                         const struct member_params *p,
                         struct error *error)
 {
-    bool adds = p->action == MEMBER_ADD;
+    bool adds = p->action == ACTION_ADD;
     if (p->node == 0) {
         return error_set(error, CLADE_ERR_INVALID, "node", "is missing, and counts from 1");
     }

@@ -321,12 +321,12 @@ static void a_decoded_member_is_what_was_written(void **state)
     struct member_params p;
     arena_init(&arena, 1 << 20);
     assert_int_equal(member_params_decode(unpack(add, sizeof add - 1, &arena), &p, NULL), 0);
-    assert_int_equal(p.action, MEMBER_ADD);
+    assert_int_equal(p.action, ACTION_ADD);
     assert_int_equal(p.node, 4);
     assert_true(span_equal_str(p.address, "a:1"));
     assert_true(p.promote && !p.wait);
     assert_int_equal(member_params_decode(unpack(demote, sizeof demote - 1, &arena), &p, NULL), 0);
-    assert_int_equal(p.action, MEMBER_DEMOTE);
+    assert_int_equal(p.action, ACTION_DEMOTE);
     assert_int_equal(p.node, 5);
     assert_true(p.wait);
     arena_release(&arena);
