@@ -1,8 +1,10 @@
 #include "consensus/apply_queue.h"
 
+#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "base/bytes.h"
 #include "base/check.h"
 
 struct apply_queue {
@@ -121,10 +123,15 @@ uint64_t apply_queue_mark(struct apply_queue *q)
     return index;
 }
 
-void apply_queue_swap(struct apply_queue *q, const char *path)
+void apply_queue_swap(struct apply_queue *q, const char *path, uint64_t applied)
 {
+    uint8_t bytes[8 + PATH_MAX];
+    size_t len = strlen(path) + 1;
+    CHECK(len <= PATH_MAX);
+    put_u64le(bytes, applied);
+    memcpy(bytes + 8, path, len);
     pthread_mutex_lock(&q->mutex);
-    append(q, JOB_SWAP, q->last, span_make(path, strlen(path) + 1));
+    append(q, JOB_SWAP, q->last, span_make(bytes, 8 + len));
     pthread_mutex_unlock(&q->mutex);
 }
 

@@ -21,7 +21,7 @@ struct apply_job {
     uint64_t previous; /* index of the job before it */
     uint64_t index;
     size_t len;
-    uint8_t bytes[]; /* ENTRY: the log entry; SWAP: a path and a NUL */
+    uint8_t bytes[]; /* ENTRY: the log entry; SWAP: u64 applied index, a path and a NUL */
 };
 
 struct apply_queue *apply_queue_new(void);
@@ -45,8 +45,8 @@ void apply_queue_advance(struct apply_queue *q, uint64_t index);
 void apply_queue_expect(struct apply_queue *q, uint64_t index);
 /* Asks for a mark behind what was pushed; returns the index that it stands at. */
 uint64_t apply_queue_mark(struct apply_queue *q);
-/* Asks for the store to be swapped. */
-void apply_queue_swap(struct apply_queue *q, const char *path);
+/* Asks for the store to be swapped for the one in `path`, which has reached `applied`. */
+void apply_queue_swap(struct apply_queue *q, const char *path, uint64_t applied);
 /* Index of the newest job pushed so far; 0 when none was. */
 uint64_t apply_queue_last(struct apply_queue *q);
 /* Bytes pushed and not yet released with apply_queue_done. */

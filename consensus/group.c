@@ -1,4 +1,3 @@
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -10,7 +9,7 @@
 #define HEARTBEAT_MS          100
 #define PENDING_BYTES_MAX     (32u << 20)
 #define UNPUBLISHED_BYTES_MAX (64u << 20)
-#define TRAILING_NEVER_CUT    (UINT_MAX / 2)
+#define LOG_BYTES_MAX         (64u << 20)
 
 /* --- what libraft calls --- */
 
@@ -27,17 +26,6 @@ static int on_apply(struct raft_fsm *fsm, const struct raft_buffer *buf, void **
     apply_queue_push(g->options.queue, index, span_make(buf->base, buf->len));
     *result = NULL;
     return 0;
-}
-
-/* The threshold is never reached: snapshots are not taken yet. */
-static int on_snapshot(struct raft_fsm *fsm, struct raft_buffer *bufs[], unsigned *n_bufs)
-{
-    return RAFT_BUSY;
-}
-
-static int on_restore(struct raft_fsm *fsm, struct raft_buffer *buf)
-{
-    return RAFT_INVALID;
 }
 
 /* --- small things that the other files use --- */
@@ -78,6 +66,15 @@ void group_notice(struct group *g, bool is_warning, const char *what, uint64_t m
 {
     if (g->options.callbacks.on_notice != NULL) {
         g->options.callbacks.on_notice(g->options.arg, is_warning, what, member);
+    }
+}
+
+void group_malformed(struct group *g, uint64_t from)
+{
+    uint64_t now = group_now(g);
+    if (g->malformed++ == 0 || now - g->malformed_us >= GROUP_MALFORMED_INTERVAL_US) {
+        g->malformed_us = now;
+        group_notice(g, true, "dropped a message of a member that makes no sense", from);
     }
 }
 
@@ -136,39 +133,6 @@ static void tell_commit(struct group *g)
 
 /* --- after every event --- */
 
-static enum group_role role_of(int raft_role)
-{
-    return raft_role == RAFT_VOTER     ? GROUP_VOTER
-           : raft_role == RAFT_STANDBY ? GROUP_STANDBY
-                                       : GROUP_SPARE;
-}
-
-static void copy_member(const struct raft_server *s, struct group_member *ret)
-{
-    *ret = (struct group_member){.id = s->id, .role = role_of(s->role)};
-    (void)snprintf(ret->address, sizeof ret->address, "%s", s->address);
-}
-
-static void notice_configuration(struct group *g)
-{
-    if (g->members_seen && g->configuration_seen[0] == g->raft.configuration_committed_index &&
-        g->configuration_seen[1] == g->raft.configuration_uncommitted_index) {
-        return;
-    }
-    g->members_seen = true;
-    g->configuration_seen[0] = g->raft.configuration_committed_index;
-    g->configuration_seen[1] = g->raft.configuration_uncommitted_index;
-    struct group_member members[GROUP_MEMBERS_MAX];
-    const struct raft_configuration *c = &g->raft.configuration;
-    size_t n = 0;
-    for (; n < c->n && n < GROUP_MEMBERS_MAX; n++) {
-        copy_member(&c->servers[n], &members[n]);
-    }
-    g->options.transport->set_members(g->options.transport, members, n);
-    memset(g->commit_told, 0, sizeof g->commit_told);
-    g->round.answered = 0; /* positions may mean other members now: the round asks again */
-}
-
 static void notice_leader(struct group *g)
 {
     uint64_t term = raft_current_term(&g->raft);
@@ -190,7 +154,7 @@ void group_after_event(struct group *g)
 {
     /* Barriers and configurations move raft without a call of fsm->apply. */
     apply_queue_advance(g->options.queue, raft_last_applied(&g->raft));
-    notice_configuration(g);
+    group_members_notice(g);
     notice_leader(g);
     notice_barrier(g);
     group_write_after_event(g);
@@ -225,17 +189,16 @@ static void answer_stale(struct group *g, uint64_t from)
     group_send_scratch(g, from);
 }
 
-/* Whether libraft may see it; else it was answered or dropped. */
-static bool append_is_welcome(struct group *g, uint64_t from, struct peer_message *m)
+/* Whether a message of a leader is of the present term; else it was answered and released. */
+static bool is_of_leader(struct group *g, uint64_t from, uint64_t its_term, struct peer_message *m)
 {
-    struct raft_append_entries *a = &m->raft.append_entries;
     uint64_t term = raft_current_term(&g->raft);
-    if (a->term < term) {
+    if (its_term < term) {
         answer_stale(g, from);
         peer_message_release(m);
         return false;
     }
-    if (a->term == term && group_leads(g)) {
+    if (its_term == term && group_leads(g)) {
         struct error e = {0};
         (void)error_set(&e, CLADE_ERR_CORRUPT, "raft log",
                         "member %llu leads in term %llu, and so does this node: one of them lost "
@@ -245,11 +208,33 @@ static bool append_is_welcome(struct group *g, uint64_t from, struct peer_messag
         g->options.callbacks.on_fatal(g->options.arg, &e);
         return false;
     }
+    g->append_term = its_term;
+    return true;
+}
+
+/* Whether libraft may see it; else it was answered or dropped. */
+static bool append_is_welcome(struct group *g, uint64_t from, struct peer_message *m)
+{
+    struct raft_append_entries *a = &m->raft.append_entries;
+    if (!is_of_leader(g, from, a->term, m)) {
+        return false;
+    }
     if (a->n_entries > 0 &&
         apply_queue_bytes(g->options.queue) > 2 * g->options.unpublished_bytes_max) {
         peer_message_release(m); /* what is left of it is a heartbeat */
     }
-    g->append_term = a->term;
+    return true;
+}
+
+static bool install_is_welcome(struct group *g, uint64_t from, struct peer_message *m)
+{
+    if (!is_of_leader(g, from, m->raft.install_snapshot.term, m)) {
+        return false;
+    }
+    if (!group_install_is_welcome(g, from, &m->raft.install_snapshot)) {
+        peer_message_release(m);
+        return false;
+    }
     return true;
 }
 
@@ -275,13 +260,16 @@ static void receive_raft(struct group *g, uint64_t from, struct peer_message *m)
     if (m->type == PEER_APPEND_ENTRIES && !append_is_welcome(g, from, m)) {
         return;
     }
-    if (m->type == PEER_REQUEST_VOTE && m->raft.request_vote.candidate_id != from) {
-        g->malformed++;
+    if (m->type == PEER_INSTALL_SNAPSHOT && !install_is_welcome(g, from, m)) {
         return;
     }
-    int i = group_member_index(g, from);
+    if (m->type == PEER_REQUEST_VOTE && m->raft.request_vote.candidate_id != from) {
+        group_malformed(g, from);
+        return;
+    }
+    const struct group_member *member = group_known(g, from);
     m->raft.server_id = from;
-    m->raft.server_address = i < 0 ? "" : g->raft.configuration.servers[i].address;
+    m->raft.server_address = member == NULL ? "" : member->address;
     g->raft_recv(g->io, &m->raft);
     group_after_event(g);
     group_wake(g);
@@ -295,9 +283,9 @@ void group_receive(struct group *g, uint64_t from, struct span message)
         return;
     }
     if (peer_message_decode(message, &m, &e) != 0) {
-        g->malformed++;
         log_debug("dropped a message of a member", LOG_U64("member", from),
                   LOG_STR("error", e.message));
+        group_malformed(g, from);
         return;
     }
     switch (m.type) {
@@ -314,10 +302,47 @@ void group_receive(struct group *g, uint64_t from, struct span message)
     case PEER_NEWS:
         group_news_receive(g, from, &m.news);
         break;
+    case PEER_BEACON:
+        group_members_beacon(g, from, &m.beacon);
+        break;
+    case PEER_FETCH:
+        if (group_known(g, from) == NULL) {
+            group_malformed(g, from); /* who is no member gets nothing of the data */
+        } else if (g->options.callbacks.on_fetch != NULL) {
+            g->options.callbacks.on_fetch(g->options.arg, from, m.items);
+        }
+        break;
+    case PEER_SUPPLY:
+        if (g->options.callbacks.on_supply != NULL) {
+            g->options.callbacks.on_supply(g->options.arg, from, m.items);
+        }
+        break;
     default:
         receive_raft(g, from, &m);
         break;
     }
+}
+
+static void send_body(struct group *g, uint64_t to, enum peer_message_type type, struct span body)
+{
+    if (g->closing || !g->started) {
+        return;
+    }
+    buffer_clear(&g->scratch);
+    peer_put_head(&g->scratch, type);
+    if (buffer_append_span(&g->scratch, body)) {
+        group_send_scratch(g, to);
+    }
+}
+
+void group_send_fetch(struct group *g, uint64_t to, struct span fetch)
+{
+    send_body(g, to, PEER_FETCH, fetch);
+}
+
+void group_send_supply(struct group *g, uint64_t to, struct span supply)
+{
+    send_body(g, to, PEER_SUPPLY, supply);
 }
 
 /* --- life --- */
@@ -336,6 +361,12 @@ static void fill_defaults(struct group_options *o)
     if (o->append_bytes_max == 0) {
         o->append_bytes_max = PEER_APPEND_BYTES_MAX;
     }
+    if (o->log_bytes_max == 0) {
+        o->log_bytes_max = LOG_BYTES_MAX;
+    }
+    if (o->trailing_bytes == 0) {
+        o->trailing_bytes = o->log_bytes_max / 2;
+    }
     if (o->unpublished_bytes_max == 0) {
         o->unpublished_bytes_max = UNPUBLISHED_BYTES_MAX;
     }
@@ -351,8 +382,6 @@ static void set_up_raft(struct group *g)
     raft_set_max_inflight_entries(&g->raft, 4096);
     raft_set_pre_vote(&g->raft, true);
     raft_set_capacity_threshold(&g->raft, 0);
-    raft_set_snapshot_threshold(&g->raft, TRAILING_NEVER_CUT);
-    raft_set_snapshot_trailing(&g->raft, TRAILING_NEVER_CUT);
 }
 
 int group_new(const struct group_options *options, struct group **ret, struct error *error)
@@ -365,8 +394,11 @@ int group_new(const struct group_options *options, struct group **ret, struct er
     fill_defaults(&g->options);
     g->io = options->io;
     g->headroom = true;
-    g->fsm = (struct raft_fsm){
-        .version = 3, .data = g, .apply = on_apply, .snapshot = on_snapshot, .restore = on_restore};
+    g->fsm = (struct raft_fsm){.version = 3,
+                               .data = g,
+                               .apply = on_apply,
+                               .snapshot = group_on_snapshot,
+                               .restore = group_on_restore};
     group_write_init(g);
     group_read_init(g);
     buffer_init(&g->scratch, PEER_MESSAGE_BYTES_MAX);
@@ -380,6 +412,8 @@ int group_new(const struct group_options *options, struct group **ret, struct er
         return CLADE_ERR_IO;
     }
     set_up_raft(g);
+    group_snapshot_init(g);
+    group_members_init(g);
     *ret = g;
     return 0;
 }
@@ -406,6 +440,7 @@ static void on_raft_closed(struct raft *r)
     group_write_release(g);
     buffer_release(&g->scratch);
     buffer_release(&g->entry);
+    log_bytes_release(&g->log);
     free(g);
     cb(arg);
 }
@@ -478,7 +513,10 @@ void group_set_headroom(struct group *g, bool enough)
 static void fill_member(struct group *g, unsigned i, struct group_member_status *s)
 {
     const struct raft_server *server = &g->raft.configuration.servers[i];
-    copy_member(server, &s->member);
+    const struct group_member *member = group_known(g, server->id);
+    CHECK(member != NULL);
+    s->member = *member;
+    s->wanted = group_wanted(g, server->id);
     raft_index match = 0;
     if (group_leads(g) && raft_match_index(&g->raft, server->id, &match) == 0) {
         s->match = match;
@@ -521,7 +559,11 @@ void group_status(struct group *g, struct group_status *ret)
                                  .pending_commands = g->pending_commands,
                                  .unpublished_bytes =
                                      g->applies_bytes + apply_queue_bytes(g->options.queue),
-                                 .log_bytes = g->log_bytes,
+                                 .log_bytes = g->log.total,
+                                 .log_first = g->log.first,
+                                 .snapshot_index = g->snapshot.index,
+                                 .snapshots = g->snapshot.count,
+                                 .malformed = g->malformed,
                                  .headroom = g->headroom,
                                  .clock_alarm = g->clock_alarm,
                                  .digest_alarm = g->digest_alarm};

@@ -16,6 +16,7 @@
 #include "base/hash.h"
 #include "consensus/apply_queue.h"
 #include "consensus/proposal.h"
+#include "storage/member.h"
 
 #define GROUP_MEMBERS_MAX    32
 #define MEMBER_ADDRESS_BYTES 272 /* a host name, ':', a port, NUL */
@@ -57,6 +58,16 @@ struct group_callbacks {
     /* Something that an operator should see, once a change: an alarm came or went, a message was
      * dropped. `what` is static; member 0 = none. May be NULL. */
     void (*on_notice)(void *arg, bool is_warning, const char *what, uint64_t member);
+    /* The log of the others does not reach back to what this node's store needs: it must get to
+     * `index` from elsewhere (catch_up.h), best from the first of `sources`. Called again and again
+     * until it has. May be NULL. */
+    void (*on_behind)(void *arg, uint64_t index, const uint64_t *sources, size_t n);
+    /* What a member asks of this node's supplier, and what one answers this node's catch_up. May be
+     * NULL. */
+    void (*on_fetch)(void *arg, uint64_t from, struct span fetch);
+    void (*on_supply)(void *arg, uint64_t from, struct span supply);
+    /* This node was removed from the cluster: it must stop, and may not come back. */
+    void (*on_removed)(void *arg);
     /* The node must stop at once: a disk error, or this member's digest is in the minority. */
     void (*on_fatal)(void *arg, const struct error *error);
 };
@@ -69,11 +80,17 @@ struct group_options {
     struct group_transport *transport;
     const struct clock *clock;
     struct apply_queue *queue;
-    unsigned election_timeout_ms;   /* default 1,000 */
-    unsigned heartbeat_ms;          /* default 100; below a third of the election timeout */
-    uint64_t pending_bytes_max;     /* commands waiting to be proposed; default 32 MiB */
-    uint64_t unpublished_bytes_max; /* proposed minus published; default 64 MiB */
-    size_t append_bytes_max;        /* of an append to a member, about; default 1 MiB */
+    unsigned election_timeout_ms;        /* default 1,000 */
+    unsigned heartbeat_ms;               /* default 100; below a third of the election timeout */
+    uint64_t pending_bytes_max;          /* commands waiting to be proposed; default 32 MiB */
+    uint64_t unpublished_bytes_max;      /* proposed minus published; default 64 MiB */
+    size_t append_bytes_max;             /* of an append to a member, about; default 1 MiB */
+    uint64_t log_bytes_max;              /* a snapshot is taken above; default 64 MiB */
+    uint64_t trailing_bytes;             /* kept of the log behind one; default half of that */
+    struct store *store;                 /* for member records and digests; NULL: there are none */
+    uint64_t synced;                     /* the store is durable up to this index */
+    const struct group_member *contacts; /* members to talk to while there is no configuration */
+    size_t contacts_len;
     struct group_callbacks callbacks;
     void *arg;
 };
@@ -110,6 +127,32 @@ void group_set_published(struct group *g,
                          uint64_t sample_index,
                          struct hash128 data,
                          struct hash128 state);
+/* The apply thread has reached a mark: everything up to `position` is durable; the digests are
+ * those at exactly that index. */
+void group_set_marked(struct group *g,
+                      const struct store_position *position,
+                      const struct store_digest *digest);
+/* Carry catch_up's and the supplier's messages; they may be lost. */
+void group_send_fetch(struct group *g, uint64_t to, struct span fetch);
+void group_send_supply(struct group *g, uint64_t to, struct span supply);
+
+/* A change of the members, as an operator asks for it. It is made by a logged command (ITEM_MEMBER_
+ * WANTED) that says what is wanted of a node; the leader's group then moves Raft's configuration
+ * there, one change at a time, whoever leads: a new node is added as a spare, becomes a standby
+ * when it has caught up, then a voter if that is wanted. */
+struct group_change {
+    enum member_wanted wanted;
+    uint64_t id;
+    bool is_add;
+    char address[MEMBER_ADDRESS_BYTES]; /* add: its peer address */
+};
+/* Whether the change may be asked for now: 0, RETRY when this node does not lead, or CONFLICT,
+ * INVALID, NOT_FOUND, LIMIT, UNAVAILABLE with the reason: it would lose the quorum, another change
+ * is under way, ... */
+int group_check_change(struct group *g, const struct group_change *change, struct error *error);
+/* Whether a node was removed from this cluster, for certain: it may be told to stop. */
+bool group_is_gone(struct group *g, uint64_t id);
+
 /* Whether the disk has room for more log; while it has not, writes are refused with NO_SPACE. */
 void group_set_headroom(struct group *g, bool enough);
 /* Hands leadership over to member `to` (0 = the best); on_transfer fires once. While it goes on,
@@ -118,9 +161,10 @@ void group_transfer(struct group *g, uint64_t ticket, uint64_t to, uint64_t dead
 
 struct group_member_status {
     struct group_member member;
-    bool connected; /* a live connection to it; true for oneself */
-    bool heard;     /* what follows was heard from it in the last 5 s */
-    uint64_t match; /* leader only: index known to be in its log; else 0 */
+    enum member_wanted wanted; /* MEMBER_AS_CONFIGURED: nothing else than it is */
+    bool connected;            /* a live connection to it; true for oneself */
+    bool heard;                /* what follows was heard from it in the last 5 s */
+    uint64_t match;            /* leader only: index known to be in its log; else 0 */
     uint64_t published;
     uint64_t revision;
     uint64_t sample_index; /* 0 = none yet */
@@ -140,7 +184,11 @@ struct group_status {
     uint64_t published;
     uint64_t pending_commands;
     uint64_t unpublished_bytes;
-    uint64_t log_bytes; /* held in memory, and about as much on disk */
+    uint64_t log_bytes;      /* held in memory, and about as much on disk */
+    uint64_t log_first;      /* lowest index of the log; what is below is in snapshots alone */
+    uint64_t snapshot_index; /* of the newest snapshot; 0 = none */
+    uint64_t snapshots;      /* taken since the start */
+    uint64_t malformed;      /* messages of members that were refused */
     bool headroom;
     bool clock_alarm;  /* this leader's clock is far from the median: it stamps the median */
     bool digest_alarm; /* members disagree, no majority against this one */

@@ -1,23 +1,25 @@
 #pragma once
 /* What the files of the group share: group.c (life, events), group_write.c (proposals),
- * group_read.c (read indexes), group_news.c (gossip, clocks, digests), group_io.c (the raft_io as
- * libraft sees it). */
+ * group_read.c (read indexes), group_news.c (gossip, clocks, digests), group_snapshot.c,
+ * group_members.c, group_io.c (the raft_io as libraft sees it). */
 #include <raft.h>
 
 #include "base/buffer.h"
 #include "consensus/group.h"
+#include "consensus/log_bytes.h"
 #include "consensus/message.h"
 
 /* Log entries of ours that may be uncommitted at once: few, so that commands gather into large
  * entries while a disk write is under way. */
-#define GROUP_APPLIES_MAX         4
-#define GROUP_ENTRY_BYTES_AIM     (64u * 1024)
-#define GROUP_FORWARD_BYTES_AIM   (256u * 1024)
-#define GROUP_NEWS_INTERVAL_US    1000000u
-#define GROUP_HEARD_US            5000000u
-#define GROUP_CLOCK_OFFSET_MAX_US 5000000
-#define GROUP_APPEND_SLOW_US      10000000u
-#define GROUP_SAMPLES             16
+#define GROUP_APPLIES_MAX           4
+#define GROUP_ENTRY_BYTES_AIM       (64u * 1024)
+#define GROUP_FORWARD_BYTES_AIM     (256u * 1024)
+#define GROUP_NEWS_INTERVAL_US      1000000u
+#define GROUP_HEARD_US              5000000u
+#define GROUP_CLOCK_OFFSET_MAX_US   5000000
+#define GROUP_APPEND_SLOW_US        10000000u
+#define GROUP_MALFORMED_INTERVAL_US 60000000u
+#define GROUP_SAMPLES               16
 
 struct digest_sample {
     uint64_t index; /* 0 = none */
@@ -67,6 +69,37 @@ struct group_transfer_state {
     struct raft_transfer req;
 };
 
+#define GROUP_OWN_TICKET UINT64_MAX
+
+/* What the members table of the store wants of the configuration. */
+struct group_wish {
+    uint64_t id;
+    enum member_wanted wanted;
+    char address[MEMBER_ADDRESS_BYTES]; /* "" = as it is */
+};
+
+struct group_changes {
+    struct raft_change req; /* libraft keeps a pointer to it */
+    struct group_wish wishes[GROUP_MEMBERS_MAX];
+    size_t wishes_len;
+    uint64_t read_us;  /* when the wishes were read last */
+    uint64_t retry_us; /* no change before this */
+    uint64_t self_us;  /* when the own record was looked at last */
+    bool removed_told;
+};
+
+struct group_snapshot {
+    raft_index index; /* of the newest; 0 = none */
+    uint64_t count;   /* taken since the start */
+    bool parked;      /* one waits for the apply thread */
+    bool writing;     /* the disk has it */
+    unsigned trailing;
+    struct raft_io_snapshot_put put;      /* ours, for the disk */
+    struct raft_io_snapshot_put *put_req; /* libraft's */
+    raft_io_snapshot_put_cb put_cb;
+    const struct raft_snapshot *taken;
+};
+
 struct group {
     struct raft raft;
     struct raft_io *io;
@@ -86,6 +119,19 @@ struct group {
     raft_index commit_told[GROUP_MEMBERS_MAX]; /* leader: highest commit index sent, by position */
     raft_index configuration_seen[2];
     bool members_seen;
+    /* The members as far as this node knows: its configuration's, or what a leader's beacon or the
+     * data folder told while it has none. */
+    struct group_member known[GROUP_MEMBERS_MAX];
+    size_t known_len;
+    uint64_t beacon_index; /* configuration index of the newest beacon */
+    uint64_t beacon_sent_us;
+    uint64_t beacon_term; /* of the newest beacon, and its sender */
+    uint64_t beacon_from;
+
+    struct log_bytes log;
+    struct group_snapshot snapshot;
+    uint64_t synced; /* the store is durable up to this index */
+    struct group_changes changes;
 
     /* writes */
     struct list pending; /* proposals to be given to a leader, in order */
@@ -125,8 +171,8 @@ struct group {
     bool headroom;
     bool clock_alarm;
     bool digest_alarm;
-    uint64_t log_bytes;
-    uint64_t malformed;        /* messages of peers that did not decode */
+    uint64_t malformed;        /* messages of peers that were dropped */
+    uint64_t malformed_us;     /* when that was told last */
     uint64_t append_oldest_us; /* since when an append has been under way; 0 = none is */
     bool append_slow;
     unsigned appends;
@@ -151,6 +197,8 @@ int group_member_index(struct group *g, uint64_t id);
 /* After anything that may have moved raft: advance markers, leadership, transfers. */
 void group_after_event(struct group *g);
 void group_wake(struct group *g);
+/* Counts a message that was dropped, and tells of it unless it was told a moment ago. */
+void group_malformed(struct group *g, uint64_t from);
 void group_notice(struct group *g, bool is_warning, const char *what, uint64_t member);
 
 /* group_io.c: puts our functions over the io's, and takes them off again. */
@@ -187,3 +235,38 @@ uint64_t group_stamp(struct group *g);
 
 /* group_transfer.c */
 void group_transfer_step(struct group *g);
+/* Of the group's own accord, to any voter but those that are to go; nobody is told. */
+void group_transfer_away(struct group *g);
+
+/* group_snapshot.c */
+void group_snapshot_init(struct group *g);
+void group_snapshot_before_tick(struct group *g);
+void group_snapshot_after_tick(struct group *g);
+void group_snapshot_close(struct group *g);
+int group_on_snapshot(struct raft_fsm *fsm, struct raft_buffer *bufs[], unsigned *n_bufs);
+int group_on_restore(struct raft_fsm *fsm, struct raft_buffer *buf);
+int group_on_snapshot_put(struct raft_io *io,
+                          unsigned trailing,
+                          struct raft_io_snapshot_put *req,
+                          const struct raft_snapshot *snapshot,
+                          raft_io_snapshot_put_cb cb);
+/* Whether an outgoing install is consistent. */
+bool group_install_may_leave(const struct raft_install_snapshot *s);
+/* Whether libraft may have it; else it is dropped, and what is missing is being fetched. */
+bool group_install_is_welcome(struct group *g,
+                              uint64_t from,
+                              const struct raft_install_snapshot *s);
+/* The store must reach `index` from elsewhere. */
+void group_snapshot_want(struct group *g, uint64_t index);
+
+/* group_members.c */
+void group_members_init(struct group *g);
+/* Takes note of the configuration when it changed. */
+void group_members_notice(struct group *g);
+/* Moves the configuration towards what is wanted; sends beacons. */
+void group_members_tick(struct group *g);
+void group_members_beacon(struct group *g, uint64_t from, const struct peer_beacon *b);
+/* What is wanted of a member, as it was read last. */
+enum member_wanted group_wanted(const struct group *g, uint64_t id);
+/* The member as it is known; NULL when it is not. */
+const struct group_member *group_known(const struct group *g, uint64_t id);

@@ -10,13 +10,11 @@ static struct group *group_of(struct raft_io *io)
     return (struct group *)((char *)r - offsetof(struct group, raft));
 }
 
-static size_t entries_bytes(const struct raft_entry *entries, size_t n)
+static void note_entries(struct group *g, const struct raft_entry *entries, size_t n)
 {
-    size_t bytes = 0;
     for (size_t i = 0; i < n; i++) {
-        bytes += entries[i].buf.len;
+        log_bytes_push(&g->log, entries[i].buf.len);
     }
-    return bytes;
 }
 
 static int on_load(struct raft_io *io,
@@ -30,7 +28,8 @@ static int on_load(struct raft_io *io,
     struct group *g = group_of(io);
     int rv = g->inner.load(io, term, voted_for, snapshot, start_index, entries, n_entries);
     if (rv == 0) {
-        g->log_bytes += entries_bytes(*entries, *n_entries);
+        log_bytes_start(&g->log, *start_index);
+        note_entries(g, *entries, *n_entries);
     }
     return rv;
 }
@@ -53,11 +52,14 @@ static void on_tick(struct raft_io *io)
     if (g->closing) {
         return;
     }
+    group_snapshot_before_tick(g);
     g->raft_tick(io);
+    group_snapshot_after_tick(g);
     group_after_event(g);
     group_write_tick(g);
     group_read_tick(g);
     group_news_tick(g);
+    group_members_tick(g);
     group_transfer_step(g);
     watch_appends(g);
     group_wake(g);
@@ -115,7 +117,7 @@ static int on_append(struct raft_io *io,
     }
     *w = (struct append_watch){.raft_req = req, .raft_cb = cb, .group = g};
     w->io_req.data = w;
-    g->log_bytes += entries_bytes(entries, n);
+    note_entries(g, entries, n);
     if (g->appends++ == 0) {
         g->append_oldest_us = group_now(g);
     }
@@ -127,12 +129,32 @@ static int on_append(struct raft_io *io,
     return rv;
 }
 
-/* Entries that fit one message: at least one. */
+/* Called before every append, with the index that it begins at. */
+static int on_truncate(struct raft_io *io, raft_index index)
+{
+    struct group *g = group_of(io);
+    log_bytes_truncate(&g->log, index);
+    if (g->log.len == 0 && g->log.first != index) {
+        log_bytes_start(&g->log, index);
+    }
+    CHECK(log_bytes_last(&g->log) + 1 == index);
+    return g->inner.truncate(io, index);
+}
+
+static void on_close(struct raft_io *io, raft_io_close_cb cb)
+{
+    group_snapshot_close(group_of(io));
+    group_of(io)->inner.close(io, cb);
+}
+
+/* Entries that fit one message: at least one. A configuration begins a message of its own
+ * (README.md, hazard 14). */
 static unsigned entries_that_fit(const struct raft_entry *entries, unsigned n, size_t bytes_max)
 {
     size_t bytes = 0;
     unsigned i = 0;
-    while (i < n && (i == 0 || bytes + entries[i].buf.len <= bytes_max)) {
+    while (i < n && (i == 0 ||
+                     (bytes + entries[i].buf.len <= bytes_max && entries[i].type != RAFT_CHANGE))) {
         bytes += entries[i].buf.len;
         i++;
     }
@@ -175,7 +197,8 @@ static int on_send(struct raft_io *io,
     if (!g->closing) {
         if (message->type == RAFT_APPEND_ENTRIES) {
             send_append(g, message);
-        } else {
+        } else if (message->type != RAFT_INSTALL_SNAPSHOT ||
+                   group_install_may_leave(&message->install_snapshot)) {
             buffer_clear(&g->scratch);
             if (peer_put_raft(&g->scratch, message, NULL, 0)) {
                 group_send_scratch(g, message->server_id);
@@ -193,7 +216,10 @@ void group_io_wrap(struct group *g)
     io->load = on_load;
     io->start = on_start;
     io->append = on_append;
+    io->truncate = on_truncate;
     io->send = on_send;
+    io->snapshot_put = group_on_snapshot_put;
+    io->close = on_close;
 }
 
 void group_io_unwrap(struct group *g)
@@ -201,5 +227,8 @@ void group_io_unwrap(struct group *g)
     g->io->load = g->inner.load;
     g->io->start = g->inner.start;
     g->io->append = g->inner.append;
+    g->io->truncate = g->inner.truncate;
     g->io->send = g->inner.send;
+    g->io->snapshot_put = g->inner.snapshot_put;
+    g->io->close = g->inner.close;
 }

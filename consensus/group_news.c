@@ -107,7 +107,7 @@ static void compare(struct group *g, uint64_t index)
         if (other == NULL || samples_equal(own, other)) {
             continue;
         }
-        if (count_like(g, index, other) > g->raft.configuration.n / 2) {
+        if (count_like(g, index, other) > g->known_len / 2) {
             struct error e = {0};
             (void)error_set(&e, CLADE_ERR_CORRUPT, "store",
                             "this node's data differs from a majority's at index %llu; rebuild it "
@@ -136,12 +136,11 @@ static void send_news(struct group *g)
                              .data = last->data,
                              .state = last->state,
                              .wall_us = clock_wall_us(g->options.clock)};
-    const struct raft_configuration *c = &g->raft.configuration;
-    for (unsigned i = 0; i < c->n; i++) {
-        if (c->servers[i].id != g->options.id) {
+    for (size_t i = 0; i < g->known_len; i++) {
+        if (g->known[i].id != g->options.id) {
             buffer_clear(&g->scratch);
             peer_put_news(&g->scratch, &news);
-            group_send_scratch(g, c->servers[i].id);
+            group_send_scratch(g, g->known[i].id);
         }
     }
     g->news_sent_us = group_now(g);
@@ -155,7 +154,7 @@ static struct member_news *slot_for(struct group *g, uint64_t id)
         if (g->news[i].id == id) {
             return &g->news[i];
         }
-        if (empty == NULL && (g->news[i].id == 0 || group_member_index(g, g->news[i].id) < 0)) {
+        if (empty == NULL && (g->news[i].id == 0 || group_known(g, g->news[i].id) == NULL)) {
             empty = &g->news[i];
         }
     }
@@ -167,7 +166,7 @@ static struct member_news *slot_for(struct group *g, uint64_t id)
 
 void group_news_receive(struct group *g, uint64_t from, const struct peer_news *news)
 {
-    struct member_news *m = group_member_index(g, from) < 0 ? NULL : slot_for(g, from);
+    struct member_news *m = group_known(g, from) == NULL ? NULL : slot_for(g, from);
     if (m == NULL) {
         return;
     }

@@ -10,7 +10,9 @@ static void finish(struct group *g, int code, const char *why, uint64_t leader)
         (void)error_set(&e, code, NULL, "%s", why);
     }
     g->transfer.active = false;
-    g->options.callbacks.on_transfer(g->options.arg, g->transfer.ticket, &e, leader);
+    if (g->transfer.ticket != GROUP_OWN_TICKET) {
+        g->options.callbacks.on_transfer(g->options.arg, g->transfer.ticket, &e, leader);
+    }
     group_wake(g);
 }
 
@@ -21,7 +23,7 @@ static void fail(struct group *g, uint64_t ticket, int code, const char *why)
     g->options.callbacks.on_transfer(g->options.arg, ticket, &e, group_leader(g));
 }
 
-/* The connected voter whose log is longest; 0 when there is none. */
+/* The connected voter whose log is longest, and which is to stay one; 0 when there is none. */
 static uint64_t best_target(struct group *g)
 {
     const struct raft_configuration *c = &g->raft.configuration;
@@ -30,7 +32,9 @@ static uint64_t best_target(struct group *g)
     for (unsigned i = 0; i < c->n; i++) {
         const struct raft_server *s = &c->servers[i];
         raft_index match = 0;
-        if (s->id != g->options.id && s->role == RAFT_VOTER &&
+        enum member_wanted wanted = group_wanted(g, s->id);
+        if (s->id != g->options.id && s->role == RAFT_VOTER && wanted != MEMBER_REMOVED &&
+            wanted != MEMBER_STANDBY &&
             g->options.transport->is_connected(g->options.transport, s->id) &&
             raft_match_index(&g->raft, s->id, &match) == 0 && (best == 0 || match > best_match)) {
             best = s->id;
@@ -65,6 +69,19 @@ void group_transfer(struct group *g, uint64_t ticket, uint64_t to, uint64_t dead
         g->transfer.deadline_us = deadline_us;
         group_transfer_step(g);
     }
+}
+
+void group_transfer_away(struct group *g)
+{
+    uint64_t to = best_target(g);
+    if (g->transfer.active || g->raft.transfer != NULL || to == 0) {
+        return;
+    }
+    g->transfer.active = true;
+    g->transfer.ticket = GROUP_OWN_TICKET;
+    g->transfer.to = to;
+    g->transfer.deadline_us = group_now(g) + g->options.election_timeout_ms * UINT64_C(2000);
+    group_transfer_step(g);
 }
 
 static void start(struct group *g)

@@ -323,7 +323,7 @@ static void on_proposed_by(struct group *g, uint64_t from, struct span items)
         struct item item;
         size_t len = 0;
         if (item_decode(items, &item, &len, NULL) != 0 || item.id.node != from) {
-            g->malformed++;
+            group_malformed(g, from);
             return;
         }
         struct proposal *p =

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "consensus/reference.h"
 
 /* Reads fixed fields; after the first that is not there, `failed` and zeros. */
 struct input {
@@ -162,7 +163,9 @@ static int decode_append(struct input *in, struct raft_append_entries *a)
     size_t bytes = 0;
     for (uint32_t i = 0; i < n; i++) {
         struct entry_view v;
-        if (!take_entry(in, a->term, &v)) {
+        /* libraft takes any configuration of a message for its first new entry's (README.md,
+         * hazard 14), so it must be that. */
+        if (!take_entry(in, a->term, &v) || (v.type == RAFT_CHANGE && i > 0)) {
             return CLADE_ERR_CORRUPT;
         }
         bytes += v.data.len;
@@ -173,9 +176,48 @@ static int decode_append(struct input *in, struct raft_append_entries *a)
     return n == 0 ? 0 : copy_entries(body, n, bytes, a);
 }
 
+static struct span take_sized(struct input *in)
+{
+    uint32_t len = take_u32(in);
+    return take(in, len);
+}
+
+/* libraft frees configuration and data apart, so each is a copy of its own. */
+static int decode_install(struct input *in, struct raft_install_snapshot *s)
+{
+    *s = (struct raft_install_snapshot){.version = 0};
+    s->term = take_u64(in);
+    s->last_index = take_u64(in);
+    s->last_term = take_u64(in);
+    s->conf_index = take_u64(in);
+    struct span conf = take_sized(in);
+    struct span data = take_sized(in);
+    if (in->failed || in->rest.len != 0 || s->term == 0 || s->last_index == 0 ||
+        s->last_term == 0 || s->last_term > s->term || s->conf_index == 0 ||
+        s->conf_index > s->last_index || data.len != REFERENCE_BYTES ||
+        !configuration_is_sound(conf)) {
+        return CLADE_ERR_CORRUPT;
+    }
+    const struct raft_buffer buf = {.base = (void *)conf.data, .len = conf.len};
+    raft_configuration_init(&s->conf);
+    if (raft_configuration_decode(&buf, &s->conf) != 0) {
+        return CLADE_ERR_CORRUPT;
+    }
+    s->data.base = raft_malloc(data.len);
+    s->data.len = data.len;
+    if (s->data.base == NULL) {
+        raft_configuration_close(&s->conf);
+        return CLADE_ERR_NO_MEMORY;
+    }
+    memcpy(s->data.base, data.data, data.len);
+    return 0;
+}
+
 static int decode_raft(struct input *in, struct raft_message *m)
 {
     switch (m->type) {
+    case RAFT_INSTALL_SNAPSHOT:
+        return decode_install(in, &m->install_snapshot);
     case RAFT_APPEND_ENTRIES:
         return decode_append(in, &m->append_entries);
     case RAFT_APPEND_ENTRIES_RESULT: {
@@ -262,6 +304,17 @@ static int decode_ours(struct input *in, struct peer_message *m)
         m->news.state = take_hash(in);
         m->news.wall_us = take_u64(in);
         break;
+    case PEER_BEACON:
+        m->beacon.term = take_u64(in);
+        m->beacon.commit = take_u64(in);
+        m->beacon.log_start = take_u64(in);
+        m->beacon.configuration_index = take_u64(in);
+        m->beacon.configuration = in->rest;
+        return in->failed || !configuration_is_sound(in->rest) ? CLADE_ERR_CORRUPT : 0;
+    case PEER_FETCH:
+    case PEER_SUPPLY:
+        m->items = in->rest;
+        return in->rest.len == 0 ? CLADE_ERR_CORRUPT : 0;
     default:
         return CLADE_ERR_CORRUPT;
     }
@@ -296,6 +349,11 @@ void peer_message_release(struct peer_message *m)
         m->raft.append_entries.entries = NULL;
         m->raft.append_entries.n_entries = 0;
     }
+    if (m->type == PEER_INSTALL_SNAPSHOT && m->raft.install_snapshot.data.base != NULL) {
+        raft_configuration_close(&m->raft.install_snapshot.conf);
+        raft_free(m->raft.install_snapshot.data.base);
+        m->raft.install_snapshot.data.base = NULL;
+    }
 }
 
 static void put_append(struct buffer *b,
@@ -316,13 +374,34 @@ static void put_append(struct buffer *b,
     }
 }
 
+static void put_sized(struct buffer *b, const struct raft_buffer *bytes)
+{
+    put_u32(b, (uint32_t)bytes->len);
+    (void)buffer_append(b, bytes->base, bytes->len);
+}
+
+static bool put_install(struct buffer *b, const struct raft_install_snapshot *s)
+{
+    struct raft_buffer conf;
+    if (raft_configuration_encode(&s->conf, &conf) != 0) {
+        return false;
+    }
+    peer_put_u64(b, s->term);
+    peer_put_u64(b, s->last_index);
+    peer_put_u64(b, s->last_term);
+    peer_put_u64(b, s->conf_index);
+    put_sized(b, &conf);
+    put_sized(b, &s->data);
+    raft_free(conf.base);
+    return true;
+}
+
 bool peer_put_raft(struct buffer *b,
                    const struct raft_message *m,
                    const struct raft_entry *entries,
                    unsigned n)
 {
-    if (m->type == RAFT_INSTALL_SNAPSHOT || m->type < RAFT_APPEND_ENTRIES ||
-        m->type > RAFT_TIMEOUT_NOW) {
+    if (m->type < RAFT_APPEND_ENTRIES || m->type > RAFT_TIMEOUT_NOW) {
         return false;
     }
     peer_put_head(b, (enum peer_message_type)m->type);
@@ -330,6 +409,8 @@ bool peer_put_raft(struct buffer *b,
     case RAFT_APPEND_ENTRIES:
         put_append(b, &m->append_entries, entries, n);
         break;
+    case RAFT_INSTALL_SNAPSHOT:
+        return put_install(b, &m->install_snapshot);
     case RAFT_APPEND_ENTRIES_RESULT:
         peer_put_u64(b, m->append_entries_result.term);
         peer_put_u64(b, m->append_entries_result.rejected);
@@ -400,6 +481,16 @@ void peer_put_news(struct buffer *b, const struct peer_news *news)
     put_hash(b, news->data);
     put_hash(b, news->state);
     peer_put_u64(b, news->wall_us);
+}
+
+void peer_put_beacon(struct buffer *b, const struct peer_beacon *beacon)
+{
+    peer_put_head(b, PEER_BEACON);
+    peer_put_u64(b, beacon->term);
+    peer_put_u64(b, beacon->commit);
+    peer_put_u64(b, beacon->log_start);
+    peer_put_u64(b, beacon->configuration_index);
+    (void)buffer_append_span(b, beacon->configuration);
 }
 
 void peer_put_refused(struct buffer *b, int32_t code, uint32_t n)

@@ -9,6 +9,8 @@
  *     2 its result       u64 term, rejected, last index; u16 features, capacity
  *     3 request vote     u64 term, candidate, last index, last term; u8 disrupt, u8 pre-vote
  *     4 its result       u64 term; u8 granted, u8 pre-vote; u16 features, capacity
+ *     5 install snapshot u64 term, last index, last term, configuration index; u32 length,
+ *                        configuration as libraft encodes it; u32 length, reference.h
  *     6 timeout now      u64 term, last index, last term
  *    16 propose          the items (storage/entry.h), one behind the other
  *    17 refused          i32 code; u32 n; n x (u64 boot, u64 counter)
@@ -18,7 +20,11 @@
  *    21 read reply       u64 boot, request; i32 code; u64 index
  *    22 news             u64 published, revision, sample index; 16 data digest, 16 state digest;
  *                        u64 wall clock in us
- * A snapshot's installation (5) comes with snapshots; until then it does not decode.
+ *    23 beacon           u64 term, commit, log start (the lowest index after which the log can be
+ *                        sent), configuration index; configuration as libraft encodes it
+ *                        (leader to spares, to which libraft says nothing)
+ *    24 fetch            bytes (supplier.h)      (a member that is behind, to any)
+ *    25 supply           bytes (supplier.h)      (its answer)
  */
 #include <raft.h>
 
@@ -37,6 +43,7 @@ enum peer_message_type {
     PEER_APPEND_ENTRIES_RESULT = RAFT_APPEND_ENTRIES_RESULT,
     PEER_REQUEST_VOTE = RAFT_REQUEST_VOTE,
     PEER_REQUEST_VOTE_RESULT = RAFT_REQUEST_VOTE_RESULT,
+    PEER_INSTALL_SNAPSHOT = RAFT_INSTALL_SNAPSHOT,
     PEER_TIMEOUT_NOW = RAFT_TIMEOUT_NOW,
     PEER_PROPOSE = 16,
     PEER_REFUSED = 17,
@@ -44,7 +51,10 @@ enum peer_message_type {
     PEER_READ_ANSWER = 19,
     PEER_READ_REQUEST = 20,
     PEER_READ_REPLY = 21,
-    PEER_NEWS = 22
+    PEER_NEWS = 22,
+    PEER_BEACON = 23,
+    PEER_FETCH = 24,
+    PEER_SUPPLY = 25
 };
 
 struct peer_news {
@@ -56,21 +66,30 @@ struct peer_news {
     uint64_t wall_us;
 };
 
+struct peer_beacon {
+    uint64_t term;
+    uint64_t commit;
+    uint64_t log_start;
+    uint64_t configuration_index;
+    struct span configuration; /* sound: raft_configuration_decode may have it */
+};
+
 struct peer_message {
     enum peer_message_type type;
     struct raft_message raft; /* types 1 to 6; server_id and server_address are the caller's */
-    struct span items;        /* PROPOSE; REFUSED: n x 16 bytes */
+    struct span items;        /* PROPOSE; REFUSED: n x 16 bytes; FETCH, SUPPLY: the body */
     int32_t code;             /* REFUSED, READ_REPLY */
     uint64_t term;            /* READ_PROBE, READ_ANSWER */
     uint64_t boot;            /* READ_REQUEST, READ_REPLY: the asker's */
     uint64_t number;          /* round, or request */
     uint64_t index;           /* READ_REPLY */
     struct peer_news news;
+    struct peer_beacon beacon;
 };
 
 /* Decodes; borrows from `bytes`, but for the entries of an append, which are raft_malloc'd in one
- * batch as libraft wants them: give the message to libraft, or free them with
- * peer_message_release. CLADE_ERR_CORRUPT says what is wrong. */
+ * batch as libraft wants them, and an install's configuration and data: give the message to
+ * libraft, or free them with peer_message_release. CLADE_ERR_CORRUPT says what is wrong. */
 int peer_message_decode(struct span bytes, struct peer_message *ret, struct error *error);
 void peer_message_release(struct peer_message *m);
 
@@ -85,6 +104,7 @@ void peer_put_round(struct buffer *b, enum peer_message_type type, uint64_t term
 void peer_put_read_request(struct buffer *b, uint64_t boot, uint64_t request);
 void peer_put_read_reply(
     struct buffer *b, uint64_t boot, uint64_t request, int32_t code, uint64_t index);
+void peer_put_beacon(struct buffer *b, const struct peer_beacon *beacon);
 void peer_put_news(struct buffer *b, const struct peer_news *news);
 /* The head of a REFUSED for n ids, which follow with peer_put_u64 (boot, counter). */
 void peer_put_refused(struct buffer *b, int32_t code, uint32_t n);

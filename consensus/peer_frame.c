@@ -1,7 +1,6 @@
 #include "consensus/peer_frame.h"
 
 #include "base/bytes.h"
-#include "consensus/message.h"
 
 static const uint8_t magic[8] = "cladepr";
 
@@ -16,13 +15,17 @@ bool peer_frame_put(struct buffer *b, struct span payload)
     return buffer_append(b, head, sizeof head) && buffer_append_span(b, payload);
 }
 
-int peer_frame_parse(struct span bytes, struct span *ret, size_t *ret_len, struct error *error)
+int peer_frame_parse(struct span bytes,
+                     size_t payload_bytes_max,
+                     struct span *ret,
+                     size_t *ret_len,
+                     struct error *error)
 {
     if (bytes.len < PEER_FRAME_HEADER_BYTES) {
         return 1;
     }
     uint32_t len = get_u32le(bytes.data);
-    if (len == 0 || len > PEER_MESSAGE_BYTES_MAX || get_u32le(bytes.data + 4) != 0) {
+    if (len == 0 || len > payload_bytes_max || get_u32le(bytes.data + 4) != 0) {
         return error_set(error, CLADE_ERR_CORRUPT, NULL, "a frame of %u bytes", len);
     }
     if (bytes.len - PEER_FRAME_HEADER_BYTES < len) {

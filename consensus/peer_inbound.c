@@ -31,7 +31,9 @@ void peer_inbound_close(struct peer_inbound *c)
 
 static void on_timeout(uv_timer_t *timer)
 {
-    peer_inbound_close(timer->data);
+    struct peer_inbound *c = timer->data;
+    peers_refuse(c->peers, PEER_CAUSE_HANDSHAKE, 0);
+    peer_inbound_close(c);
 }
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
@@ -65,16 +67,20 @@ static bool on_handshake(struct peer_inbound *c, struct span payload)
     struct error e = {0};
     struct peers *p = c->peers;
     if (peer_handshake_decode(payload, &h, &e) != 0) {
+        peers_refuse(p, PEER_CAUSE_HANDSHAKE, 0);
         return false;
     }
     struct peer_handshake answer = peers_handshake(p, h.from);
     bool ours =
         h.cluster.low == p->options.cluster.low && h.cluster.high == p->options.cluster.high;
+    bool gone = ours && peers_is_gone(p, h.from);
     bool welcome = ours && h.to == p->options.id && h.from != 0 && h.from != p->options.id &&
-                   h.version >= PEER_PROTOCOL_VERSION;
-    if (!welcome) {
-        peers_notice(p, "refused a node that is not of this cluster, or looks for another node",
-                     h.from);
+                   h.version >= PEER_PROTOCOL_VERSION && !gone;
+    if (gone) {
+        answer.features |= PEER_FEATURE_REMOVED;
+        peers_refuse(p, PEER_CAUSE_REMOVED, h.from);
+    } else if (!welcome) {
+        peers_refuse(p, ours ? PEER_CAUSE_NODE : PEER_CAUSE_CLUSTER, h.from);
     }
     /* The answer goes out in any case: it tells the other side who is here. */
     peer_handshake_put(&c->out, &answer);
@@ -93,6 +99,9 @@ static bool on_frame(struct peer_inbound *c, struct span payload)
     if (c->from == 0) {
         return on_handshake(c, payload);
     }
+    if (peers_is_gone(c->peers, c->from)) {
+        return false; /* it calls again, and is told */
+    }
     c->peers->options.on_message(c->peers->options.arg, c->from, payload);
     return true;
 }
@@ -106,9 +115,14 @@ static bool drain(struct peer_inbound *c)
         size_t len = 0;
         struct error e = {0};
         struct span rest = span_make(c->in.data + done, c->in.len - done);
-        int rv = c->in.len == 0 ? 1 : peer_frame_parse(rest, &payload, &len, &e);
+        /* Before it has said who it is, nobody may have us keep more than a handshake. */
+        size_t bytes_max = c->from == 0 ? PEER_HANDSHAKE_BYTES : PEER_MESSAGE_BYTES_MAX;
+        int rv = c->in.len == 0 ? 1 : peer_frame_parse(rest, bytes_max, &payload, &len, &e);
         if (rv == 1) {
             break;
+        }
+        if (rv < 0) {
+            peers_refuse(c->peers, c->from == 0 ? PEER_CAUSE_HANDSHAKE : PEER_CAUSE_FRAME, c->from);
         }
         if (rv < 0 || !on_frame(c, payload)) {
             return false;

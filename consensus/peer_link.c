@@ -201,10 +201,15 @@ static void on_handshake(struct peer_link *l, struct span payload)
     struct peer_handshake own = peers_handshake(l->peers, l->member.id);
     bool same = h.cluster.low == own.cluster.low && h.cluster.high == own.cluster.high;
     if (!same || h.from != l->member.id || h.to != own.from || h.version == 0) {
-        peers_notice(l->peers,
-                     "another node, or one of another cluster, answers at a member's address",
-                     l->member.id);
+        peers_refuse(l->peers, PEER_CAUSE_ANSWER, l->member.id);
         fail(l, "shaking hands", "another node");
+        return;
+    }
+    if ((h.features & PEER_FEATURE_REMOVED) != 0) {
+        fail(l, "shaking hands", "this node was removed");
+        if (l->peers->options.on_removed != NULL) {
+            l->peers->options.on_removed(l->peers->options.arg, l->member.id);
+        }
         return;
     }
     move(l, LINK_UP);
@@ -231,7 +236,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         fail(l, "reading", "unexpected bytes");
         return;
     }
-    int rv = peer_frame_parse(buffer_span(&l->in), &payload, &len, &e);
+    int rv = peer_frame_parse(buffer_span(&l->in), PEER_HANDSHAKE_BYTES, &payload, &len, &e);
     if (rv == 0) {
         on_handshake(l, payload);
     } else if (rv < 0) {

@@ -24,16 +24,42 @@ struct peer_handshake peers_handshake(const struct peers *p, uint64_t to)
                                    .to = to};
 }
 
-void peers_notice(struct peers *p, const char *what, uint64_t node)
+static const struct {
+    const char *name;
+    const char *text;
+} causes[] = {
+    /* clang-format off */
+    [PEER_CAUSE_CLUSTER]   = {"cluster", "refused a node of another cluster"},
+    [PEER_CAUSE_NODE]      = {"node", "refused a node that looks for another one at this address"},
+    [PEER_CAUSE_REMOVED]   = {"removed", "told a removed node that it was removed"},
+    [PEER_CAUSE_FRAME]     = {"frame", "ended a connection whose frame is too long, or does not "
+                                       "match its checksum"},
+    [PEER_CAUSE_HANDSHAKE] = {"handshake", "ended a connection that does not begin as a member's"},
+    [PEER_CAUSE_ANSWER]    = {"answer", "another node, or one of another cluster, answers at a "
+                                        "member's address"},
+    /* clang-format on */
+};
+_Static_assert(sizeof causes / sizeof causes[0] == PEER_CAUSE_COUNT, "a cause has no row");
+
+const char *peer_cause_name(enum peer_cause cause)
+{
+    return causes[cause].name;
+}
+
+void peers_refused(const struct peers *p, uint64_t ret[PEER_CAUSE_COUNT])
+{
+    memcpy(ret, p->refused, sizeof p->refused);
+}
+
+void peers_refuse(struct peers *p, enum peer_cause cause, uint64_t node)
 {
     uint64_t now_ns = uv_hrtime();
-    if (p->options.on_notice == NULL ||
-        (node == p->noticed_node && now_ns - p->noticed_ns < PEER_NOTICE_INTERVAL_NS)) {
-        return; /* it calls again every second */
+    bool recent = p->refused[cause] > 0 && now_ns - p->noticed_ns[cause] < PEER_NOTICE_INTERVAL_NS;
+    p->refused[cause]++;
+    if (p->options.on_notice != NULL && !recent) {
+        p->noticed_ns[cause] = now_ns;
+        p->options.on_notice(p->options.arg, true, causes[cause].text, node);
     }
-    p->noticed_node = node;
-    p->noticed_ns = now_ns;
-    p->options.on_notice(p->options.arg, true, what, node);
 }
 
 void peers_tune(uv_tcp_t *tcp)
@@ -86,6 +112,12 @@ static bool transport_is_connected(struct group_transport *t, uint64_t to)
 {
     struct peer_link *l = find_link(peers_of(t), to);
     return l != NULL && l->state == LINK_UP;
+}
+
+bool peers_is_gone(const struct peers *p, uint64_t node)
+{
+    return p->options.is_gone != NULL && find_link((struct peers *)p, node) == NULL &&
+           p->options.is_gone(p->options.arg, node);
 }
 
 static bool is_listed(const struct group_member *members, size_t n, const struct peer_link *l)

@@ -20,6 +20,17 @@ struct peers_resolver {
                     void *arg);
 };
 
+/* Why something of a peer was refused. */
+enum peer_cause {
+    PEER_CAUSE_CLUSTER,   /* a node of another cluster called */
+    PEER_CAUSE_NODE,      /* one that looks for another node, or calls itself us, or nobody */
+    PEER_CAUSE_REMOVED,   /* a removed node, which was told so */
+    PEER_CAUSE_FRAME,     /* a frame that is too long, or whose checksum is wrong */
+    PEER_CAUSE_HANDSHAKE, /* a connection that did not begin as a member's does, or not in time */
+    PEER_CAUSE_ANSWER,    /* another node, or another cluster's, answers at a member's address */
+    PEER_CAUSE_COUNT
+};
+
 struct peers_options {
     struct uv_loop_s *loop;
     const char *listen; /* HOST:PORT to accept on; also the source address of connections */
@@ -28,7 +39,12 @@ struct peers_options {
     struct peers_resolver *resolver;
     /* A message from member `from`; on the loop. */
     void (*on_message)(void *arg, uint64_t from, struct span message);
-    /* A node that is not of this cluster called, or answers at a member's address. May be NULL. */
+    /* Whether a node that is no member was removed for certain: it is told so. May be NULL. */
+    bool (*is_gone)(void *arg, uint64_t node);
+    /* A member says that this node was removed from the cluster. May be NULL. */
+    void (*on_removed)(void *arg, uint64_t by);
+    /* Something was refused: at most once a minute for each cause. `node` is who it says it is, 0 =
+     * not known. May be NULL. */
     void (*on_notice)(void *arg, bool is_warning, const char *what, uint64_t node);
     void *arg;
     uint64_t queue_bytes_max; /* unsent, for each member; default 64 MiB */
@@ -36,6 +52,9 @@ struct peers_options {
 
 /* Binds and listens; CLADE_ERR_IO with a sentence. */
 int peers_new(const struct peers_options *options, struct peers **ret, struct error *error);
+/* How often each was refused since the start. */
+void peers_refused(const struct peers *p, uint64_t ret[PEER_CAUSE_COUNT]);
+const char *peer_cause_name(enum peer_cause cause);
 /* For group_options.transport. */
 struct group_transport *peers_transport(struct peers *p);
 void peers_close(struct peers *p, void (*cb)(void *arg), void *arg);

@@ -82,15 +82,18 @@ struct peers {
     unsigned handles; /* the listener, the prepare, links and inbounds */
     bool closing;
     uint64_t jitter;
-    uint64_t noticed_node; /* the last notice's */
-    uint64_t noticed_ns;
+    uint64_t refused[PEER_CAUSE_COUNT];
+    uint64_t noticed_ns[PEER_CAUSE_COUNT];
     char *read_buf; /* PEER_READ_BYTES, for all inbounds */
     void (*close_cb)(void *arg);
     void *close_arg;
 };
 
 struct peer_handshake peers_handshake(const struct peers *p, uint64_t to);
-void peers_notice(struct peers *p, const char *what, uint64_t node);
+/* Whether the node is no member and was removed. */
+bool peers_is_gone(const struct peers *p, uint64_t node);
+/* Counts a refusal, and tells of it unless the same was told a moment ago. */
+void peers_refuse(struct peers *p, enum peer_cause cause, uint64_t node);
 /* TCP_NODELAY, keepalive, TCP_USER_TIMEOUT. */
 void peers_tune(uv_tcp_t *tcp);
 /* A handle of the mesh was closed; the last one ends it. */

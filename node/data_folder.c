@@ -10,16 +10,11 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include <uv.h>
+#include "base/time_text.h"
+#include "node/data_folder_internal.h"
+#include "node/files.h"
 
-#include "consensus/disk.h"
-
-static void join(char *to, size_t to_bytes, const char *a, const char *b)
-{
-    (void)snprintf(to, to_bytes, "%s/%s", a, b);
-}
-
-#define PATH_BYTES (CONFIG_PATH_BYTES + 600)
+#define STORE_NAME_BYTES 24 /* a number, NUL */
 
 /* --- the lock --- */
 
@@ -34,11 +29,11 @@ static int refuse_locked(int fd, const char *path, struct error *error)
                      pid[0] != 0 ? pid : "not known");
 }
 
-static int lock_folder(const char *path, int *ret_fd, struct error *error)
+int data_folder_lock(const char *path, int *ret_fd, struct error *error)
 {
-    char lock[PATH_BYTES];
+    char lock[FILES_PATH_BYTES];
     char pid[32];
-    join(lock, sizeof lock, path, "LOCK");
+    files_join(lock, path, "LOCK");
     int fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0) {
         return error_set(error, CLADE_ERR_IO, lock, "cannot be opened: %s", strerror(errno));
@@ -60,13 +55,140 @@ static int lock_folder(const char *path, int *ret_fd, struct error *error)
     return 0;
 }
 
+/* --- a node that was removed --- */
+
+int data_folder_refuse_removed(const char *path, struct error *error)
+{
+    char file[FILES_PATH_BYTES];
+    char text[512] = "";
+    files_join(file, path, "REMOVED");
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT) {
+        return 0;
+    }
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    text[n > 0 ? n : 0] = 0;
+    text[strcspn(text, "\n")] = 0; /* what is below the sentence is for programs */
+    return error_set(error, CLADE_ERR_CONFLICT, path,
+                     "%s; make a new node with 'claded init --join', in a new folder and with an "
+                     "id that was never used",
+                     text[0] != 0 ? text : "this node was removed from its cluster");
+}
+
+int data_folder_mark_removed(const struct data_folder *folder,
+                             uint64_t index,
+                             uint64_t wall_us,
+                             struct error *error)
+{
+    char cluster[33];
+    char time[TIME_TEXT_BYTES];
+    char text[512];
+    hash128_format(folder->identity.cluster, cluster);
+    time_format(wall_us, time);
+    (void)snprintf(
+        text, sizeof text,
+        "node %" PRIu64 " was removed from cluster %s at log index %" PRIu64
+        " (%s) and does not come back\ncluster=%s\nnode=%" PRIu64 "\nindex=%" PRIu64 "\ntime=%s\n",
+        folder->identity.node, cluster, index, time, cluster, folder->identity.node, index, time);
+    return files_replace_text(folder->path, "REMOVED", text, error);
+}
+
+/* --- the store's folder --- */
+
+static bool is_number(const char *name)
+{
+    size_t len = strlen(name);
+    return len > 0 && len < STORE_NAME_BYTES && strspn(name, "0123456789") == len;
+}
+
+static void use_store(struct data_folder *f, const char *name)
+{
+    (void)snprintf(f->store_path, sizeof f->store_path, "%s/%s", f->store_folder, name);
+}
+
+static const char *current_name(const struct data_folder *f)
+{
+    return f->store_path + strlen(f->store_folder) + 1;
+}
+
+/* Stores that a copy replaced, and a copy that did not come to be current. A copy that is being
+ * received stays: it goes on where it stood. */
+static int sweep_stores(const struct data_folder *f, struct error *error)
+{
+    DIR *d = opendir(f->store_folder);
+    if (d == NULL) {
+        return error_set(error, CLADE_ERR_IO, f->store_folder, "cannot be read: %s",
+                         strerror(errno));
+    }
+    int r = 0;
+    for (struct dirent *e; r == 0 && (e = readdir(d)) != NULL;) {
+        char old[FILES_PATH_BYTES];
+        if (is_number(e->d_name) && strcmp(e->d_name, current_name(f)) != 0) {
+            files_join(old, f->store_folder, e->d_name);
+            r = files_remove_dir(old, 0, error);
+        }
+    }
+    (void)closedir(d);
+    return r;
+}
+
+int data_folder_set_store(struct data_folder *folder, const char *name, struct error *error)
+{
+    char path[FILES_PATH_BYTES];
+    char text[STORE_NAME_BYTES + 1];
+    struct stat st;
+    files_join(path, folder->store_folder, name);
+    if (!is_number(name) || stat(path, &st) != 0 || !S_ISDIR(st.st_mode)) {
+        return error_set(error, CLADE_ERR_INVALID, path, "is not the folder of a store");
+    }
+    (void)snprintf(text, sizeof text, "%s\n", name);
+    /* The name in CURRENT must never be that of a folder which the disk does not have. */
+    int r = files_sync_dir(folder->store_folder, error);
+    if (r == 0) {
+        r = files_replace_text(folder->store_folder, "CURRENT", text, error);
+    }
+    if (r == 0) {
+        use_store(folder, name);
+    }
+    return r;
+}
+
+int data_folder_adopt_store(struct data_folder *folder, const char *path, struct error *error)
+{
+    char name[STORE_NAME_BYTES];
+    char to[FILES_PATH_BYTES];
+    uint64_t number = strtoull(current_name(folder), NULL, 10) + 1;
+    (void)snprintf(name, sizeof name, "%" PRIu64, number);
+    files_join(to, folder->store_folder, name);
+    /* One of that number can only be what an attempt that failed left. */
+    int r = files_remove_dir(to, 0, error);
+    if (r == 0 && rename(path, to) != 0) {
+        r = error_set(error, CLADE_ERR_IO, path, "cannot become the store %s: %s", to,
+                      strerror(errno));
+    }
+    return r < 0 ? r : data_folder_set_store(folder, name, error);
+}
+
+int data_folder_remove_store(const struct data_folder *folder,
+                             const char *path,
+                             struct error *error)
+{
+    if (strcmp(path, folder->store_path) == 0) {
+        return error_set(error, CLADE_ERR_INVALID, path, "is the current store");
+    }
+    return files_remove_dir(path, 0, error);
+}
+
 /* --- opening --- */
 
 static int read_current(struct data_folder *f, struct error *error)
 {
-    char path[PATH_BYTES];
+    char path[FILES_PATH_BYTES];
     char name[256];
-    (void)snprintf(path, sizeof path, "%s/store/CURRENT", f->path);
+    files_join(path, f->store_folder, "CURRENT");
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd < 0 ? -1 : read(fd, name, sizeof name - 1);
     int e = errno;
@@ -78,13 +200,13 @@ static int read_current(struct data_folder *f, struct error *error)
     }
     name[n] = 0;
     size_t len = strcspn(name, "\n");
-    bool valid = len > 0 && name[len] == '\n' && name[0] != '.';
+    bool ended = name[len] == '\n';
     name[len] = 0;
-    if (!valid || strchr(name, '/') != NULL) {
+    if (!ended || !is_number(name)) {
         return error_set(error, CLADE_ERR_CORRUPT, path,
                          "does not name a folder; rebuild this node as a new member");
     }
-    (void)snprintf(f->store_path, sizeof f->store_path, "%s/store/%s", f->path, name);
+    use_store(f, name);
     struct stat st;
     if (stat(f->store_path, &st) != 0 || !S_ISDIR(st.st_mode)) {
         return error_set(error, CLADE_ERR_CORRUPT, f->store_path,
@@ -95,7 +217,7 @@ static int read_current(struct data_folder *f, struct error *error)
 
 static int compare_stamp(const struct data_folder *f, const char *sub, struct error *error)
 {
-    char path[PATH_BYTES];
+    char path[FILES_PATH_BYTES];
     struct identity stamp;
     (void)snprintf(path, sizeof path, "%s/%s/identity", f->path, sub);
     int r = identity_read(path, &stamp, error);
@@ -138,12 +260,12 @@ static int check_expected(const struct data_folder *f,
 
 static int read_identity(struct data_folder *f, struct error *error)
 {
-    char path[PATH_BYTES];
-    join(path, sizeof path, f->path, "identity");
+    char path[FILES_PATH_BYTES];
+    files_join(path, f->path, "identity");
     int r = identity_read(path, &f->identity, error);
     if (r == CLADE_ERR_NOT_FOUND) {
-        char again[PATH_BYTES];
-        join(again, sizeof again, f->path, "INIT");
+        char again[FILES_PATH_BYTES];
+        files_join(again, f->path, "INIT");
         return access(again, F_OK) == 0
                    ? error_set(error, CLADE_ERR_NOT_FOUND, f->path,
                                "an init of this folder was interrupted; run it again")
@@ -167,16 +289,20 @@ int data_folder_open(const char *path,
     ret->lock_fd = -1;
     (void)snprintf(f.path, sizeof f.path, "%s", path);
     (void)snprintf(f.raft_path, sizeof f.raft_path, "%s/raft", path);
+    (void)snprintf(f.store_folder, sizeof f.store_folder, "%s/store", path);
     if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode)) {
         return error_set(error, CLADE_ERR_NOT_FOUND, path,
                          "there is no such data folder; run 'claded init' first");
     }
     int r = read_identity(&f, error);
     if (r == 0) {
-        r = lock_folder(path, &f.lock_fd, error);
+        r = data_folder_lock(path, &f.lock_fd, error);
     }
     if (r == 0) {
         r = check_expected(&f, cluster, node, error);
+    }
+    if (r == 0) {
+        r = data_folder_refuse_removed(path, error);
     }
     if (r == 0) {
         r = compare_stamp(&f, "raft", error);
@@ -186,6 +312,9 @@ int data_folder_open(const char *path,
     }
     if (r == 0) {
         r = read_current(&f, error);
+    }
+    if (r == 0) {
+        r = sweep_stores(&f, error);
     }
     if (r < 0) {
         data_folder_close(&f);
@@ -212,231 +341,4 @@ int data_folder_space(const struct data_folder *folder, uint64_t *ret_free, uint
     *ret_free = (uint64_t)s.f_bavail * s.f_frsize;
     *ret_total = (uint64_t)s.f_blocks * s.f_frsize;
     return 0;
-}
-
-/* --- making --- */
-
-static int failed(const char *path, const char *what, struct error *error)
-{
-    return error_set(error, CLADE_ERR_IO, path, "cannot %s: %s", what, strerror(errno));
-}
-
-static int make_dir(const char *path, struct error *error)
-{
-    return mkdir(path, 0700) == 0 || errno == EEXIST ? 0 : failed(path, "be made", error);
-}
-
-static int sync_dir(const char *path, struct error *error)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int r = fd < 0 ? -1 : fsync(fd);
-    if (fd >= 0) {
-        (void)close(fd);
-    }
-    return r == 0 ? 0 : failed(path, "be synced", error);
-}
-
-static int write_text(const char *path, const char *text, struct error *error)
-{
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    ssize_t len = (ssize_t)strlen(text);
-    int r = fd >= 0 && write(fd, text, (size_t)len) == len && fsync(fd) == 0
-                ? 0
-                : failed(path, "be written", error);
-    if (fd >= 0) {
-        (void)close(fd);
-    }
-    return r;
-}
-
-/* Removes the files of a folder that an interrupted init left, one level of folders deep. */
-static int empty_dir(const char *path, int depth, struct error *error)
-{
-    DIR *d = opendir(path);
-    if (d == NULL) {
-        return errno == ENOENT ? 0 : failed(path, "be read", error);
-    }
-    int r = 0;
-    for (struct dirent *e; r == 0 && (e = readdir(d)) != NULL;) {
-        char child[PATH_BYTES];
-        struct stat st;
-        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) {
-            continue;
-        }
-        join(child, sizeof child, path, e->d_name);
-        if (lstat(child, &st) != 0) {
-            r = failed(child, "be read", error);
-        } else if (!S_ISDIR(st.st_mode)) {
-            r = unlink(child) == 0 ? 0 : failed(child, "be removed", error);
-        } else if (depth > 0) {
-            r = empty_dir(child, depth - 1, error);
-            if (r == 0 && rmdir(child) != 0) {
-                r = failed(child, "be removed", error);
-            }
-        }
-    }
-    (void)closedir(d);
-    return r;
-}
-
-/* Whether nothing but our lock is in the folder. */
-static int check_empty(const char *path, struct error *error)
-{
-    DIR *d = opendir(path);
-    if (d == NULL) {
-        return failed(path, "be read", error);
-    }
-    int r = 0;
-    for (struct dirent *e; r == 0 && (e = readdir(d)) != NULL;) {
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
-            strcmp(e->d_name, "LOCK") != 0) {
-            r = error_set(error, CLADE_ERR_INVALID, path, "the folder is not empty ('%s' is in it)",
-                          e->d_name);
-        }
-    }
-    (void)closedir(d);
-    return r;
-}
-
-static int stamp_and_sync(const char *path,
-                          const char *sub,
-                          const struct identity *identity,
-                          struct error *error)
-{
-    char folder[PATH_BYTES];
-    char stamp[PATH_BYTES + 16];
-    join(folder, sizeof folder, path, sub);
-    join(stamp, sizeof stamp, folder, "identity");
-    int r = identity_write(identity, true, stamp, error);
-    return r < 0 ? r : sync_dir(folder, error);
-}
-
-static int make_store(const char *path, struct error *error)
-{
-    char file[PATH_BYTES];
-    (void)snprintf(file, sizeof file, "%s/store/1", path);
-    int r = make_dir(file, error);
-    if (r == 0) {
-        (void)snprintf(file, sizeof file, "%s/store/CURRENT", path);
-        r = write_text(file, "1\n", error);
-    }
-    return r;
-}
-
-static void on_disk_fatal(void *arg, const struct error *error)
-{
-    *(struct error *)arg = *error;
-}
-
-/* Writes the first configuration into the log, on a loop of its own. */
-static int bootstrap_log(const char *path, const struct identity *identity, struct error *error)
-{
-    uv_loop_t loop;
-    struct disk *disk;
-    struct error disk_error = {.code = 0};
-    if (uv_loop_init(&loop) != 0) {
-        return error_set(error, CLADE_ERR_NO_MEMORY, path, "an event loop cannot be made");
-    }
-    const struct disk_options options = {
-        .loop = &loop, .path = path, .on_fatal = on_disk_fatal, .arg = &disk_error};
-    int r = disk_new(&options, &disk, error);
-    if (r == 0) {
-        r = group_bootstrap(disk_io(disk), identity->node, identity_address(identity),
-                            identity->members, identity->members_len, error);
-        (void)uv_run(&loop, UV_RUN_DEFAULT); /* the log's closing goes through the loop */
-        disk_free(disk);
-    }
-    (void)uv_loop_close(&loop);
-    if (r == 0 && disk_error.code != 0) {
-        *error = disk_error;
-        r = disk_error.code;
-    }
-    return r;
-}
-
-/* The identity comes last: a folder without one was never used, so all may be made anew. */
-static int make_all(const char *path, const struct identity *identity, struct error *error)
-{
-    char raft[PATH_BYTES];
-    char store[PATH_BYTES];
-    char file[PATH_BYTES];
-    int r;
-    join(raft, sizeof raft, path, "raft");
-    join(store, sizeof store, path, "store");
-    if ((r = make_dir(raft, error)) < 0 || (r = make_dir(store, error)) < 0 ||
-        (r = empty_dir(raft, 0, error)) < 0 || (r = empty_dir(store, 1, error)) < 0 ||
-        (r = bootstrap_log(raft, identity, error)) < 0 || (r = make_store(path, error)) < 0 ||
-        (r = stamp_and_sync(path, "raft", identity, error)) < 0 ||
-        (r = stamp_and_sync(path, "store", identity, error)) < 0 ||
-        (r = sync_dir(path, error)) < 0) {
-        return r;
-    }
-    join(file, sizeof file, path, "identity");
-    r = identity_write(identity, false, file, error);
-    return r < 0 ? r : sync_dir(path, error);
-}
-
-static int compare_made(const char *path, const struct identity *identity, struct error *error)
-{
-    char file[PATH_BYTES];
-    struct identity made;
-    join(file, sizeof file, path, "identity");
-    int r = identity_read(file, &made, error);
-    if (r < 0) {
-        return r;
-    }
-    if (!identity_equal(&made, identity)) {
-        char cluster[33];
-        hash128_format(made.cluster, cluster);
-        return error_set(error, CLADE_ERR_INVALID, path,
-                         "the folder is that of node %" PRIu64 " of cluster %s already, made with "
-                         "another node, name or member list",
-                         made.node, cluster);
-    }
-    return 1;
-}
-
-static int init_locked(const char *path, const struct identity *identity, struct error *error)
-{
-    char marker[PATH_BYTES];
-    join(marker, sizeof marker, path, "INIT");
-    if (access(marker, F_OK) != 0) {
-        int r = check_empty(path, error);
-        if (r == 0) {
-            r = write_text(marker, "init is under way\n", error);
-        }
-        if (r == 0) {
-            r = sync_dir(path, error);
-        }
-        if (r < 0) {
-            return r;
-        }
-    }
-    int r = make_all(path, identity, error);
-    if (r < 0) {
-        return r;
-    }
-    (void)unlink(marker);
-    return sync_dir(path, error);
-}
-
-int data_folder_init(const char *path, const struct identity *identity, struct error *error)
-{
-    char file[PATH_BYTES];
-    int fd;
-    int r = make_dir(path, error);
-    if (r < 0) {
-        return r;
-    }
-    join(file, sizeof file, path, "identity");
-    if (access(file, F_OK) == 0) {
-        return compare_made(path, identity, error);
-    }
-    r = lock_folder(path, &fd, error);
-    if (r < 0) {
-        return r;
-    }
-    r = init_locked(path, identity, error);
-    (void)close(fd);
-    return r;
 }

@@ -4,9 +4,12 @@
  *     LOCK         flock'ed while a process uses the folder; holds its pid
  *     identity     who it belongs to (identity.h); written last by init
  *     INIT         there while an init is under way
- *     raft/        the log, and a stamp `identity`
- *     store/       CURRENT (the name of the LMDB folder beside it) and a stamp `identity`
- *     store/1/     LMDB
+ *     REMOVED      there when the node was removed from its cluster: the folder is not used any
+ *                  more. A sentence, then lines cluster, node, index (of the log), time
+ *     raft/        the log, and a stamp `identity`; of a node that joins, at first nothing else
+ *     store/       CURRENT (the number of the LMDB folder beside it) and a stamp `identity`
+ *     store/1/     LMDB; a higher number once a copy of another member's store took its place
+ *     store/incoming/  a copy that is being received (consensus/catch_up.h)
  */
 #include "node/config.h"
 #include "node/identity.h"
@@ -16,7 +19,8 @@ struct data_folder {
     struct identity identity;
     char path[CONFIG_PATH_BYTES];
     char raft_path[CONFIG_PATH_BYTES + 16];
-    char store_path[CONFIG_PATH_BYTES + 300]; /* the LMDB folder */
+    char store_folder[CONFIG_PATH_BYTES + 16];
+    char store_path[CONFIG_PATH_BYTES + 300]; /* the LMDB folder, in store_folder */
 };
 
 /* Makes the folder of a new member. 0, or 1: it was made already, with the same identity. Refuses
@@ -24,7 +28,8 @@ struct data_folder {
 int data_folder_init(const char *path, const struct identity *identity, struct error *error);
 
 /* Locks and checks the folder: missing or damaged identity, newer format, another cluster or node
- * than config asks for (where it does), stamps that disagree. data_folder_close undoes it. */
+ * than config asks for (where it does), a node that was removed (CLADE_ERR_CONFLICT), stamps that
+ * disagree. Removes stores that are not current any more. data_folder_close undoes it. */
 int data_folder_open(const char *path,
                      const char *cluster,
                      uint64_t node,
@@ -34,3 +39,24 @@ int data_folder_open(const char *path,
 void data_folder_close(struct data_folder *folder);
 /* Bytes that the file system has free for us, and its size. */
 int data_folder_space(const struct data_folder *folder, uint64_t *ret_free, uint64_t *ret_total);
+
+/* The store's folders change on one thread: the apply thread, or whoever owns the folder before
+ * threads run. A crash at any point leaves the old store current, or the new one. */
+
+/* Makes store/NAME (a number; the folder is there, its files synced) the current store. The one
+ * that was current stays, until nobody reads it: data_folder_remove_store, or the next open. */
+int data_folder_set_store(struct data_folder *folder, const char *name, struct error *error);
+/* Moves the folder `path`, which lies in store_folder, to the next free number and makes it the
+ * current store. */
+int data_folder_adopt_store(struct data_folder *folder, const char *path, struct error *error);
+/* Removes a store that is not the current one. */
+int data_folder_remove_store(const struct data_folder *folder,
+                             const char *path,
+                             struct error *error);
+
+/* Marks the folder of a node that was removed from its cluster, durably: data_folder_open refuses
+ * it from then on. `index` is that of the removal in the log, 0 when it is not known. */
+int data_folder_mark_removed(const struct data_folder *folder,
+                             uint64_t index,
+                             uint64_t wall_us,
+                             struct error *error);

@@ -263,5 +263,6 @@ static const struct method_row methods[METHOD_COUNT] = {
     [METHOD_TRANSFER] = {.handle = status_transfer},
     [METHOD_CANCEL] = {.handle = NULL}, /* notifications */
     [METHOD_ERROR] = {.handle = NULL},
+    [METHOD_MEMBERS] = {.handle = NULL},
 };
-_Static_assert(METHOD_COUNT == 14, "a method has no row");
+_Static_assert(METHOD_COUNT == 16, "a method has no row");

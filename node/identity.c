@@ -102,7 +102,7 @@ const char *identity_address(const struct identity *id)
     return NULL;
 }
 
-int identity_complete(struct identity *id, struct error *error)
+static int check_members(struct identity *id, struct error *error)
 {
     if (id->node == 0) {
         return error_set(error, CLADE_ERR_INVALID, "node", "--node N is needed, N above 0");
@@ -119,19 +119,49 @@ int identity_complete(struct identity *id, struct error *error)
                          "is not UTF-8, or has control characters");
     }
     qsort(id->members, id->members_len, sizeof id->members[0], compare_members);
+    return 0;
+}
+
+int identity_complete(struct identity *id, struct error *error)
+{
+    int r = check_members(id, error);
+    if (r < 0) {
+        return r;
+    }
     struct buffer b;
     buffer_init(&b, FILE_BYTES_MAX);
     append_members(&b, id);
-    int r = b.failed ? error_set(error, CLADE_ERR_NO_MEMORY, NULL, "out of memory") : 0;
+    r = b.failed ? error_set(error, CLADE_ERR_NO_MEMORY, NULL, "out of memory") : 0;
     id->cluster = hash128(buffer_span(&b));
+    id->joined = false;
     buffer_release(&b);
     return r;
+}
+
+int identity_complete_joined(struct identity *id, const char *cluster, struct error *error)
+{
+    int r = check_members(id, error);
+    if (r < 0) {
+        return r;
+    }
+    if (!hash128_parse(span_of(cluster), &id->cluster)) {
+        return error_set(error, CLADE_ERR_INVALID, "cluster",
+                         "a node that joins needs --cluster and the 32 hex digits that "
+                         "'clade cluster status' shows");
+    }
+    if (id->members_len < 2) {
+        return error_set(error, CLADE_ERR_INVALID, "member",
+                         "a node that joins needs at least one --member beside itself, to ask");
+    }
+    id->joined = true;
+    return 0;
 }
 
 bool identity_equal(const struct identity *a, const struct identity *b)
 {
     if (a->cluster.low != b->cluster.low || a->cluster.high != b->cluster.high ||
-        a->node != b->node || strcmp(a->name, b->name) != 0 || a->members_len != b->members_len) {
+        a->node != b->node || a->joined != b->joined || strcmp(a->name, b->name) != 0 ||
+        a->members_len != b->members_len) {
         return false;
     }
     for (size_t i = 0; i < a->members_len; i++) {
@@ -177,6 +207,9 @@ int identity_write(const struct identity *id, bool stamp, const char *path, stru
     hash128_format(id->cluster, cluster);
     buffer_append_fmt(&b, "format=%d\ncluster=%s\nnode=%" PRIu64 "\n", IDENTITY_FORMAT, cluster,
                       id->node);
+    if (!stamp && id->joined) {
+        buffer_append_str(&b, "joined=1\n");
+    }
     if (!stamp) {
         append_members(&b, id);
     }
@@ -214,6 +247,10 @@ static int parse_pair(
         memcpy(id->name, value.data, value.len);
         id->name[value.len] = 0;
         return 0;
+    }
+    if (span_equal_str(key, "joined")) {
+        id->joined = span_equal_str(value, "1");
+        return id->joined ? 0 : damaged(path, "joined", error);
     }
     if (span_equal_str(key, "member")) {
         return identity_add_member(id, value, NULL) == 0 ? 0 : damaged(path, "member", error);

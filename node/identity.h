@@ -5,6 +5,7 @@
  *     format=1
  *     cluster=<32 hex digits>
  *     node=2
+ *     joined=1                    only of a node that joined a running cluster
  *     name=<text>
  *     member=1=10.0.0.1:7401      one a member, by id
  *     checksum=<16 hex digits>    XXH3-64 of everything above
@@ -22,7 +23,10 @@ struct identity {
     struct hash128 cluster;
     uint64_t node;
     char name[IDENTITY_NAME_BYTES];
-    struct group_member members[GROUP_MEMBERS_MAX]; /* by id; those of the first configuration */
+    bool joined; /* it joined a running cluster: its log was not bootstrapped */
+    /* By id: those of the first configuration; of a node that joined, itself and whom it asks
+     * first. */
+    struct group_member members[GROUP_MEMBERS_MAX];
     size_t members_len;
 };
 
@@ -32,6 +36,9 @@ int identity_add_member(struct identity *id, struct span text, struct error *err
 /* Sorts the members, checks that `node` is one of them and fills in the cluster's id: the hash of
  * members and name, the same on each node. */
 int identity_complete(struct identity *id, struct error *error);
+/* The same for a node that joins the running cluster with this id (32 hex digits): at least one
+ * other member is needed. */
+int identity_complete_joined(struct identity *id, const char *cluster, struct error *error);
 /* This node's peer address. */
 const char *identity_address(const struct identity *id);
 bool identity_equal(const struct identity *a, const struct identity *b);

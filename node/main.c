@@ -16,6 +16,7 @@ struct arguments {
     const char *config_file;
     bool print_config;
     bool check_config;
+    bool join;                /* init */
     struct identity identity; /* init: members, name */
 };
 
@@ -31,6 +32,7 @@ static void print_help(void)
 {
     fputs("Usage: claded [OPTIONS] [run]\n"
           "       claded [OPTIONS] init --node N --member ID=HOST:PORT... [--name TEXT]\n"
+          "       claded [OPTIONS] init --node N --join --cluster ID --member ID=HOST:PORT...\n"
           "       claded [OPTIONS] check\n"
           "\n"
           "A node of clade, a replicated store of model lineage and artifact indexes.\n"
@@ -38,7 +40,9 @@ static void print_help(void)
           "Commands:\n"
           "  run     serve (the default)\n"
           "  init    make the data folder of a member of a new cluster; give the same members\n"
-          "          and name on every node, and one member for a cluster of one\n"
+          "          and name on every node, and one member for a cluster of one.\n"
+          "          With --join, of a node that joins a running cluster: give the cluster's id,\n"
+          "          the present members and the new one ('clade cluster member add' prints it)\n"
           "  check   scan the store of a stopped node for damage\n"
           "\n"
           "  --config FILE     settings in YAML, with the keys below ('_' for '-')\n"
@@ -120,6 +124,8 @@ static bool take_switch(struct arguments *a, struct span name)
         a->print_config = true;
     } else if (span_equal_str(name, "check-config")) {
         a->check_config = true;
+    } else if (span_equal_str(name, "join")) {
+        a->join = true;
     } else {
         return false;
     }
@@ -165,8 +171,9 @@ static int read_arguments(
     if (a->command == NULL) {
         a->command = "run";
     }
-    if (strcmp(a->command, "init") != 0 && (a->identity.members_len > 0 || a->identity.name[0])) {
-        return usage(e, "--member, --name", "only init takes them");
+    if (strcmp(a->command, "init") != 0 &&
+        (a->identity.members_len > 0 || a->identity.name[0] || a->join)) {
+        return usage(e, "--member, --name, --join", "only init takes them");
     }
     return 0;
 }
@@ -183,12 +190,30 @@ static int read_config(const struct arguments *a, struct config *c, struct error
 
 /* --- commands --- */
 
-static int init(const struct config *c, struct identity *identity)
+/* Whoever names a cluster and forgets --join would make a new one beside it. */
+static int complete_first(const struct config *c, struct identity *identity, struct error *e)
+{
+    char cluster[33];
+    int r = identity_complete(identity, e);
+    if (r < 0 || c->cluster[0] == 0) {
+        return r;
+    }
+    hash128_format(identity->cluster, cluster);
+    return strcmp(cluster, c->cluster) == 0
+               ? 0
+               : error_set(e, CLADE_ERR_INVALID, "cluster",
+                           "these members and this name make the new cluster %s, not %s; to join "
+                           "a running one add --join",
+                           cluster, c->cluster);
+}
+
+static int init(const struct config *c, struct identity *identity, bool join)
 {
     struct error e = {.code = 0};
     char cluster[33];
     identity->node = c->node;
-    if (identity_complete(identity, &e) < 0) {
+    if ((join ? identity_complete_joined(identity, c->cluster, &e)
+              : complete_first(c, identity, &e)) < 0) {
         return complain(&e, STATUS_USAGE);
     }
     int r = data_folder_init(c->data, identity, &e);
@@ -196,9 +221,14 @@ static int init(const struct config *c, struct identity *identity)
         return complain(&e, STATUS_FAILED);
     }
     hash128_format(identity->cluster, cluster);
-    printf("%s: %s node %" PRIu64 " of %zu, cluster %s\n", c->data,
-           r == 1 ? "is already the data folder of" : "made the data folder of", identity->node,
-           identity->members_len, cluster);
+    const char *made = r == 1 ? "is already the data folder of" : "made the data folder of";
+    if (join) {
+        printf("%s: %s node %" PRIu64 ", which joins cluster %s\n", c->data, made, identity->node,
+               cluster);
+    } else {
+        printf("%s: %s node %" PRIu64 " of %zu, cluster %s\n", c->data, made, identity->node,
+               identity->members_len, cluster);
+    }
     return STATUS_OK;
 }
 
@@ -291,7 +321,7 @@ int main(int argc, char **argv)
         return STATUS_OK;
     }
     if (strcmp(a.command, "init") == 0) {
-        return init(&c, &a.identity);
+        return init(&c, &a.identity, a.join);
     }
     return strcmp(a.command, "check") == 0 ? check(&c) : run(&c);
 }

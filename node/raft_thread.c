@@ -210,6 +210,21 @@ bool raft_thread_transfer(struct raft_thread *rt, struct raft_transfer_letter *l
     return mailbox_post(&rt->mail, &letter->letter.mail.node);
 }
 
+static void deliver_check_change(struct mail *mail, void *owner)
+{
+    struct raft_thread *rt = owner;
+    struct raft_letter *letter = LIST_ENTRY(mail, struct raft_letter, mail);
+    struct raft_change_letter *l = LIST_ENTRY(letter, struct raft_change_letter, letter);
+    (void)group_check_change(rt->group, &l->change, &l->error);
+    send_back(letter);
+}
+
+bool raft_thread_check_change(struct raft_thread *rt, struct raft_change_letter *letter)
+{
+    letter->letter.mail.deliver = deliver_check_change;
+    return mailbox_post(&rt->mail, &letter->letter.mail.node);
+}
+
 struct headroom_mail {
     struct mail mail;
     bool enough;
@@ -389,6 +404,9 @@ static int open_group(struct raft_thread *rt, struct error *error)
                                         .heartbeat_ms = (unsigned)c->heartbeat_ms,
                                         .pending_bytes_max = c->pending_bytes_max,
                                         .unpublished_bytes_max = c->unpublished_bytes_max,
+                                        .store = n->store,
+                                        .contacts = n->folder.identity.members,
+                                        .contacts_len = n->folder.identity.members_len,
                                         .callbacks = {.on_refused = on_refused,
                                                       .on_read_index = on_read_index,
                                                       .on_leader = on_leader,

@@ -47,7 +47,15 @@ struct raft_transfer_letter {
     uint64_t leader;
 };
 
+/* Whether a change of the members may be asked for, see group.h. */
+struct raft_change_letter {
+    struct raft_letter letter;
+    struct group_change change;
+    struct error error; /* code 0: it may */
+};
+
 /* False when the loop is closed: the letter stays the caller's. */
+bool raft_thread_check_change(struct raft_thread *rt, struct raft_change_letter *letter);
 bool raft_thread_status(struct raft_thread *rt, struct raft_status_letter *letter);
 bool raft_thread_transfer(struct raft_thread *rt, struct raft_transfer_letter *letter);
 /* Blocks until a transfer to the best member has ended, for shutdown; true when it moved. Does

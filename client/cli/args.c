@@ -173,6 +173,15 @@ static int command_unknown(struct parser *p, const char *words)
                      "there is no command \"clade %s\"; clade help lists them", words);
 }
 
+/* "cluster leader" is a command, and "cluster leader transfer" another: whether `word` goes on. */
+static bool goes_on(const struct args *args, const char *word)
+{
+    char words[sizeof args->words];
+    int n = snprintf(words, sizeof words, "%s %s", args->words, word);
+    return args->command->args_max == 0 && n > 0 && (size_t)n < sizeof words &&
+           (command_find(words) != NULL || command_is_group(words));
+}
+
 static int parse_command_word(struct parser *p, const char *word)
 {
     struct args *args = p->args;
@@ -205,7 +214,7 @@ static int parse_word(struct parser *p, const char *word)
     if (!p->flags_ended && word[0] == '-' && word[1] != '\0') {
         return word[1] == '-' ? parse_long(p, word) : parse_short(p, word);
     }
-    if (p->args->command == NULL) {
+    if (p->args->command == NULL || (!p->flags_ended && goes_on(p->args, word))) {
         return parse_command_word(p, word);
     }
     p->args->arguments[p->args->arguments_len++] = word;

@@ -44,9 +44,8 @@ struct clade_options cli_options(const struct cli *cli, unsigned timeout_ms)
     };
 }
 
-int cli_open(struct cli *cli)
+static int open_client(struct cli *cli, struct clade_options options)
 {
-    struct clade_options options = cli_options(cli, 0);
     int err = clade_open(&options, &cli->client);
     if (err == CLADE_ERR_INVALID) {
         return cli_usage(cli, "the endpoints, the namespace or the user are not valid: %s",
@@ -56,6 +55,20 @@ int cli_open(struct cli *cli)
         cli_say(cli, "%s", clade_error_text(err));
     }
     return err == 0 ? EXIT_DONE : cli_exit_code(err);
+}
+
+int cli_open(struct cli *cli)
+{
+    return open_client(cli, cli_options(cli, 0));
+}
+
+int cli_open_for(struct cli *cli, unsigned timeout_ms)
+{
+    struct clade_options options = cli_options(cli, 0);
+    options.request_timeout_ms = timeout_ms;
+    clade_close(cli->client);
+    cli->client = NULL;
+    return open_client(cli, options);
 }
 
 int cli_exit_code(int error)

@@ -37,6 +37,8 @@ void cli_init_output(struct cli *cli);
 struct clade_options cli_options(const struct cli *cli, unsigned timeout_ms);
 /* Opens the blocking client; prints what is wrong. An exit code. */
 int cli_open(struct cli *cli);
+/* The same with another timeout for each request; a client that is open is closed. */
+int cli_open_for(struct cli *cli, unsigned timeout_ms);
 
 /* The exit code that an error of libclade becomes. */
 int cli_exit_code(int error);

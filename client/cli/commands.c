@@ -12,6 +12,9 @@
 #define READ_FLAGS   FLAG_VIEW, FLAG_STATE, FLAG_EDGES, FLAG_LIMIT
 
 #define STDIN_HELP "A \"-\" among the arguments stands for the lines of stdin."
+#define MEMBER_HELP                                                                                \
+    "Said twice it changes nothing. What the cluster has taken up goes on when this command is\n"  \
+    "stopped; \"clade cluster member list\" shows how far it is."
 #define BULK_HELP                                                                                  \
     STDIN_HELP                                                                                     \
     "\nUp to 1,000 are changed by one transaction, whole or not at all; more take several."
@@ -143,6 +146,26 @@ const struct command commands[] = {
     {"cluster status", "", "show the nodes, the leader and how far each is", NULL, NULL, 0, 0,
      EXAMPLES("clade cluster status", "clade -e node2:7400 cluster status -w json"), "status",
      run_show},
+    {"cluster member list", "", "show the nodes: what each is, and what it is on its way to", NULL,
+     NULL, 0, 0, EXAMPLES("clade cluster member list"), NULL, run_member_list},
+    {"cluster member add", "ID=HOST:PORT", "take a new node into the cluster",
+     "HOST:PORT is where it listens for the other nodes; ID a number that no node ever had. It\n"
+     "shows what to run on the new machine. The node catches up, becomes a standby, then a voter.",
+     FLAGS(FLAG_NO_PROMOTE, FLAG_NO_WAIT), 1, 1,
+     EXAMPLES("clade cluster member add 4=10.0.0.4:7401",
+              "clade cluster member add 4=10.0.0.4:7401 --no-promote --timeout 1h"),
+     "add", run_member},
+    {"cluster member promote", "ID", "make a standby a voter", MEMBER_HELP, FLAGS(FLAG_NO_WAIT), 1, 1,
+     EXAMPLES("clade cluster member promote 4"), "promote", run_member},
+    {"cluster member demote", "ID", "make a voter a standby", MEMBER_HELP, FLAGS(FLAG_NO_WAIT), 1, 1,
+     EXAMPLES("clade cluster member demote 4"), "demote", run_member},
+    {"cluster member remove", "ID", "take a node out of the cluster, for ever",
+     "The node stops and its folder is of no more use. Its id is not given again.\n" MEMBER_HELP,
+     FLAGS(FLAG_NO_WAIT), 1, 1,
+     EXAMPLES("clade cluster member remove 2", "clade cluster member remove 2 --no-wait"), "remove",
+     run_member},
+    {"cluster leader", "", "show which node leads", NULL, NULL, 0, 0,
+     EXAMPLES("clade cluster leader", "clade -w json cluster leader"), NULL, run_leader},
     {"cluster leader transfer", "[NODE]", "hand leadership over, to the best node or the one given",
      NULL, NULL, 0, 1, EXAMPLES("clade cluster leader transfer", "clade cluster leader transfer 2"),
      NULL, run_transfer},

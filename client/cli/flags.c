@@ -12,7 +12,7 @@ static const struct flag flags[FLAG_ID_COUNT] = {
     [FLAG_CONSISTENCY] = {"consistency", 0, false, "LEVEL", "linearizable, at-least[=REVISION], stale=MS or local (CLADE_CONSISTENCY)"},
     [FLAG_AS_OF] = {"as-of", 0, false, "WHEN", "read the past: a revision, a time or a date (local without an offset)"},
     [FLAG_REASON] = {"reason", 0, false, "TEXT", "why; kept with the revision"},
-    [FLAG_TIMEOUT] = {"timeout", 0, false, "TIME", "for a request with its retries: 500ms, 10s, 2m (CLADE_TIMEOUT; default 10s, import 60s)"},
+    [FLAG_TIMEOUT] = {"timeout", 0, false, "TIME", "for a request with its retries: 500ms, 10s, 2m (CLADE_TIMEOUT; default 10s, import 60s, members 10m)"},
     [FLAG_USER] = {"user", 0, false, "NAME", "whom to claim to be (CLADE_USER; default the login name)"},
     [FLAG_COLOR] = {"color", 0, false, "WHEN", "auto (on a terminal), always or never (CLADE_COLOR)"},
     [FLAG_CONFIG] = {"config", 0, false, "FILE", "settings (CLADE_CONFIG; default ~/.config/clade/config.yaml)"},
@@ -55,6 +55,9 @@ static const struct flag flags[FLAG_ID_COUNT] = {
     [FLAG_RATE] = {"rate", 0, false, "N", "at most so many lines a second"},
     [FLAG_CREATE_NAMESPACE] = {"create-namespace", 0, false, NULL, "make the namespace first where it is missing"},
     [FLAG_STRICT] = {"strict", 0, false, NULL, "stop at the first line that is refused"},
+
+    [FLAG_NO_PROMOTE] = {"no-promote", 0, false, NULL, "it stays a standby: it has everything and does not vote"},
+    [FLAG_NO_WAIT] = {"no-wait", 0, false, NULL, "stop when the cluster has taken it up, not when it is done"},
 
     [FLAG_CLIENTS] = {"clients", 0, false, "N", "requests in flight at once (default 64)"},
     [FLAG_CONNECTIONS] = {"connections", 0, false, "N", "clients to spread them over (default 1)"},

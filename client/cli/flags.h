@@ -56,6 +56,8 @@ enum flag_id {
     FLAG_CREATE_NAMESPACE,
     FLAG_STRICT,
     /* bench */
+    FLAG_NO_PROMOTE,
+    FLAG_NO_WAIT,
     FLAG_CLIENTS,
     FLAG_CONNECTIONS,
     FLAG_COUNT,

@@ -17,6 +17,10 @@ int run_txn(struct cli *cli);
 /* the subject is the method of the protocol */
 int run_show(struct cli *cli);
 int run_transfer(struct cli *cli);
+int run_leader(struct cli *cli);
+/* members of the cluster: the subject is the action of the protocol */
+int run_member(struct cli *cli);
+int run_member_list(struct cli *cli);
 /* in and out */
 int run_import(struct cli *cli);
 int run_export(struct cli *cli);

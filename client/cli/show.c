@@ -210,6 +210,27 @@ static void table_row(struct table *t,
     buffer_release(&b);
 }
 
+static void print_rows(struct cli *cli,
+                       const struct clade_value *rows,
+                       const struct table_column *columns,
+                       size_t len)
+{
+    struct table t;
+    table_init(&t, columns, len);
+    for (size_t i = 0; i < clade_value_len(rows); i++) {
+        table_row(&t, columns, len, clade_value_at(rows, i));
+    }
+    table_flush(&t, cli->out, cli->terminal_columns, cli->color);
+    table_release(&t);
+}
+
+static struct table_column column_of(const char *name, const struct clade_value *first)
+{
+    bool number = clade_value_type(clade_value_get(first, name)) == CLADE_UINT;
+    return (struct table_column){
+        .heading = name, .align = number ? TABLE_RIGHT : TABLE_LEFT, .elastic = !number};
+}
+
 /* An array of maps as a table, its columns the keys of the first one. */
 static void show_table(struct cli *cli, const struct clade_value *rows)
 {
@@ -221,21 +242,23 @@ static void show_table(struct cli *cli, const struct clade_value *rows)
     for (size_t i = 0; i < clade_value_len(first) && len < TABLE_COLUMNS_MAX; i++) {
         const char *name = arena_copy_str(&names.arena, text_of(clade_value_key_at(first, i)));
         if (name != NULL) {
-            bool number = clade_value_type(clade_value_at(first, i)) == CLADE_UINT;
-            columns[len++] = (struct table_column){
-                .heading = name, .align = number ? TABLE_RIGHT : TABLE_LEFT, .elastic = !number};
+            columns[len++] = column_of(name, first);
         }
     }
     if (len > 0) {
-        struct table t;
-        table_init(&t, columns, len);
-        for (size_t i = 0; i < clade_value_len(rows); i++) {
-            table_row(&t, columns, len, clade_value_at(rows, i));
-        }
-        table_flush(&t, cli->out, cli->terminal_columns, cli->color);
-        table_release(&t);
+        print_rows(cli, rows, columns, len);
     }
     cli_list_release(&names);
+}
+
+void show_rows(struct cli *cli, const struct clade_value *rows, const char *const names[])
+{
+    struct table_column columns[TABLE_COLUMNS_MAX];
+    size_t len = 0;
+    for (; names[len] != NULL && len < TABLE_COLUMNS_MAX; len++) {
+        columns[len] = column_of(names[len], clade_value_at(rows, 0));
+    }
+    print_rows(cli, rows, columns, len);
 }
 
 static void show_heading(struct cli *cli, struct span key)
@@ -289,7 +312,9 @@ void show_document(struct cli *cli, const struct clade_value *value)
     show(cli, value, 0);
 }
 
-void show_json(struct cli *cli, const struct clade_response *response)
+void show_json_part(struct cli *cli,
+                    const struct clade_response *response,
+                    const struct clade_value *part)
 {
     struct buffer b;
     buffer_init(&b, SHOW_BYTES_MAX);
@@ -299,15 +324,19 @@ void show_json(struct cli *cli, const struct clade_response *response)
                       (unsigned long long)clade_response_node(response),
                       (unsigned long long)clade_response_term(response),
                       clade_response_complete(response) ? "true" : "false");
-    json_append_value(&b, clade_response_data(response));
+    json_append_value(&b, part);
     buffer_append_str(&b, "}\n");
     (void)fwrite(b.data, 1, b.len, cli->out);
     buffer_release(&b);
 }
 
-void show_ndjson(struct cli *cli, const struct clade_response *response)
+void show_json(struct cli *cli, const struct clade_response *response)
 {
-    const struct clade_value *data = clade_response_data(response);
+    show_json_part(cli, response, clade_response_data(response));
+}
+
+void show_ndjson_part(struct cli *cli, const struct clade_value *data)
+{
     bool array = clade_value_type(data) == CLADE_ARRAY;
     struct buffer b;
     buffer_init(&b, SHOW_BYTES_MAX);
@@ -318,6 +347,11 @@ void show_ndjson(struct cli *cli, const struct clade_response *response)
         (void)fwrite(b.data, 1, b.len, cli->out);
     }
     buffer_release(&b);
+}
+
+void show_ndjson(struct cli *cli, const struct clade_response *response)
+{
+    show_ndjson_part(cli, clade_response_data(response));
 }
 
 static void show_result(struct cli *cli, const struct clade_value *result)

@@ -7,9 +7,16 @@ void show_thing(struct cli *cli, const struct clade_value *thing);
 /* Any answer: scalars as lines, arrays of maps as tables, nested maps below a heading. Numbers
  * are made readable by what their key says they are. */
 void show_document(struct cli *cli, const struct clade_value *value);
+/* An array of maps as a table with these columns, NULL-terminated; what a row lacks is "-". */
+void show_rows(struct cli *cli, const struct clade_value *rows, const char *const columns[]);
 /* One JSON document: {"revision", "node", "term", "complete", "data"}. */
 void show_json(struct cli *cli, const struct clade_response *response);
+/* The same with a part of the data in the place of all of it. */
+void show_json_part(struct cli *cli,
+                    const struct clade_response *response,
+                    const struct clade_value *part);
 /* The data's elements, a line each; anything else as one line. */
 void show_ndjson(struct cli *cli, const struct clade_response *response);
+void show_ndjson_part(struct cli *cli, const struct clade_value *part);
 /* What a transaction did, operation by operation, in the format that was asked for. */
 void show_results(struct cli *cli, const struct clade_response *response);

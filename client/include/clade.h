@@ -209,7 +209,9 @@ struct clade_value;
 
 /* Zeroed fields mean their defaults. */
 struct clade_options {
-    const char *endpoints;       /* "HOST:PORT,[IPV6]:PORT"; default "127.0.0.1:7400" */
+    const char *endpoints;       /* "HOST:PORT,[IPV6]:PORT"; default "127.0.0.1:7400". A few
+                                    are enough: the cluster tells of its other nodes, and of
+                                    those that come and go */
     const char *ns;              /* namespace; default "default" */
     const char *user;            /* whom to claim to be; default the login name */
     const char *client_name;     /* shown in the server's log; default "libclade/VERSION" */
@@ -306,7 +308,8 @@ CLADE_API struct clade_request *clade_lineage_walk(struct clade_client *client,
 /* Any method of the protocol with its parameters as a map (NULL = an empty one), but for
  * deadline_ms, which the library adds: "describe", "limits", "status", "transfer", ...
  * client/wire/README.md lists them. One that writes is repeated only while it is certain that
- * nothing happened; "transfer" and "txn" are ones, and names that this library does not know. */
+ * nothing happened; "transfer" and "txn" are ones, and names that this library does not know.
+ * "member" has the same effect twice and is repeated until its deadline. */
 CLADE_API struct clade_request *clade_call(struct clade_client *client,
                                            const char *method,
                                            const struct clade_doc *params,

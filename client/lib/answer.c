@@ -198,14 +198,18 @@ static int take_answer(struct connection *c,
     return 0;
 }
 
-static int take_notification(struct clade_response *response,
+static int take_notification(struct connection *c,
+                             struct clade_response *response,
                              const struct message *m,
                              struct error *error)
 {
     int rc = 0;
-    if (method_parse(m->method) == METHOD_ERROR) {
+    enum method method = method_parse(m->method);
+    if (method == METHOD_ERROR) {
         value_get_error(m->params, error);
         rc = error_wrap(error, "the server ends the connection");
+    } else if (method == METHOD_MEMBERS && c->state == CONNECTION_READY) {
+        endpoints_learn(&c->client->endpoints, value_get(m->params, "members"));
     }
     clade_response_free(response);
     return rc;
@@ -222,7 +226,7 @@ bool client_on_frame(struct connection *c, struct span payload)
     } else if (m.type == MESSAGE_ANSWER) {
         rc = take_answer(c, response, &m, &error);
     } else if (m.type == MESSAGE_NOTIFICATION) {
-        rc = take_notification(response, &m, &error);
+        rc = take_notification(c, response, &m, &error);
     } else {
         clade_response_free(response);
         rc = error_set(&error, CLADE_ERR_INVALID, NULL, "a server sends no requests");

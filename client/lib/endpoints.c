@@ -128,13 +128,18 @@ int endpoints_parse(struct endpoints *e, const char *text)
 void endpoints_learn(struct endpoints *e, const struct value *members)
 {
     struct endpoint next = e->items[e->next];
-    e->len = e->configured;
+    bool first = true;
     for (size_t i = 0; i < value_len(members); i++) {
         struct span text = value_string(value_get(value_at(members, i), "client"));
         struct endpoint one;
-        if (endpoint_parse(text, &one) == 0) {
-            find_or_add(e, &one);
+        if (endpoint_parse(text, &one) != 0) {
+            continue;
         }
+        if (first) {
+            e->len = e->configured;
+            first = false;
+        }
+        find_or_add(e, &one);
     }
     size_t at = find(e, &next);
     e->next = at == e->len ? 0 : at;

@@ -54,7 +54,8 @@ int endpoints_parse(struct endpoints *e, const char *text);
 /* Parses one. */
 int endpoint_parse(struct span text, struct endpoint *ret);
 bool endpoint_equal(const struct endpoint *a, const struct endpoint *b);
-/* Replaces what was learned before by the client addresses of a hello's members. */
+/* Replaces what was learned before by the client addresses of the members that a server told of. A
+ * list without any (of a node that just started) changes nothing. */
 void endpoints_learn(struct endpoints *e, const struct value *members);
 /* Makes `at` the next one to be tried; it is added when it is not there and there is room. */
 void endpoints_prefer(struct endpoints *e, const struct endpoint *at);
@@ -141,6 +142,7 @@ struct clade_request {
     enum request_queue queue;
     bool internal;       /* ours: its callback runs at once */
     bool writes;         /* sent and unanswered means that it may have happened */
+    bool idempotent;     /* of a write: it may be sent again even if it happened */
     bool maybe_happened; /* a sending of it was lost, or answered UNKNOWN */
     unsigned attempts;   /* refusals so far, for the backoff */
     unsigned refusals;   /* in a row, by connection `refused_by` */

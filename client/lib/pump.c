@@ -60,13 +60,14 @@ void client_on_connected(struct connection *c)
     connection_flush(c);
 }
 
-/* What was sent may have happened. Reads, and commands under a session, are sent again. */
+/* What was sent may have happened. Reads, commands under a session, and what has the same effect
+ * twice are sent again. */
 static void take_back(struct clade_request *r)
 {
     list_remove(&r->link);
     r->state = REQUEST_NEW;
     r->maybe_happened = r->maybe_happened || r->writes;
-    if (r->writes && r->seq == 0) {
+    if (r->writes && r->seq == 0 && !r->idempotent) {
         client_give_up(r, CLADE_ERR_UNAVAILABLE, "the connection was lost before the answer");
     } else {
         client_requeue(r);

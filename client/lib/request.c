@@ -5,13 +5,14 @@
 #include "wire/frame.h"
 
 /* Methods that change something beyond a session: without an answer they may have happened, and
- * but for a txn under its session they are not repeated. A name from a later protocol counts as
- * one. */
-static bool method_writes(struct span name)
+ * but for a txn under its session, and what has the same effect twice, they are not repeated. A
+ * name from a later protocol counts as one. */
+static bool method_writes(enum method method)
 {
-    switch (method_parse(name)) {
+    switch (method) {
     case METHOD_TXN:
     case METHOD_TRANSFER:
+    case METHOD_MEMBER:
     case METHOD_COUNT:
         return true;
     default:
@@ -26,13 +27,15 @@ struct clade_request *request_new(struct clade_client *client,
                                   void *arg)
 {
     size_t params_len = params->bytes.len;
+    enum method known = method_parse(method);
     struct clade_request *r = malloc(sizeof *r + method.len + params_len);
     if (r == NULL) {
         return NULL;
     }
     *r = (struct clade_request){.client = client,
                                 .queue = QUEUE_CALLS,
-                                .writes = method_writes(method),
+                                .writes = method_writes(known),
+                                .idempotent = known == METHOD_MEMBER,
                                 .cb = cb,
                                 .arg = arg,
                                 .members = params->members};

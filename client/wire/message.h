@@ -20,8 +20,10 @@ enum method {
     METHOD_LIMITS,
     METHOD_STATUS,
     METHOD_TRANSFER,
-    METHOD_CANCEL, /* a notification */
-    METHOD_ERROR,  /* a notification, server to client */
+    METHOD_MEMBER,
+    METHOD_CANCEL,  /* a notification */
+    METHOD_ERROR,   /* a notification, server to client */
+    METHOD_MEMBERS, /* a notification, server to client */
     METHOD_COUNT
 };
 
@@ -67,6 +69,15 @@ struct session_params {
     uint64_t lease_ms; /* session_open; 0 = the server's default */
 };
 
+enum member_action { ACTION_ADD, ACTION_PROMOTE, ACTION_DEMOTE, ACTION_REMOVE, ACTION_COUNT };
+struct member_params {
+    enum member_action action;
+    uint64_t node;
+    struct span address; /* add: HOST:PORT, not looked into; else len 0 */
+    bool promote;        /* add: to be a voter, else a standby */
+    bool wait;           /* for the configuration */
+};
+
 /* Each checks types, ranges and unknown keys: CLADE_ERR_INVALID with `where`. */
 int hello_decode(const struct value *params, struct hello_params *ret, struct error *error);
 int txn_params_decode(const struct value *params, struct txn_params *ret, struct error *error);
@@ -75,6 +86,9 @@ int session_params_decode(enum method method,
                           struct session_params *ret,
                           struct error *error);
 int transfer_decode(const struct value *params, uint64_t *ret_to, struct error *error);
+int member_params_decode(const struct value *params,
+                         struct member_params *ret,
+                         struct error *error);
 int cancel_decode(const struct value *params, uint32_t *ret_msgid, struct error *error);
 /* For methods without parameters of their own: ping, limits, status. */
 int empty_params_decode(const struct value *params, struct error *error);
@@ -125,5 +139,8 @@ void answer_write_error(struct buffer *b,
                         struct span leader);
 /* An error whose map was already encoded (apply_result.body), with "leader" left out. */
 void answer_write_error_body(struct buffer *b, uint32_t msgid, struct span body);
+/* Opens the notification [2, METHOD, a map of `members` members, which follow]; close with
+ * frame_end. Returns the frame's place. */
+size_t notification_begin(struct buffer *b, enum method method, uint32_t members);
 /* Appends the notification [2, "error", {...}]. */
 void notification_write_error(struct buffer *b, const struct error *e);

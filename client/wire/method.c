@@ -13,8 +13,10 @@ static const char *const method_names[] = {
     [METHOD_LIMITS] = "limits",
     [METHOD_STATUS] = "status",
     [METHOD_TRANSFER] = "transfer",
+    [METHOD_MEMBER] = "member",
     [METHOD_CANCEL] = "cancel",
     [METHOD_ERROR] = "error",
+    [METHOD_MEMBERS] = "members",
 };
 _Static_assert(sizeof method_names / sizeof method_names[0] == METHOD_COUNT,
                "each method has a name");

@@ -1,7 +1,9 @@
 #include "wire/message.h"
 
 /* One parameter: what it is called and what it must be. */
-enum shape { SHAPE_UINT, SHAPE_TEXT, SHAPE_BYTES, SHAPE_ARRAY };
+enum shape { SHAPE_UINT, SHAPE_BOOL, SHAPE_TEXT, SHAPE_BYTES, SHAPE_ARRAY };
+
+#define ADDRESS_BYTES_MAX 271 /* a host name, ':', a port */
 
 static bool has_shape(const struct value *v, enum shape shape)
 {
@@ -9,6 +11,8 @@ static bool has_shape(const struct value *v, enum shape shape)
     switch (shape) {
     case SHAPE_UINT:
         return t == CLADE_UINT;
+    case SHAPE_BOOL:
+        return t == CLADE_BOOL;
     case SHAPE_TEXT:
         return t == CLADE_STRING;
     case SHAPE_BYTES:
@@ -21,6 +25,7 @@ static bool has_shape(const struct value *v, enum shape shape)
 
 static const char *const shape_texts[] = {
     [SHAPE_UINT] = "an unsigned integer",
+    [SHAPE_BOOL] = "a boolean",
     [SHAPE_TEXT] = "a string",
     [SHAPE_BYTES] = "binary",
     [SHAPE_ARRAY] = "an array",
@@ -50,6 +55,17 @@ static int find_uint(const struct value *params,
     int rc = find(params, key, SHAPE_UINT, &v, error);
     if (rc == 0) {
         *ret = value_uint(v);
+    }
+    return rc;
+}
+
+/* *ret stays as it is when the key is not there. */
+static int find_bool(const struct value *params, const char *key, bool *ret, struct error *error)
+{
+    const struct value *v = NULL;
+    int rc = find(params, key, SHAPE_BOOL, &v, error);
+    if (rc == 0 && v != NULL) {
+        *ret = value_bool(v);
     }
     return rc;
 }
@@ -210,6 +226,77 @@ int transfer_decode(const struct value *params, uint64_t *ret_to, struct error *
     static const char *const known[] = {"to", "deadline_ms", NULL};
     int rc = check_keys(params, known, error);
     return rc != 0 ? rc : find_uint(params, "to", ret_to, error);
+}
+
+static int decode_action(const struct value *params, enum member_action *ret, struct error *error)
+{
+    static const char *const names[] = {[ACTION_ADD] = "add",
+                                        [ACTION_PROMOTE] = "promote",
+                                        [ACTION_DEMOTE] = "demote",
+                                        [ACTION_REMOVE] = "remove"};
+    struct span text;
+    int rc = find_text(params, "action", CLADE_MAX_NAME_BYTES, &text, error);
+    if (rc != 0) {
+        return rc;
+    }
+    for (unsigned i = 0; i < ACTION_COUNT; i++) {
+        if (span_equal_str(text, names[i])) {
+            *ret = (enum member_action)i;
+            return 0;
+        }
+    }
+    return error_set(error, CLADE_ERR_INVALID, "action", "is not add, promote, demote or remove");
+}
+
+/* What belongs to one action only is refused with the others: a mistake would go unseen. */
+static int check_action(const struct value *params,
+                        const struct member_params *p,
+                        struct error *error)
+{
+    bool adds = p->action == ACTION_ADD;
+    if (p->node == 0) {
+        return error_set(error, CLADE_ERR_INVALID, "node", "is missing, and counts from 1");
+    }
+    if (adds && p->address.len == 0) {
+        return error_set(error, CLADE_ERR_INVALID, "address", "is missing: HOST:PORT");
+    }
+    if (!adds && p->address.len > 0) {
+        return error_set(error, CLADE_ERR_INVALID, "address", "only add takes it");
+    }
+    if (!adds && value_get(params, "promote") != NULL) {
+        return error_set(error, CLADE_ERR_INVALID, "promote", "only add takes it");
+    }
+    return 0;
+}
+
+int member_params_decode(const struct value *params, struct member_params *ret, struct error *error)
+{
+    static const char *const known[] = {"action", "node",        "address", "promote",
+                                        "wait",   "deadline_ms", NULL};
+    struct member_params p = {.promote = true};
+    int rc = check_keys(params, known, error);
+    if (rc == 0) {
+        rc = decode_action(params, &p.action, error);
+    }
+    if (rc == 0) {
+        rc = find_uint(params, "node", &p.node, error);
+    }
+    if (rc == 0) {
+        rc = find_text(params, "address", ADDRESS_BYTES_MAX, &p.address, error);
+    }
+    if (rc == 0) {
+        rc = find_bool(params, "promote", &p.promote, error);
+    }
+    if (rc == 0) {
+        rc = find_bool(params, "wait", &p.wait, error);
+    }
+    if (rc == 0) {
+        rc = check_action(params, &p, error);
+    }
+    if (rc == 0) {
+        *ret = p;
+    }
+    return rc;
 }
 
 int empty_params_decode(const struct value *params, struct error *error)

@@ -17,13 +17,19 @@ size_t request_begin(struct buffer *b, uint32_t msgid, enum method method, uint3
     return request_begin_named(b, msgid, span_of(method_name(method)), members);
 }
 
-void notification_write_cancel(struct buffer *b, uint32_t msgid)
+size_t notification_begin(struct buffer *b, enum method method, uint32_t members)
 {
     size_t at = frame_begin(b);
     value_put_array(b, 3);
     value_put_uint(b, MESSAGE_NOTIFICATION);
-    value_put_str(b, method_name(METHOD_CANCEL));
-    value_put_map(b, 1);
+    value_put_str(b, method_name(method));
+    value_put_map(b, members);
+    return at;
+}
+
+void notification_write_cancel(struct buffer *b, uint32_t msgid)
+{
+    size_t at = notification_begin(b, METHOD_CANCEL, 1);
     value_put_str(b, "msgid");
     value_put_uint(b, msgid);
     frame_end(b, at);

@@ -22,6 +22,7 @@ static void decode_params(const struct message *m, struct arena *arena)
     struct hello_params hello;
     struct txn_params txn;
     struct session_params session;
+    struct member_params member;
     uint64_t to;
     uint32_t msgid;
     int rc = 0;
@@ -48,6 +49,9 @@ static void decode_params(const struct message *m, struct arena *arena)
         break;
     case METHOD_DESCRIBE:
         decode_read(QUERY_DESCRIBE, m, arena);
+        break;
+    case METHOD_MEMBER:
+        rc = member_params_decode(m->params, &member, &error);
         break;
     case METHOD_TRANSFER:
         rc = transfer_decode(m->params, &to, &error);

@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t len = 0;
     struct peer_handshake h;
     struct peer_message m;
-    if (peer_frame_parse(bytes, &payload, &len, NULL) == 0) {
+    if (peer_frame_parse(bytes, PEER_MESSAGE_BYTES_MAX, &payload, &len, NULL) == 0) {
         CHECK(len <= size);
     }
     (void)peer_handshake_decode(bytes, &h, NULL);

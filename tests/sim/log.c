@@ -15,8 +15,25 @@ static int on_init(struct raft_io *io, raft_id id, const char *address)
     return 0;
 }
 
+static void release_snapshot(struct sim_snapshot *s)
+{
+    raft_free(s->configuration.base);
+    raft_free(s->data.base);
+    *s = (struct sim_snapshot){0};
+}
+
 static void cancel_writes(struct sim_log *l)
 {
+    if (l->put != NULL) {
+        struct raft_io_snapshot_put *put = l->put;
+        l->put = NULL;
+        release_snapshot(&l->writing);
+        l->put_cb(put, RAFT_CANCELED);
+    }
+    while (l->gets_len > 0) {
+        struct sim_get get = l->gets[--l->gets_len];
+        get.cb(get.req, NULL, RAFT_CANCELED);
+    }
     while (l->writes_len > 0) {
         struct sim_write w = l->writes[--l->writes_len];
         w.cb(w.req, RAFT_CANCELED);
@@ -30,6 +47,29 @@ static void on_close(struct raft_io *io, raft_io_close_cb cb)
     cancel_writes(l);
     l->tick = NULL;
     cb(io);
+}
+
+static struct raft_buffer copy_bytes(const void *base, size_t len)
+{
+    struct raft_buffer b = {.base = raft_malloc(len), .len = len};
+    CHECK(b.base != NULL);
+    memcpy(b.base, base, len);
+    return b;
+}
+
+/* As libraft wants it: everything in memory of its own. */
+static struct raft_snapshot *load_snapshot(const struct sim_snapshot *s)
+{
+    struct raft_snapshot *r = raft_malloc(sizeof *r);
+    CHECK(r != NULL);
+    *r = (struct raft_snapshot){
+        .index = s->index, .term = s->term, .configuration_index = s->configuration_index};
+    CHECK(raft_configuration_decode(&s->configuration, &r->configuration) == 0);
+    r->bufs = raft_malloc(sizeof *r->bufs);
+    CHECK(r->bufs != NULL);
+    r->bufs[0] = copy_bytes(s->data.base, s->data.len);
+    r->n_bufs = 1;
+    return r;
 }
 
 static struct raft_entry copy_entry(const struct raft_entry *e)
@@ -53,8 +93,8 @@ static int on_load(struct raft_io *io,
     struct sim_log *l = of(io);
     *term = l->term;
     *vote = l->vote;
-    *snapshot = NULL;
-    *start = 1;
+    *snapshot = l->snapshot.index == 0 ? NULL : load_snapshot(&l->snapshot);
+    *start = l->first;
     *n = l->entries_len;
     *entries = l->entries_len == 0 ? NULL : raft_malloc(l->entries_len * sizeof **entries);
     for (size_t i = 0; i < l->entries_len; i++) {
@@ -141,13 +181,91 @@ static void cut(struct sim_log *l, size_t len)
 static int on_truncate(struct raft_io *io, raft_index index)
 {
     struct sim_log *l = of(io);
-    cut(l, index - 1);
+    CHECK(index >= l->first);
+    cut(l, index - l->first);
+    if (l->entries_len == 0) {
+        l->first = index;
+    }
     for (size_t i = 0; i < l->writes_len; i++) {
         if (l->writes[i].entries_len > l->entries_len) {
             l->writes[i].entries_len = l->entries_len;
         }
     }
     return 0;
+}
+
+/* --- snapshots --- */
+
+static int on_snapshot_put(struct raft_io *io,
+                           unsigned trailing,
+                           struct raft_io_snapshot_put *req,
+                           const struct raft_snapshot *snapshot,
+                           raft_io_snapshot_put_cb cb)
+{
+    struct sim_log *l = of(io);
+    CHECK(l->put == NULL && snapshot->n_bufs == 1);
+    l->writing =
+        (struct sim_snapshot){.index = snapshot->index,
+                              .term = snapshot->term,
+                              .configuration_index = snapshot->configuration_index,
+                              .data = copy_bytes(snapshot->bufs[0].base, snapshot->bufs[0].len)};
+    CHECK(raft_configuration_encode(&snapshot->configuration, &l->writing.configuration) == 0);
+    l->put = req;
+    l->put_cb = cb;
+    l->put_trailing = trailing;
+    l->put_due_us = *l->now_us + 100 + random_below(l->random, 4 * l->write_us_max);
+    return 0;
+}
+
+static void drop_prefix(struct sim_log *l, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        raft_free(l->entries[i].batch);
+    }
+    memmove(l->entries, l->entries + n, (l->entries_len - n) * sizeof *l->entries);
+    l->entries_len -= n;
+    l->durable_len -= n < l->durable_len ? n : l->durable_len;
+    l->first += n;
+    for (size_t i = 0; i < l->writes_len; i++) {
+        l->writes[i].entries_len -= n < l->writes[i].entries_len ? n : l->writes[i].entries_len;
+    }
+}
+
+static void finish_put(struct sim_log *l)
+{
+    struct raft_io_snapshot_put *put = l->put;
+    release_snapshot(&l->snapshot);
+    l->snapshot = l->writing;
+    l->writing = (struct sim_snapshot){0};
+    l->put = NULL;
+    if (l->put_trailing == 0) { /* an install: the log goes */
+        cut(l, 0);
+        l->first = l->snapshot.index + 1;
+        for (size_t i = 0; i < l->writes_len; i++) {
+            l->writes[i].entries_len = 0;
+        }
+    } else if (l->snapshot.index >= l->first + l->put_trailing) {
+        drop_prefix(l, (size_t)(l->snapshot.index - l->put_trailing - l->first) + 1);
+    }
+    l->put_cb(put, 0);
+}
+
+static int on_snapshot_get(struct raft_io *io,
+                           struct raft_io_snapshot_get *req,
+                           raft_io_snapshot_get_cb cb)
+{
+    struct sim_log *l = of(io);
+    CHECK(l->gets_len < SIM_GETS_MAX && l->snapshot.index != 0);
+    l->gets[l->gets_len++] = (struct sim_get){
+        .req = req, .cb = cb, .due_us = *l->now_us + 50 + random_below(l->random, l->write_us_max)};
+    return 0;
+}
+
+static void finish_get(struct sim_log *l)
+{
+    struct sim_get get = l->gets[0];
+    memmove(l->gets, l->gets + 1, --l->gets_len * sizeof l->gets[0]);
+    get.cb(get.req, load_snapshot(&l->snapshot), 0);
 }
 
 static raft_time on_time(struct raft_io *io)
@@ -162,7 +280,7 @@ static int on_random(struct raft_io *io, int min, int max)
 
 void sim_log_init(struct sim_log *l, const uint64_t *now_us, struct sim_random *random)
 {
-    *l = (struct sim_log){.now_us = now_us, .random = random, .write_us_max = 1000};
+    *l = (struct sim_log){.now_us = now_us, .random = random, .write_us_max = 1000, .first = 1};
     l->io = (struct raft_io){.version = 2,
                              .init = on_init,
                              .close = on_close,
@@ -173,6 +291,8 @@ void sim_log_init(struct sim_log *l, const uint64_t *now_us, struct sim_random *
                              .set_vote = on_set_vote,
                              .append = on_append,
                              .truncate = on_truncate,
+                             .snapshot_put = on_snapshot_put,
+                             .snapshot_get = on_snapshot_get,
                              .time = on_time,
                              .random = on_random};
 }
@@ -180,6 +300,7 @@ void sim_log_init(struct sim_log *l, const uint64_t *now_us, struct sim_random *
 void sim_log_release(struct sim_log *l)
 {
     cut(l, 0);
+    release_snapshot(&l->snapshot);
     free(l->entries);
     l->entries = NULL;
 }
@@ -189,6 +310,12 @@ uint64_t sim_log_next_us(const struct sim_log *l)
     uint64_t next = l->tick == NULL ? UINT64_MAX : l->next_tick_us;
     if (l->writes_len > 0 && l->writes[0].due_us < next) {
         next = l->writes[0].due_us;
+    }
+    if (l->put != NULL && l->writes_len == 0 && l->put_due_us < next) {
+        next = l->put_due_us;
+    }
+    if (l->gets_len > 0 && l->gets[0].due_us < next) {
+        next = l->gets[0].due_us;
     }
     return next;
 }
@@ -202,6 +329,14 @@ bool sim_log_step(struct sim_log *l)
             l->durable_len = w.entries_len;
         }
         w.cb(w.req, 0);
+        return true;
+    }
+    if (l->put != NULL && l->put_due_us <= *l->now_us && l->writes_len == 0) {
+        finish_put(l); /* a snapshot waits for what is being written, as raft_uv's barrier does */
+        return true;
+    }
+    if (l->gets_len > 0 && l->gets[0].due_us <= *l->now_us) {
+        finish_get(l);
         return true;
     }
     if (l->tick != NULL && l->next_tick_us <= *l->now_us) {

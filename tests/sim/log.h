@@ -8,12 +8,28 @@
 #include "tests/sim/random.h"
 
 #define SIM_WRITES_MAX 8192
+#define SIM_GETS_MAX   64
 
 struct sim_write {
     struct raft_io_append *req;
     raft_io_append_cb cb;
     uint64_t due_us;
     size_t entries_len; /* entries of the log once it is done */
+};
+
+/* A snapshot as the disk keeps it: complete or not there. */
+struct sim_snapshot {
+    raft_index index; /* 0 = none */
+    raft_term term;
+    raft_index configuration_index;
+    struct raft_buffer configuration;
+    struct raft_buffer data;
+};
+
+struct sim_get {
+    struct raft_io_snapshot_get *req;
+    raft_io_snapshot_get_cb cb;
+    uint64_t due_us;
 };
 
 struct sim_log {
@@ -23,12 +39,21 @@ struct sim_log {
     uint64_t write_us_max; /* how long a write may take */
     raft_term term;
     raft_id vote;
-    struct raft_entry *entries; /* entries[0] has index 1 */
+    struct raft_entry *entries; /* entries[0] has index `first` */
+    raft_index first;
     size_t entries_len;
     size_t entries_cap;
     size_t durable_len; /* entries that a crash can not take */
     struct sim_write writes[SIM_WRITES_MAX];
     size_t writes_len;
+    struct sim_snapshot snapshot;
+    struct sim_snapshot writing; /* until put_due_us; lost in a crash */
+    struct raft_io_snapshot_put *put;
+    raft_io_snapshot_put_cb put_cb;
+    unsigned put_trailing;
+    uint64_t put_due_us;
+    struct sim_get gets[SIM_GETS_MAX];
+    size_t gets_len;
     uint64_t tick_us;
     uint64_t next_tick_us;
     raft_io_tick_cb tick;

@@ -8,8 +8,10 @@
 #include <cmocka.h>
 #include <uv.h>
 
+#include "base/buffer.h"
 #include "base/check.h"
 #include "consensus/address.h"
+#include "consensus/peer_frame.h"
 #include "consensus/peers.h"
 
 struct side {
@@ -20,6 +22,9 @@ struct side {
     uint64_t got_from;
     char text[64];
     bool closed;
+    uint64_t gone; /* the node that it takes for removed */
+    unsigned removed;
+    unsigned notices;
 };
 
 /* A resolver that answers from the loop, one at a time. */
@@ -68,6 +73,21 @@ static void on_message(void *arg, uint64_t from, struct span message)
     (void)snprintf(s->text, sizeof s->text, "%.*s", SPAN_FMT(message));
 }
 
+static bool on_is_gone(void *arg, uint64_t node)
+{
+    return ((struct side *)arg)->gone == node;
+}
+
+static void on_removed(void *arg, uint64_t by)
+{
+    ((struct side *)arg)->removed++;
+}
+
+static void on_notice(void *arg, bool is_warning, const char *what, uint64_t node)
+{
+    ((struct side *)arg)->notices++;
+}
+
 static void on_closed(void *arg)
 {
     ((struct side *)arg)->closed = true;
@@ -102,6 +122,9 @@ static void open_side(struct mesh *m, int i, uint64_t id, uint64_t cluster)
                               .cluster = {.low = cluster},
                               .resolver = &m->resolver.base,
                               .on_message = on_message,
+                              .is_gone = on_is_gone,
+                              .on_removed = on_removed,
+                              .on_notice = on_notice,
                               .arg = s};
     struct error e = {0};
     assert_int_equal(peers_new(&o, &s->peers, &e), 0);
@@ -241,6 +264,103 @@ static void garbage_ends_its_connection_and_nothing_else(void **state)
     mesh_free(m);
 }
 
+static uint64_t refused(struct mesh *m, int i, enum peer_cause cause)
+{
+    uint64_t counts[PEER_CAUSE_COUNT];
+    peers_refused(m->sides[i].peers, counts);
+    return counts[cause];
+}
+
+static void a_removed_node_is_told_so_when_it_calls(void **state)
+{
+    struct mesh *m = mesh_new(7, 7);
+    m->sides[1].gone = 1;
+    tell_members(m, 0);
+    RUN_UNTIL(m, m->sides[0].removed > 0);
+    assert_false(is_connected(m, 0));
+    assert_true(refused(m, 1, PEER_CAUSE_REMOVED) > 0);
+    mesh_free(m);
+}
+
+static void a_node_that_is_removed_while_connected_is_told_too(void **state)
+{
+    struct mesh *m = mesh_new(7, 7);
+    tell_members(m, 0);
+    RUN_UNTIL(m, is_connected(m, 0));
+    m->sides[1].gone = 1;
+    say(m, 0, "news");
+    RUN_UNTIL(m, m->sides[0].removed > 0);
+    assert_int_equal(m->sides[1].got, 0);
+    mesh_free(m);
+}
+
+/* Sends raw bytes to side 1 and waits until it ends the connection. */
+static void send_raw(struct mesh *m, const void *bytes, size_t len)
+{
+    struct address a;
+    struct sockaddr_storage to;
+    char byte;
+    assert_int_equal(address_parse(m->sides[1].address, &a, NULL), 0);
+    assert_int_equal(address_resolve(&a, &to, NULL), 0);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(struct sockaddr_in)), 0);
+    assert_int_equal(write(fd, bytes, len), len);
+    RUN_UNTIL(m, recv(fd, &byte, 1, MSG_DONTWAIT) == 0 || errno == ECONNRESET);
+    (void)close(fd);
+}
+
+/* A handshake as node `from` of the cluster, and one frame behind it whose length is `len`. */
+static void put_call(struct buffer *b, uint64_t cluster, uint64_t from, uint64_t to)
+{
+    const struct peer_handshake h = {
+        .version = PEER_PROTOCOL_VERSION, .cluster = {.low = cluster}, .from = from, .to = to};
+    peer_handshake_put(b, &h);
+}
+
+static void what_a_stranger_sends_is_refused_counted_and_told_once(void **state)
+{
+    struct mesh *m = mesh_new(7, 7);
+    struct buffer b;
+    buffer_init(&b, 4096);
+    for (int i = 0; i < 3; i++) {
+        buffer_clear(&b);
+        put_call(&b, 8, 9, 2);
+        send_raw(m, b.data, b.len);
+    }
+    assert_int_equal(refused(m, 1, PEER_CAUSE_CLUSTER), 3);
+    assert_int_equal(m->sides[1].notices, 1);
+    buffer_clear(&b);
+    put_call(&b, 7, 9, 5); /* looks for node 5 */
+    send_raw(m, b.data, b.len);
+    buffer_clear(&b);
+    put_call(&b, 7, 2, 2); /* calls itself us */
+    send_raw(m, b.data, b.len);
+    assert_int_equal(refused(m, 1, PEER_CAUSE_NODE), 2);
+    assert_int_equal(m->sides[1].notices, 2);
+    /* A frame that is longer than a handshake, before one: not a byte of it is kept. */
+    static const uint8_t long_frame[16] = {0, 0, 16, 0};
+    send_raw(m, long_frame, sizeof long_frame);
+    assert_int_equal(refused(m, 1, PEER_CAUSE_HANDSHAKE), 1);
+    /* After one: too long, and with a wrong checksum. */
+    static const uint8_t oversized[16] = {1, 0, 0x40, 0};
+    buffer_clear(&b);
+    put_call(&b, 7, 9, 2);
+    buffer_append(&b, oversized, sizeof oversized);
+    send_raw(m, b.data, b.len);
+    static const uint8_t wrong[17] = {1};
+    buffer_clear(&b);
+    put_call(&b, 7, 9, 2);
+    buffer_append(&b, wrong, sizeof wrong);
+    send_raw(m, b.data, b.len);
+    assert_int_equal(refused(m, 1, PEER_CAUSE_FRAME), 2);
+    assert_int_equal(m->sides[1].got, 0);
+    assert_int_equal(m->sides[1].notices, 4);
+    buffer_release(&b);
+    tell_members(m, 0);
+    RUN_UNTIL(m, is_connected(m, 0)); /* and the cluster goes on */
+    mesh_free(m);
+}
+
 static void addresses_are_parsed_or_refused(void **state)
 {
     static const struct {
@@ -278,6 +398,9 @@ int main(void)
         cmocka_unit_test(a_lost_connection_is_made_again),
         cmocka_unit_test(a_node_of_another_cluster_is_refused),
         cmocka_unit_test(garbage_ends_its_connection_and_nothing_else),
+        cmocka_unit_test(a_removed_node_is_told_so_when_it_calls),
+        cmocka_unit_test(a_node_that_is_removed_while_connected_is_told_too),
+        cmocka_unit_test(what_a_stranger_sends_is_refused_counted_and_told_once),
         cmocka_unit_test(addresses_are_parsed_or_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -78,6 +78,27 @@ void fake_refuse(struct fake_server *s, const struct fake_request *r, int code, 
     send_buffer(s, &b);
 }
 
+static void put_members(struct buffer *b, const char *member)
+{
+    value_put_str(b, "members");
+    value_put_array(b, member != NULL);
+    if (member != NULL) {
+        value_put_map(b, 1);
+        value_put_str(b, "client");
+        value_put_str(b, member);
+    }
+}
+
+void fake_tell_members(struct fake_server *s, const char *member)
+{
+    struct buffer b;
+    buffer_init(&b, 1 << 20);
+    size_t at = notification_begin(&b, METHOD_MEMBERS, 1);
+    put_members(&b, member);
+    frame_end(&b, at);
+    send_buffer(s, &b);
+}
+
 static void answer_hello(struct fake_server *s, const struct fake_request *r)
 {
     struct buffer b;
@@ -88,13 +109,7 @@ static void answer_hello(struct fake_server *s, const struct fake_request *r)
     value_put_uint(&b, 1);
     value_put_str(&b, "cluster");
     value_put_str(&b, s->cluster);
-    value_put_str(&b, "members");
-    value_put_array(&b, s->member != NULL);
-    if (s->member != NULL) {
-        value_put_map(&b, 1);
-        value_put_str(&b, "client");
-        value_put_str(&b, s->member);
-    }
+    put_members(&b, s->member);
     frame_end(&b, at);
     send_buffer(s, &b);
 }

@@ -57,6 +57,8 @@ void fake_answer(struct fake_server *s, const struct fake_request *r, uint64_t r
 void fake_answer_data(struct fake_server *s, const struct fake_request *r, struct span data);
 void fake_refuse(struct fake_server *s, const struct fake_request *r, int code, const char *leader);
 void fake_send(struct fake_server *s, const void *bytes, size_t len);
+/* The notification of members: one with this client address, NULL = none. */
+void fake_tell_members(struct fake_server *s, const char *member);
 /* Closes the newest connection. */
 void fake_drop(struct fake_server *s);
 

@@ -188,6 +188,67 @@ static void a_member_told_of_by_hello_is_a_fallback(void **state)
     assert_int_equal(fake_server_count(&f->servers[1], METHOD_GET), 1);
 }
 
+/* Tells of the other server, answers, and is gone for ever. */
+static bool tell_and_leave(struct fake_server *s, const struct fake_request *r)
+{
+    if (r->method == METHOD_GET && fake_server_count(s, METHOD_GET) == 1) {
+        fake_tell_members(s, s->arg);
+        fake_answer(s, r, 5);
+        return true;
+    }
+    return drop_gets(s, r);
+}
+
+static void a_member_told_of_later_is_a_fallback(void **state)
+{
+    struct fixture *f = *state;
+    struct outcome o[2] = {0};
+    char endpoints[64];
+    char member[64];
+    fixture_add_server(f);
+    snprintf(endpoints, sizeof endpoints, "127.0.0.1:%d", f->servers[0].port);
+    snprintf(member, sizeof member, "127.0.0.1:%d", f->servers[1].port);
+    f->servers[0].handler = tell_and_leave;
+    f->servers[0].arg = member;
+    f->servers[1].handler = fake_answer_all;
+    fixture_client(f, endpoints, 0, 0);
+    send_get(f, &o[0]);
+    fixture_wait(f, &o[0]);
+    assert_int_equal(o[0].revision, 5);
+    send_get(f, &o[1]);
+    fixture_wait(f, &o[1]);
+    assert_int_equal(o[1].code, 0);
+    assert_int_equal(fake_server_count(&f->servers[1], METHOD_GET), 1);
+}
+
+/* A peer that has not shown its cluster yet may send clients anywhere. */
+static bool tell_too_early(struct fake_server *s, const struct fake_request *r)
+{
+    if (r->method == METHOD_HELLO) {
+        fake_tell_members(s, s->arg);
+        return false;
+    }
+    return drop_gets(s, r);
+}
+
+static void members_told_of_before_hello_are_passed_over(void **state)
+{
+    struct fixture *f = *state;
+    struct outcome o = {0};
+    char endpoints[64];
+    char member[64];
+    fixture_add_server(f);
+    snprintf(endpoints, sizeof endpoints, "127.0.0.1:%d", f->servers[0].port);
+    snprintf(member, sizeof member, "127.0.0.1:%d", f->servers[1].port);
+    f->servers[0].handler = tell_too_early;
+    f->servers[0].arg = member;
+    fixture_client(f, endpoints, 200, 0);
+    send_get(f, &o);
+    fixture_wait(f, &o);
+    assert_int_equal(o.code, CLADE_ERR_UNAVAILABLE);
+    assert_int_equal(f->servers[1].connections, 0);
+}
+
 static void two_refusals_in_a_row_lead_to_another_endpoint(void **state)
 {
     struct fixture *f = *state;
@@ -258,6 +319,41 @@ static void a_call_that_writes_outside_a_session_is_not_repeated(void **state)
     fixture_wait(f, &o);
     assert_int_equal(o.code, CLADE_ERR_UNKNOWN);
     assert_int_equal(fake_server_count(&f->servers[0], METHOD_TRANSFER), 1);
+}
+
+static bool drop_first_member(struct fake_server *s, const struct fake_request *r)
+{
+    if (r->method != METHOD_MEMBER) {
+        return false;
+    }
+    if (fake_server_count(s, METHOD_MEMBER) == 1) {
+        fake_drop(s);
+    } else {
+        fake_answer(s, r, 9);
+    }
+    return true;
+}
+
+static void a_change_of_members_is_repeated_when_its_connection_is_lost(void **state)
+{
+    struct fixture *f = *state;
+    struct outcome o = {0};
+    f->servers[0].handler = drop_first_member;
+    fixture_client(f, NULL, 0, 0);
+    assert_non_null(clade_call(f->client, "member", NULL, 0, on_outcome, &o));
+    fixture_wait(f, &o);
+    assert_int_equal(o.code, 0);
+    assert_int_equal(fake_server_count(&f->servers[0], METHOD_MEMBER), 2);
+}
+
+static void a_change_of_members_without_an_answer_is_unknown(void **state)
+{
+    struct fixture *f = *state;
+    struct outcome o = {0};
+    fixture_client(f, NULL, 200, 0);
+    assert_non_null(clade_call(f->client, "member", NULL, 0, on_outcome, &o));
+    fixture_wait(f, &o);
+    assert_int_equal(o.code, CLADE_ERR_UNKNOWN);
 }
 
 static void a_server_that_froze_is_left(void **state)
@@ -430,9 +526,13 @@ int main(void)
         CLIENT_TEST(a_dead_endpoint_is_passed_over),
         CLIENT_TEST(a_name_is_resolved),
         CLIENT_TEST(a_member_told_of_by_hello_is_a_fallback),
+        CLIENT_TEST(a_member_told_of_later_is_a_fallback),
+        CLIENT_TEST(members_told_of_before_hello_are_passed_over),
         CLIENT_TEST(two_refusals_in_a_row_lead_to_another_endpoint),
         CLIENT_TEST(a_refusal_that_names_the_leader_leads_there),
         CLIENT_TEST(a_call_that_writes_outside_a_session_is_not_repeated),
+        CLIENT_TEST(a_change_of_members_is_repeated_when_its_connection_is_lost),
+        CLIENT_TEST(a_change_of_members_without_an_answer_is_unknown),
         CLIENT_TEST(a_server_that_froze_is_left),
         CLIENT_TEST(at_least_zero_means_the_newest_revision_seen),
         CLIENT_TEST(no_more_than_requests_max_are_in_flight),

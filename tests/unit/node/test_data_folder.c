@@ -204,6 +204,119 @@ static void a_store_that_CURRENT_does_not_name_is_refused(void **state)
     }
 }
 
+/* As a node that took over a copy of another's store: 2 is current, 1 is still there. */
+static void adopt_a_copy(struct fixture *f)
+{
+    char incoming[1600];
+    shell("mkdir -p '%s/store/incoming' && touch '%s/store/incoming/data.mdb'", f->path, f->path);
+    (void)snprintf(incoming, sizeof incoming, "%s/incoming", f->folder.store_folder);
+    if (data_folder_adopt_store(&f->folder, incoming, &f->error) != 0) {
+        print_error("%s: %s\n", f->error.where, f->error.message);
+        fail();
+    }
+}
+
+static void an_adopted_copy_is_the_store_from_then_on(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(init(f, f->path), 0);
+    assert_int_equal(open_it(f), 0);
+    adopt_a_copy(f);
+    assert_non_null(strstr(f->folder.store_path, "/store/2"));
+    shell("test -d '%s/store/1' && ! test -e '%s/store/incoming'", f->path, f->path);
+    data_folder_close(&f->folder);
+    assert_int_equal(open_it(f), 0);
+    assert_non_null(strstr(f->folder.store_path, "/store/2"));
+    shell("test -f '%s/store/2/data.mdb'%s", f->path, "");
+}
+
+static void a_replaced_store_can_be_removed_and_the_current_one_not(void **state)
+{
+    struct fixture *f = *state;
+    char old[1600];
+    assert_int_equal(init(f, f->path), 0);
+    assert_int_equal(open_it(f), 0);
+    (void)snprintf(old, sizeof old, "%s", f->folder.store_path);
+    assert_int_equal(data_folder_remove_store(&f->folder, old, &f->error), CLADE_ERR_INVALID);
+    adopt_a_copy(f);
+    assert_int_equal(data_folder_remove_store(&f->folder, old, &f->error), 0);
+    shell("! test -e '%s/store/1'%s", f->path, "");
+    assert_int_equal(data_folder_remove_store(&f->folder, f->folder.store_path, &f->error),
+                     CLADE_ERR_INVALID);
+}
+
+static void opening_removes_stores_that_are_not_current_and_keeps_a_copy_under_way(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(init(f, f->path), 0);
+    shell("mkdir '%s/store/7' && touch '%s/store/7/data.mdb'", f->path, f->path);
+    shell("mkdir '%s/store/incoming' && touch '%s/store/incoming/progress'", f->path, f->path);
+    /* a write of CURRENT that was cut short */
+    shell("printf 7 > '%s/store/CURRENT.new'%s", f->path, "");
+    assert_int_equal(open_it(f), 0);
+    assert_non_null(strstr(f->folder.store_path, "/store/1"));
+    shell("! test -e '%s/store/7' && test -f '%s/store/incoming/progress'", f->path, f->path);
+    adopt_a_copy(f);
+}
+
+static void a_store_that_is_not_there_does_not_become_current(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const bad[] = {"9", "", "..", "incoming", "1/../1", NULL};
+    assert_int_equal(init(f, f->path), 0);
+    assert_int_equal(open_it(f), 0);
+    shell("mkdir '%s/store/incoming'%s", f->path, "");
+    for (size_t i = 0; bad[i] != NULL; i++) {
+        assert_int_equal(data_folder_set_store(&f->folder, bad[i], &f->error), CLADE_ERR_INVALID);
+    }
+    shell("test \"$(cat '%s/store/CURRENT')\" = 1%s", f->path, "");
+}
+
+static void a_node_that_was_removed_never_opens_or_inits_again(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(init(f, f->path), 0);
+    assert_int_equal(open_it(f), 0);
+    assert_int_equal(data_folder_mark_removed(&f->folder, 812, 1767225600000000, &f->error), 0);
+    data_folder_close(&f->folder);
+    assert_refused(f, CLADE_ERR_CONFLICT, "node 1 was removed from cluster");
+    assert_non_null(strstr(f->error.message, "at log index 812 (2026-01-01T00:00:00Z)"));
+    assert_non_null(strstr(f->error.message, "claded init --join"));
+    assert_int_equal(init(f, f->path), CLADE_ERR_CONFLICT);
+    /* whatever became of the marker's text */
+    shell(": > '%s/REMOVED'%s", f->path, "");
+    assert_refused(f, CLADE_ERR_CONFLICT, "was removed");
+}
+
+static void join(struct fixture *f)
+{
+    assert_int_equal(
+        identity_complete_joined(&f->identity, "00112233445566778899aabbccddeeff", &f->error), 0);
+}
+
+static void a_node_that_joins_has_an_empty_log_and_the_cluster_that_was_given(void **state)
+{
+    struct fixture *f = *state;
+    char cluster[33];
+    join(f);
+    assert_int_equal(init(f, f->path), 0);
+    assert_int_equal(init(f, f->path), 1);
+    assert_int_equal(open_it(f), 0);
+    assert_true(f->folder.identity.joined);
+    hash128_format(f->folder.identity.cluster, cluster);
+    assert_string_equal(cluster, "00112233445566778899aabbccddeeff");
+    shell("test \"$(ls '%s/raft')\" = identity%s", f->path, "");
+}
+
+static void a_folder_made_to_join_is_not_one_of_a_new_cluster(void **state)
+{
+    struct fixture *f = *state;
+    join(f);
+    assert_int_equal(init(f, f->path), 0);
+    assert_int_equal(identity_complete(&f->identity, NULL), 0);
+    assert_int_equal(init(f, f->path), CLADE_ERR_INVALID);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -220,6 +333,13 @@ int main(void)
         TEST(parts_of_two_nodes_mixed_up_are_found),
         TEST(a_newer_format_and_damage_are_told_apart),
         TEST(a_store_that_CURRENT_does_not_name_is_refused),
+        TEST(an_adopted_copy_is_the_store_from_then_on),
+        TEST(a_replaced_store_can_be_removed_and_the_current_one_not),
+        TEST(opening_removes_stores_that_are_not_current_and_keeps_a_copy_under_way),
+        TEST(a_store_that_is_not_there_does_not_become_current),
+        TEST(a_node_that_was_removed_never_opens_or_inits_again),
+        TEST(a_node_that_joins_has_an_empty_log_and_the_cluster_that_was_given),
+        TEST(a_folder_made_to_join_is_not_one_of_a_new_cluster),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

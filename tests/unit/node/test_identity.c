@@ -131,6 +131,32 @@ static void a_newer_format_is_unsupported_whatever_follows(void **state)
     assert_int_equal(identity_parse(span_of("something else"), "p", &ret, &e), CLADE_ERR_CORRUPT);
 }
 
+static void a_node_that_joins_takes_the_cluster_that_it_is_told(void **state)
+{
+    static const char cluster[] = "00112233445566778899aabbccddeeff";
+    struct identity id = {.node = 2};
+    struct identity again;
+    struct error e;
+    char path[64];
+    char text[33];
+    uint8_t bytes[4096];
+    assert_int_equal(identity_add_member(&id, span_of("2=b:2"), &e), 0);
+    assert_int_equal(identity_complete_joined(&id, cluster, &e), CLADE_ERR_INVALID);
+    assert_non_null(strstr(e.message, "to ask"));
+    assert_int_equal(identity_add_member(&id, span_of("1=a:1"), &e), 0);
+    assert_int_equal(identity_complete_joined(&id, "", &e), CLADE_ERR_INVALID);
+    assert_non_null(strstr(e.message, "--cluster"));
+    assert_int_equal(identity_complete_joined(&id, cluster, &e), 0);
+    (void)write_and_load(&id, path, bytes, sizeof bytes);
+    assert_int_equal(identity_read(path, &again, &e), 0);
+    (void)unlink(path);
+    assert_true(again.joined && identity_equal(&id, &again));
+    hash128_format(again.cluster, text);
+    assert_string_equal(text, cluster);
+    assert_int_equal(identity_complete(&again, &e), 0);
+    assert_false(again.joined || identity_equal(&id, &again));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -139,6 +165,7 @@ int main(void)
         cmocka_unit_test(written_then_read_is_the_same),
         cmocka_unit_test(every_flipped_bit_and_every_cut_is_found),
         cmocka_unit_test(a_newer_format_is_unsupported_whatever_follows),
+        cmocka_unit_test(a_node_that_joins_takes_the_cluster_that_it_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

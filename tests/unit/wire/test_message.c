@@ -155,6 +155,20 @@ static void a_written_cancel_is_read_back(void **state)
     assert_int_equal(cancelled, 9);
 }
 
+static void a_written_notification_of_members_is_read_back(void **state)
+{
+    struct fixture *f = *state;
+    size_t at = notification_begin(&f->b, METHOD_MEMBERS, 1);
+    value_put_str(&f->b, "members");
+    value_put_array(&f->b, 1);
+    value_put_uint(&f->b, 4);
+    frame_end(&f->b, at);
+    decode_frame(&f->b, &f->arena, &f->m);
+    assert_int_equal(f->m.type, MESSAGE_NOTIFICATION);
+    assert_int_equal(method_parse(f->m.method), METHOD_MEMBERS);
+    assert_int_equal(value_uint(value_at(value_get(f->m.params, "members"), 0)), 4);
+}
+
 static const struct answer_head full_head = {.revision = 5,
                                              .node = 6,
                                              .term = 7,
@@ -285,6 +299,7 @@ int main(void)
         cmocka_unit_test(nesting_above_the_limit_is_refused),
         MESSAGE_TEST(a_written_request_is_read_back),
         MESSAGE_TEST(a_written_cancel_is_read_back),
+        MESSAGE_TEST(a_written_notification_of_members_is_read_back),
         MESSAGE_TEST(a_written_answer_is_read_back),
         MESSAGE_TEST(a_written_session_is_read_back),
         MESSAGE_TEST(a_written_error_is_read_back),

@@ -7,7 +7,7 @@
 
 #include "wire/message.h"
 
-enum decoder { HELLO, TXN, OPEN, CLOSE, TRANSFER, CANCEL, EMPTY };
+enum decoder { HELLO, TXN, OPEN, CLOSE, TRANSFER, MEMBER, CANCEL, EMPTY };
 
 struct row {
     enum decoder decoder;
@@ -108,6 +108,104 @@ static const struct row rows[] = {
         "\x81\xa2to\xa1"
         "3",
         "to"),
+    ROW(MEMBER,
+        "to be added",
+        "\x83\xa6"
+        "action\xa3"
+        "add\xa4node\x04\xa7"
+        "address\xa3"
+        "a:1",
+        NULL),
+    ROW(MEMBER,
+        "to be added as a standby, and waited for",
+        "\x85\xa6"
+        "action\xa3"
+        "add\xa4node\x04\xa7"
+        "address\xa3"
+        "a:1\xa7promote\xc2\xa4wait\xc3",
+        NULL),
+    ROW(MEMBER,
+        "to be promoted",
+        "\x82\xa6"
+        "action\xa7promote\xa4node\x04",
+        NULL),
+    ROW(MEMBER,
+        "to be demoted",
+        "\x82\xa6"
+        "action\xa6"
+        "demote\xa4node\x04",
+        NULL),
+    ROW(MEMBER,
+        "to be removed",
+        "\x83\xa6"
+        "action\xa6remove\xa4node\x04\xa4wait\xc2",
+        NULL),
+    ROW(MEMBER, "no action", "\x81\xa4node\x04", "action"),
+    ROW(MEMBER,
+        "an action that is none",
+        "\x82\xa6"
+        "action\xa4kill\xa4node\x04",
+        "action"),
+    ROW(MEMBER,
+        "an action that is a number",
+        "\x82\xa6"
+        "action\x01\xa4node\x04",
+        "action"),
+    ROW(MEMBER,
+        "no node",
+        "\x81\xa6"
+        "action\xa6remove",
+        "node"),
+    ROW(MEMBER,
+        "node 0",
+        "\x82\xa6"
+        "action\xa6remove\xa4node\x00",
+        "node"),
+    ROW(MEMBER,
+        "a node that is text",
+        "\x82\xa6"
+        "action\xa6remove\xa4node\xa1"
+        "4",
+        "node"),
+    ROW(MEMBER,
+        "no address to add",
+        "\x82\xa6"
+        "action\xa3"
+        "add\xa4node\x04",
+        "address"),
+    ROW(MEMBER,
+        "an address to remove",
+        "\x83\xa6"
+        "action\xa6remove\xa4node\x04\xa7"
+        "address\xa3"
+        "a:1",
+        "address"),
+    ROW(MEMBER,
+        "a promote to promote",
+        "\x83\xa6"
+        "action\xa7promote\xa4node\x04\xa7promote\xc3",
+        "promote"),
+    ROW(MEMBER,
+        "a promote that is a number",
+        "\x84\xa6"
+        "action\xa3"
+        "add\xa4node\x04\xa7"
+        "address\xa3"
+        "a:1\xa7promote\x01",
+        "promote"),
+    ROW(MEMBER,
+        "a wait that is nil",
+        "\x83\xa6"
+        "action\xa6"
+        "demote\xa4node\x04\xa4wait\xc0",
+        "wait"),
+    ROW(MEMBER,
+        "an unknown key",
+        "\x83\xa6"
+        "action\xa6"
+        "demote\xa4node\x04\xa5"
+        "force\xc3",
+        "force"),
     ROW(CANCEL, "a msgid", "\x81\xa5msgid\xce\xff\xff\xff\xff", NULL),
     ROW(CANCEL, "no msgid", "\x80", "msgid"),
     ROW(CANCEL, "a msgid above 32 bits", "\x81\xa5msgid\xcf\0\0\0\1\0\0\0\0", "msgid"),
@@ -125,6 +223,7 @@ static int decode(enum decoder decoder, const struct value *v, struct error *err
     struct hello_params hello;
     struct txn_params txn;
     struct session_params session;
+    struct member_params member;
     uint64_t to;
     uint32_t msgid;
     switch (decoder) {
@@ -138,6 +237,8 @@ static int decode(enum decoder decoder, const struct value *v, struct error *err
         return session_params_decode(METHOD_SESSION_CLOSE, v, &session, error);
     case TRANSFER:
         return transfer_decode(v, &to, error);
+    case MEMBER:
+        return member_params_decode(v, &member, error);
     case CANCEL:
         return cancel_decode(v, &msgid, error);
     case EMPTY:
@@ -206,6 +307,31 @@ static void decoded_params_are_what_was_written(void **state)
     arena_release(&arena);
 }
 
+static void a_decoded_member_is_what_was_written(void **state)
+{
+    static const char add[] = "\x83\xa6"
+                              "action\xa3"
+                              "add\xa4node\x04\xa7"
+                              "address\xa3"
+                              "a:1";
+    static const char demote[] = "\x83\xa6"
+                                 "action\xa6"
+                                 "demote\xa4node\x05\xa4wait\xc3";
+    struct arena arena;
+    struct member_params p;
+    arena_init(&arena, 1 << 20);
+    assert_int_equal(member_params_decode(unpack(add, sizeof add - 1, &arena), &p, NULL), 0);
+    assert_int_equal(p.action, ACTION_ADD);
+    assert_int_equal(p.node, 4);
+    assert_true(span_equal_str(p.address, "a:1"));
+    assert_true(p.promote && !p.wait);
+    assert_int_equal(member_params_decode(unpack(demote, sizeof demote - 1, &arena), &p, NULL), 0);
+    assert_int_equal(p.action, ACTION_DEMOTE);
+    assert_int_equal(p.node, 5);
+    assert_true(p.wait);
+    arena_release(&arena);
+}
+
 static void a_hello_without_version_1_says_so(void **state)
 {
     struct arena arena;
@@ -246,6 +372,7 @@ int main(void)
         cmocka_unit_test(params_are_accepted_or_refused_with_their_place),
         cmocka_unit_test(each_decoder_refuses_what_is_not_a_map),
         cmocka_unit_test(decoded_params_are_what_was_written),
+        cmocka_unit_test(a_decoded_member_is_what_was_written),
         cmocka_unit_test(a_hello_without_version_1_says_so),
         cmocka_unit_test(a_name_above_its_limit_is_refused),
     };

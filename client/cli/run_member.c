@@ -1,0 +1,332 @@
+/* Members of the cluster: what is wanted is one request; the cluster gets there by itself. Waiting
+ * is asking again for the same, which changes nothing and is answered when it is there. */
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "cli/cli.h"
+#include "cli/run.h"
+#include "cli/show.h"
+#include "cli/text.h"
+
+#define WAIT_MS         600000u /* unless --timeout says otherwise: a copy of a store takes a while */
+#define ASK_MS          30000u /* one request of the waiting */
+#define ASK_TERMINAL_MS 2000u  /* the same where somebody wants to see it go on */
+#define MESSAGE_BYTES   512
+
+struct change {
+    const char *action;
+    uint64_t node;
+    const char *address; /* add; else NULL */
+    bool promote;
+};
+
+/* --- asking --- */
+
+static void put_str(struct clade_doc *doc, const char *key, const char *value)
+{
+    clade_doc_str(doc, key);
+    clade_doc_str(doc, value);
+}
+
+static void put_bool(struct clade_doc *doc, const char *key, bool value)
+{
+    clade_doc_str(doc, key);
+    clade_doc_bool(doc, value);
+}
+
+static struct clade_response *ask(struct cli *cli, const struct change *change, bool wait)
+{
+    struct clade_doc *doc = clade_doc_new();
+    if (doc == NULL) {
+        return NULL;
+    }
+    clade_doc_map(doc, change->address != NULL ? 5 : 3);
+    put_str(doc, "action", change->action);
+    clade_doc_str(doc, "node");
+    clade_doc_uint(doc, change->node);
+    put_bool(doc, "wait", wait);
+    if (change->address != NULL) {
+        put_str(doc, "address", change->address);
+        put_bool(doc, "promote", change->promote);
+    }
+    struct clade_response *response = clade_call_wait(cli->client, "member", doc);
+    clade_doc_free(doc);
+    return response;
+}
+
+/* --- answers --- */
+
+static struct span text_at(const struct clade_value *map, const char *key)
+{
+    size_t len = 0;
+    const char *text = clade_value_strn(clade_value_get(map, key), &len);
+    return span_make(text == NULL ? "" : text, text == NULL ? 0 : len);
+}
+
+static void show_member(struct cli *cli,
+                        const struct change *change,
+                        bool waited,
+                        const struct clade_response *response)
+{
+    const struct clade_value *member = clade_response_data(response);
+    unsigned long long node = change->node;
+    struct span wanted = text_at(member, "wanted");
+    if (cli->settings.write == WRITE_JSON) {
+        show_json(cli, response);
+    } else if (cli->settings.write == WRITE_NDJSON) {
+        show_ndjson(cli, response);
+    } else if (span_equal_str(wanted, "removed")) {
+        (void)fprintf(cli->out, "node %llu %s\n", node,
+                      waited ? "was removed" : "is to be removed");
+    } else {
+        (void)fprintf(cli->out, "node %llu %s a %.*s\n", node, waited ? "is" : "is to be",
+                      SPAN_FMT(wanted));
+    }
+}
+
+static int fail(struct cli *cli, const struct change *change, const struct clade_response *response)
+{
+    char what[64];
+    (void)snprintf(what, sizeof what, "node %llu", (unsigned long long)change->node);
+    return cli_fail(cli, what, response);
+}
+
+/* --- waiting --- */
+
+static bool goes_on(int code)
+{
+    return code == CLADE_ERR_UNKNOWN || code == CLADE_ERR_UNAVAILABLE || code == CLADE_ERR_RETRY;
+}
+
+/* Where somebody looks on: how far it is, once each. */
+static void show_progress(struct cli *cli,
+                          const struct clade_response *response,
+                          char shown[MESSAGE_BYTES])
+{
+    const char *message = clade_response_message(response);
+    if (isatty(STDERR_FILENO) && clade_response_code(response) == CLADE_ERR_UNKNOWN &&
+        strncmp(message, shown, MESSAGE_BYTES - 1) != 0) {
+        (void)snprintf(shown, MESSAGE_BYTES, "%s", message);
+        cli_say(cli, "%s", message);
+    }
+}
+
+static int wait_for(struct cli *cli, const struct change *change)
+{
+    uint64_t wait_ms = cli->settings.timeout_ms != 0 ? cli->settings.timeout_ms : WAIT_MS;
+    uint64_t until_ms = clock_monotonic_us(clock_system()) / 1000 + wait_ms;
+    unsigned ask_ms = isatty(STDERR_FILENO) ? ASK_TERMINAL_MS : ASK_MS;
+    char shown[MESSAGE_BYTES] = "";
+    int code = cli_open_for(cli, wait_ms < ask_ms ? (unsigned)wait_ms : ask_ms);
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    for (;;) {
+        struct clade_response *response = ask(cli, change, true);
+        bool late = clock_monotonic_us(clock_system()) / 1000 >= until_ms;
+        if (goes_on(clade_response_code(response)) && !late) {
+            show_progress(cli, response, shown);
+            clade_response_free(response);
+            continue;
+        }
+        if (clade_response_code(response) == 0) {
+            show_member(cli, change, true, response);
+        } else {
+            code = fail(cli, change, response);
+        }
+        clade_response_free(response);
+        return code;
+    }
+}
+
+/* --- what to run on the new machine --- */
+
+static void append_members(struct buffer *b,
+                           const struct clade_value *members,
+                           const struct change *change)
+{
+    for (size_t i = 0; i < clade_value_len(members); i++) {
+        const struct clade_value *m = clade_value_at(members, i);
+        uint64_t id = clade_value_uint(clade_value_get(m, "id"));
+        struct span address = text_at(m, "address");
+        if (id != change->node && address.len > 0) {
+            buffer_append_fmt(b, " \\\n      --member %llu=%.*s", (unsigned long long)id,
+                              SPAN_FMT(address));
+        }
+    }
+    buffer_append_fmt(b, " \\\n      --member %llu=%s\n", (unsigned long long)change->node,
+                      change->address);
+}
+
+static void show_instructions(struct cli *cli,
+                              const struct change *change,
+                              const struct clade_value *status)
+{
+    struct span cluster = text_at(status, "cluster");
+    unsigned long long node = change->node;
+    struct buffer b;
+    buffer_init(&b, CLADE_MAX_FRAME_BYTES);
+    buffer_append_fmt(&b,
+                      "On the machine of node %llu, unless it was done before (choose the data "
+                      "folder and the\naddress for clients):\n"
+                      "  claded init --data n%llu --node %llu --join --cluster %.*s",
+                      node, node, node, SPAN_FMT(cluster));
+    append_members(&b, clade_value_get(status, "members"), change);
+    buffer_append_fmt(&b, "  claded --data n%llu --listen HOST:PORT\n", node);
+    (void)fwrite(b.data, 1, b.len, cli->out);
+    (void)fflush(cli->out); /* whoever waits for the node has to know it before */
+    buffer_release(&b);
+}
+
+/* Once the node is taken, so that what is shown of a refused one is the refusal alone. */
+static int instruct(struct cli *cli, const struct change *change)
+{
+    if (change->address == NULL || cli->settings.write != WRITE_TABLE) {
+        return EXIT_DONE;
+    }
+    struct clade_response *response = clade_call_wait(cli->client, "status", NULL);
+    int code = EXIT_DONE;
+    if (clade_response_code(response) != 0) {
+        code = cli_fail(cli, "the members of the cluster", response);
+    } else {
+        show_instructions(cli, change, clade_response_data(response));
+    }
+    clade_response_free(response);
+    return code;
+}
+
+/* --- commands --- */
+
+static bool parse_id(const char *text, size_t len, uint64_t *ret)
+{
+    char number[24];
+    if (len >= sizeof number) {
+        return false;
+    }
+    memcpy(number, text, len);
+    number[len] = '\0';
+    return text_parse_uint(number, ret) && *ret > 0;
+}
+
+static int parse_change(struct cli *cli, struct change *change)
+{
+    const char *text = cli->args.arguments[0];
+    *change = (struct change){.action = cli->args.command->subject,
+                              .promote = !args_has(&cli->args, FLAG_NO_PROMOTE)};
+    if (strcmp(change->action, "add") != 0) {
+        return parse_id(text, strlen(text), &change->node)
+                   ? EXIT_DONE
+                   : cli_usage(cli, "\"%s\" is not a node's number", text);
+    }
+    const char *equals = strchr(text, '=');
+    if (equals == NULL || equals[1] == '\0' ||
+        !parse_id(text, (size_t)(equals - text), &change->node)) {
+        return cli_usage(cli, "\"%s\" is not ID=HOST:PORT with an id above 0", text);
+    }
+    change->address = equals + 1;
+    return EXIT_DONE;
+}
+
+int run_member(struct cli *cli)
+{
+    struct change change;
+    bool wait = !args_has(&cli->args, FLAG_NO_WAIT);
+    int code = parse_change(cli, &change);
+    if (code == EXIT_DONE) {
+        code = cli_open(cli);
+    }
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    struct clade_response *response = ask(cli, &change, false);
+    if (clade_response_code(response) != 0) {
+        code = fail(cli, &change, response);
+    } else {
+        code = instruct(cli, &change);
+    }
+    if (code == EXIT_DONE && !wait) {
+        show_member(cli, &change, false, response);
+    }
+    clade_response_free(response);
+    return code == EXIT_DONE && wait ? wait_for(cli, &change) : code;
+}
+
+/* Shows `part` of a status answer; the table is the caller's. */
+static void show_part(struct cli *cli,
+                      const struct clade_response *response,
+                      const struct clade_value *part)
+{
+    if (cli->settings.write == WRITE_JSON) {
+        show_json_part(cli, response, part);
+    } else {
+        show_ndjson_part(cli, part);
+    }
+}
+
+int run_member_list(struct cli *cli)
+{
+    static const char *const columns[] = {"id",          "role",   "wanted",    "leader",
+                                          "address",     "client", "connected", "published",
+                                          "catching_up", NULL};
+    int code = cli_open(cli);
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    struct clade_response *response = clade_call_wait(cli->client, "status", NULL);
+    const struct clade_value *members = clade_value_get(clade_response_data(response), "members");
+    if (clade_response_code(response) != 0) {
+        code = cli_fail(cli, NULL, response);
+    } else if (cli->settings.write == WRITE_TABLE) {
+        show_rows(cli, members, columns);
+    } else {
+        show_part(cli, response, members);
+    }
+    clade_response_free(response);
+    return code;
+}
+
+static const struct clade_value *find_leader(const struct clade_value *status)
+{
+    const struct clade_value *members = clade_value_get(status, "members");
+    for (size_t i = 0; i < clade_value_len(members); i++) {
+        const struct clade_value *m = clade_value_at(members, i);
+        if (clade_value_bool(clade_value_get(m, "leader"))) {
+            return m;
+        }
+    }
+    return NULL;
+}
+
+static int show_leader(struct cli *cli, const struct clade_response *response)
+{
+    const struct clade_value *status = clade_response_data(response);
+    const struct clade_value *leader = find_leader(status);
+    if (leader == NULL) {
+        struct error e = {0};
+        (void)error_set(&e, CLADE_ERR_UNAVAILABLE, NULL, "node %llu knows of no leader",
+                        (unsigned long long)clade_response_node(response));
+        return cli_fail_error(cli, NULL, &e);
+    }
+    if (cli->settings.write != WRITE_TABLE) {
+        show_part(cli, response, leader);
+        return EXIT_DONE;
+    }
+    (void)fprintf(cli->out, "node %llu leads in term %llu, clients %.*s, peers %.*s\n",
+                  (unsigned long long)clade_value_uint(clade_value_get(leader, "id")),
+                  (unsigned long long)clade_value_uint(clade_value_get(status, "term")),
+                  SPAN_FMT(text_at(leader, "client")), SPAN_FMT(text_at(leader, "address")));
+    return EXIT_DONE;
+}
+
+int run_leader(struct cli *cli)
+{
+    int code = cli_open(cli);
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    struct clade_response *response = clade_call_wait(cli->client, "status", NULL);
+    code = clade_response_code(response) != 0 ? cli_fail(cli, NULL, response)
+                                              : show_leader(cli, response);
+    clade_response_free(response);
+    return code;
+}

@@ -1,0 +1,177 @@
+/* Making a data folder. */
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <uv.h>
+
+#include "consensus/disk.h"
+#include "node/data_folder_internal.h"
+#include "node/files.h"
+
+/* Whether nothing but our lock is in the folder. */
+static int check_empty(const char *path, struct error *error)
+{
+    DIR *d = opendir(path);
+    if (d == NULL) {
+        return error_set(error, CLADE_ERR_IO, path, "cannot be read: %s", strerror(errno));
+    }
+    int r = 0;
+    for (struct dirent *e; r == 0 && (e = readdir(d)) != NULL;) {
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
+            strcmp(e->d_name, "LOCK") != 0) {
+            r = error_set(error, CLADE_ERR_INVALID, path, "the folder is not empty ('%s' is in it)",
+                          e->d_name);
+        }
+    }
+    (void)closedir(d);
+    return r;
+}
+
+static int stamp_and_sync(const char *path,
+                          const char *sub,
+                          const struct identity *identity,
+                          struct error *error)
+{
+    char folder[FILES_PATH_BYTES];
+    char stamp[FILES_PATH_BYTES + 16];
+    files_join(folder, path, sub);
+    files_join(stamp, folder, "identity");
+    int r = identity_write(identity, true, stamp, error);
+    return r < 0 ? r : files_sync_dir(folder, error);
+}
+
+static int make_store(const char *path, struct error *error)
+{
+    char file[FILES_PATH_BYTES];
+    (void)snprintf(file, sizeof file, "%s/store/1", path);
+    int r = files_make_dir(file, error);
+    if (r == 0) {
+        (void)snprintf(file, sizeof file, "%s/store/CURRENT", path);
+        r = files_write_text(file, "1\n", error);
+    }
+    return r;
+}
+
+static void on_disk_fatal(void *arg, const struct error *error)
+{
+    *(struct error *)arg = *error;
+}
+
+/* Writes the first configuration into the log, on a loop of its own. */
+static int bootstrap_log(const char *path, const struct identity *identity, struct error *error)
+{
+    uv_loop_t loop;
+    struct disk *disk;
+    struct error disk_error = {.code = 0};
+    if (uv_loop_init(&loop) != 0) {
+        return error_set(error, CLADE_ERR_NO_MEMORY, path, "an event loop cannot be made");
+    }
+    const struct disk_options options = {
+        .loop = &loop, .path = path, .on_fatal = on_disk_fatal, .arg = &disk_error};
+    int r = disk_new(&options, &disk, error);
+    if (r == 0) {
+        r = group_bootstrap(disk_io(disk), identity->node, identity_address(identity),
+                            identity->members, identity->members_len, error);
+        (void)uv_run(&loop, UV_RUN_DEFAULT); /* the log's closing goes through the loop */
+        disk_free(disk);
+    }
+    (void)uv_loop_close(&loop);
+    if (r == 0 && disk_error.code != 0) {
+        *error = disk_error;
+        r = disk_error.code;
+    }
+    return r;
+}
+
+/* The identity comes last: a folder without one was never used, so all may be made anew. A node
+ * that joins learns the configuration from the log that the others send: its own is empty. */
+static int make_all(const char *path, const struct identity *identity, struct error *error)
+{
+    char raft[FILES_PATH_BYTES];
+    char store[FILES_PATH_BYTES];
+    char file[FILES_PATH_BYTES];
+    int r;
+    files_join(raft, path, "raft");
+    files_join(store, path, "store");
+    if ((r = files_make_dir(raft, error)) < 0 || (r = files_make_dir(store, error)) < 0 ||
+        (r = files_empty_dir(raft, 0, error)) < 0 || (r = files_empty_dir(store, 1, error)) < 0 ||
+        (!identity->joined && (r = bootstrap_log(raft, identity, error)) < 0) ||
+        (r = make_store(path, error)) < 0 ||
+        (r = stamp_and_sync(path, "raft", identity, error)) < 0 ||
+        (r = stamp_and_sync(path, "store", identity, error)) < 0 ||
+        (r = files_sync_dir(path, error)) < 0) {
+        return r;
+    }
+    files_join(file, path, "identity");
+    r = identity_write(identity, false, file, error);
+    return r < 0 ? r : files_sync_dir(path, error);
+}
+
+static int compare_made(const char *path, const struct identity *identity, struct error *error)
+{
+    char file[FILES_PATH_BYTES];
+    struct identity made;
+    files_join(file, path, "identity");
+    int r = identity_read(file, &made, error);
+    if (r < 0) {
+        return r;
+    }
+    if (!identity_equal(&made, identity)) {
+        char cluster[33];
+        hash128_format(made.cluster, cluster);
+        return error_set(error, CLADE_ERR_INVALID, path,
+                         "the folder is that of node %" PRIu64 " of cluster %s already, made with "
+                         "another node, name or member list",
+                         made.node, cluster);
+    }
+    return 1;
+}
+
+static int init_locked(const char *path, const struct identity *identity, struct error *error)
+{
+    char marker[FILES_PATH_BYTES];
+    files_join(marker, path, "INIT");
+    if (access(marker, F_OK) != 0) {
+        int r = check_empty(path, error);
+        if (r == 0) {
+            r = files_write_text(marker, "init is under way\n", error);
+        }
+        if (r == 0) {
+            r = files_sync_dir(path, error);
+        }
+        if (r < 0) {
+            return r;
+        }
+    }
+    int r = make_all(path, identity, error);
+    if (r < 0) {
+        return r;
+    }
+    (void)unlink(marker);
+    return files_sync_dir(path, error);
+}
+
+int data_folder_init(const char *path, const struct identity *identity, struct error *error)
+{
+    char file[FILES_PATH_BYTES];
+    int fd;
+    int r = files_make_dir(path, error);
+    if (r < 0) {
+        return r;
+    }
+    files_join(file, path, "identity");
+    if (access(file, F_OK) == 0) {
+        r = data_folder_refuse_removed(path, error);
+        return r < 0 ? r : compare_made(path, identity, error);
+    }
+    r = data_folder_lock(path, &fd, error);
+    if (r < 0) {
+        return r;
+    }
+    r = init_locked(path, identity, error);
+    (void)close(fd);
+    return r;
+}
