@@ -82,9 +82,9 @@ struct group_changes {
     struct raft_change req; /* libraft keeps a pointer to it */
     struct group_wish wishes[GROUP_MEMBERS_MAX];
     size_t wishes_len;
-    uint64_t read_us;  /* when the wishes were read last */
-    uint64_t retry_us; /* no change before this */
-    uint64_t self_us;  /* when the own record was looked at last */
+    uint64_t looked_us; /* when a change was looked for last */
+    uint64_t retry_us;  /* no change before this */
+    uint64_t self_us;   /* when the own record was looked at last */
     bool removed_told;
 };
 

@@ -107,7 +107,6 @@ static bool read_wishes(struct group *g)
         return false;
     }
     c->wishes_len = 0;
-    c->read_us = group_now(g);
     return store_members(g->options.store, on_record, g, &e) == 0;
 }
 
@@ -300,9 +299,10 @@ static void reconcile(struct group *g)
 {
     uint64_t now = group_now(g);
     if (!may_change(g) || now < g->changes.retry_us ||
-        now - g->changes.read_us < WISHES_INTERVAL_US || !read_wishes(g)) {
+        now - g->changes.looked_us < WISHES_INTERVAL_US || !read_wishes(g)) {
         return;
     }
+    g->changes.looked_us = now;
     bool began = false;
     const struct raft_configuration *c = &g->raft.configuration;
     for (unsigned i = 0; i < c->n && !began; i++) {

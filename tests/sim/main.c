@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/bytes.h"
 #include "base/check.h"
 #include "base/hash.h"
 #include "command/value.h"
@@ -33,8 +34,25 @@ struct client {
     bool reading;
 };
 
+/* Somebody who changes the members now and then: one change at a time, asked for until it is
+ * acknowledged. */
+struct operator
+{
+    bool active;
+    bool busy;  /* its command is under way */
+    bool asked; /* it was under way once, and may have been carried out */
+    struct sim_node *node;
+    uint64_t node_boot;
+    uint64_t started_us;
+    struct group_change change;
+    uint64_t next_us;
+    enum member_wanted wanted[WORLD_NODES_MAX]; /* as acknowledged; voters from the start */
+    unsigned changes;
+};
+
 struct sim {
     struct world *w;
+    struct operator operator;
     struct client clients[CLIENTS];
     uint64_t acknowledged_revision; /* highest revision that any client was told */
     unsigned writes;
@@ -128,7 +146,7 @@ static struct sim_node *pick_node(struct sim *s)
     unsigned first = (unsigned)random_below(&s->w->random, s->w->nodes_len);
     for (unsigned i = 0; i < s->w->nodes_len; i++) {
         struct sim_node *n = &s->w->nodes[(first + i) % s->w->nodes_len];
-        if (n->up) {
+        if (n->up && !n->removed) {
             return n;
         }
     }
@@ -222,7 +240,7 @@ static void heal(struct world *w)
     for (unsigned i = 0; i < w->nodes_len; i++) {
         w->nodes[i].log.write_us_max = 1000;
         w->nodes[i].frozen_until_us = 0;
-        if (!w->nodes[i].up) {
+        if (!w->nodes[i].up && !w->nodes[i].removed) {
             world_restart(w, i);
         }
     }
@@ -237,25 +255,33 @@ static void cut_randomly(struct world *w)
     }
 }
 
-/* Stops the leader's process, or any when there is none. */
-static void freeze(struct world *w, uint64_t us)
+static struct sim_node *find_leader(struct world *w)
 {
-    struct sim_node *n = &w->nodes[random_below(&w->random, w->nodes_len)];
     for (unsigned i = 0; i < w->nodes_len; i++) {
         struct group_status s;
         if (w->nodes[i].up) {
             group_status(w->nodes[i].group, &s);
-            n = s.is_leader ? &w->nodes[i] : n;
+            if (s.is_leader) {
+                return &w->nodes[i];
+            }
         }
     }
-    n->frozen_until_us = w->now_us + us;
+    return NULL;
+}
+
+/* Stops the leader's process, or any when there is none. */
+static void freeze(struct world *w, uint64_t us)
+{
+    struct sim_node *n = &w->nodes[random_below(&w->random, w->nodes_len)];
+    struct sim_node *leader = find_leader(w);
+    (leader != NULL ? leader : n)->frozen_until_us = w->now_us + us;
 }
 
 /* A process that dies and is started again at once: what it kept in memory alone is gone. */
 static void crash_and_restart(struct world *w)
 {
     unsigned i = (unsigned)random_below(&w->random, w->nodes_len);
-    if (w->nodes[i].up && random_chance(&w->random, 60)) {
+    if (w->nodes[i].up && !w->nodes[i].removed && random_chance(&w->random, 60)) {
         world_crash(w, i);
         world_restart(w, i);
     }
@@ -308,6 +334,129 @@ static void inject(struct sim *s)
     s->next_fault_us = w->now_us + 100000 + random_below(&w->random, 2000000);
 }
 
+/* --- members --- */
+
+static void on_changed(void *arg, const struct apply_result *result)
+{
+    struct sim *s = arg;
+    struct operator* o = & s->operator;
+    o->busy = false;
+    if (result == NULL) {
+        return; /* refused for certain: asked for again */
+    }
+    o->active = false;
+    if (result->code == 0) {
+        o->wanted[o->change.id - 1] = o->change.wanted;
+        o->changes++;
+    } else if (o->change.is_add) {
+        world_fail(s->w, "node %llu could not be added: %.*s", (unsigned long long)o->change.id,
+                   SPAN_FMT(result->body));
+    }
+}
+
+static void ask_for_change(struct sim *s)
+{
+    struct operator* o = & s->operator;
+    struct world *w = s->w;
+    struct sim_node *leader = find_leader(w);
+    struct error e = {0};
+    if (leader == NULL) {
+        return;
+    }
+    int rv = o->asked ? 0 : group_check_change(leader->group, &o->change, &e);
+    if (rv != 0) {
+        o->active = o->active && (rv == CLADE_ERR_RETRY || o->change.is_add);
+        return;
+    }
+    uint8_t command[9 + MEMBER_ADDRESS_BYTES];
+    size_t len = strlen(o->change.address);
+    put_u64le(command, o->change.id);
+    command[8] = (uint8_t)o->change.wanted;
+    memcpy(command + 9, o->change.address, len);
+    struct item item = {.kind = ITEM_MEMBER_WANTED, .command = span_make(command, 9 + len)};
+    o->busy = true;
+    o->asked = true;
+    o->node = leader;
+    o->node_boot = leader->boot;
+    o->started_us = w->now_us;
+    world_write(leader, &item, true, 5000000, on_changed, s);
+}
+
+static void choose_change(struct sim *s)
+{
+    struct operator* o = & s->operator;
+    struct world *w = s->w;
+    static const enum member_wanted kinds[] = {MEMBER_VOTER, MEMBER_STANDBY, MEMBER_REMOVED};
+    o->next_us = w->now_us + 1000000 + random_below(&w->random, 6000000);
+    o->change = (struct group_change){0};
+    o->asked = false;
+    if (random_chance(&w->random, 400)) {
+        int joined = world_join(w);
+        if (joined < 0) {
+            return;
+        }
+        o->change.is_add = true;
+        o->change.id = (uint64_t)joined + 1;
+        o->change.wanted = kinds[random_below(&w->random, 2)];
+        world_address((unsigned)joined, o->change.address);
+    } else {
+        o->change.id = 1 + random_below(&w->random, w->nodes_len);
+        o->change.wanted = kinds[random_below(&w->random, 3)];
+        if (o->wanted[o->change.id - 1] == MEMBER_REMOVED) {
+            return;
+        }
+    }
+    o->active = true;
+}
+
+static void step_operator(struct sim *s)
+{
+    struct operator* o = & s->operator;
+    bool lost = o->busy && (!o->node->up || o->node->boot != o->node_boot ||
+                            s->w->now_us - o->started_us > 6000000);
+    if (lost) {
+        o->busy = false;
+    }
+    if (o->active && !o->busy) {
+        ask_for_change(s);
+    } else if (!o->active && s->faults_on && s->w->now_us >= o->next_us) {
+        choose_change(s);
+    }
+}
+
+/* Whether the configuration is what was asked for, and those that are to go have gone. */
+static bool is_as_wanted(struct sim *s)
+{
+    static const enum group_role roles[] = {[MEMBER_AS_CONFIGURED] = GROUP_VOTER,
+                                            [MEMBER_VOTER] = GROUP_VOTER,
+                                            [MEMBER_STANDBY] = GROUP_STANDBY};
+    struct sim_node *leader = find_leader(s->w);
+    struct group_status st;
+    size_t members = 0;
+    if (leader == NULL || s->operator.active) {
+        return false;
+    }
+    group_status(leader->group, &st);
+    for (unsigned i = 0; i < s->w->nodes_len; i++) {
+        enum member_wanted wanted = s->operator.wanted[i];
+        if (wanted == MEMBER_REMOVED) {
+            if (s->w->nodes[i].up) {
+                return false;
+            }
+            continue;
+        }
+        for (size_t j = 0; j < st.members_len; j++) {
+            members +=
+                st.members[j].member.id == i + 1 && st.members[j].member.role == roles[wanted];
+        }
+    }
+    size_t expected = 0;
+    for (unsigned i = 0; i < s->w->nodes_len; i++) {
+        expected += s->operator.wanted[i] != MEMBER_REMOVED;
+    }
+    return members == expected && st.members_len == expected;
+}
+
 /* --- a run --- */
 
 static bool is_settled(struct sim *s)
@@ -317,24 +466,41 @@ static bool is_settled(struct sim *s)
             return false;
         }
     }
-    uint64_t applied = store_position(s->w->nodes[0].store).applied;
-    for (unsigned i = 1; i < s->w->nodes_len; i++) {
-        if (store_position(s->w->nodes[i].store).applied != applied) {
+    if (!is_as_wanted(s)) {
+        return false;
+    }
+    uint64_t applied = store_position(find_leader(s->w)->store).applied;
+    for (unsigned i = 0; i < s->w->nodes_len; i++) {
+        if (s->w->nodes[i].up && store_position(s->w->nodes[i].store).applied != applied) {
             return false;
         }
     }
     return true;
 }
 
+static struct sim_node *first_up(struct world *w)
+{
+    for (unsigned i = 0; i < w->nodes_len; i++) {
+        if (w->nodes[i].up) {
+            return &w->nodes[i];
+        }
+    }
+    return NULL;
+}
+
 static void check_digests(struct world *w)
 {
-    struct store_digest a = store_digest_current(w->nodes[0].store);
-    for (unsigned i = 1; i < w->nodes_len; i++) {
+    struct sim_node *first = first_up(w);
+    struct store_digest a = store_digest_current(first->store);
+    for (unsigned i = 0; i < w->nodes_len; i++) {
+        if (!w->nodes[i].up) {
+            continue;
+        }
         struct store_digest b = store_digest_current(w->nodes[i].store);
         if (a.index != b.index || a.data.low != b.data.low || a.data.high != b.data.high ||
             a.state.low != b.state.low || a.state.high != b.state.high) {
-            world_fail(w, "nodes 1 and %u differ at index %llu", i + 1,
-                       (unsigned long long)a.index);
+            world_fail(w, "nodes %llu and %u differ at index %llu", (unsigned long long)first->id,
+                       i + 1, (unsigned long long)a.index);
         }
     }
 }
@@ -378,13 +544,16 @@ static void check_contents(struct sim *s)
     for (unsigned i = 0; i < CLIENTS; i++) {
         acknowledged += s->clients[i].acknowledged;
     }
-    struct store_position p = store_position(s->w->nodes[0].store);
+    struct store_position p = store_position(first_up(s->w)->store);
     /* The first revision made the model; after settling each write has its answer. */
     if (p.revision != acknowledged + 1) {
         world_fail(s->w, "%llu writes were acknowledged, the store has %llu revisions",
                    (unsigned long long)acknowledged, (unsigned long long)p.revision);
     }
     for (unsigned i = 0; i < s->w->nodes_len; i++) {
+        if (!s->w->nodes[i].up) {
+            continue;
+        }
         uint64_t artifacts = count_things(&s->w->nodes[i], KIND_ARTIFACT, false);
         uint64_t versions = count_things(&s->w->nodes[i], KIND_VERSION, false);
         uint64_t last = count_things(&s->w->nodes[i], KIND_VERSION, true);
@@ -398,18 +567,6 @@ static void check_contents(struct sim *s)
     }
 }
 
-static bool has_leader(struct world *w)
-{
-    for (unsigned i = 0; i < w->nodes_len; i++) {
-        struct group_status s;
-        group_status(w->nodes[i].group, &s);
-        if (s.is_leader) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void on_last_read(void *arg, int code, uint64_t revision)
 {
     *(bool *)arg = code == 0;
@@ -421,16 +578,21 @@ static void check_reads(struct sim *s)
 {
     struct world *w = s->w;
     for (unsigned i = 0; i < w->nodes_len; i++) {
-        world_crash(w, i);
+        if (w->nodes[i].up) {
+            world_crash(w, i);
+        }
     }
     heal(w);
-    while (world_step(w, w->now_us + 1000) || !has_leader(w)) {
+    while (world_step(w, w->now_us + 1000) || find_leader(w) == NULL) {
         if (w->failure[0] != '\0') {
             return;
         }
     }
     for (unsigned i = 0; i < w->nodes_len; i++) {
         bool answered = false;
+        if (!w->nodes[i].up) {
+            continue;
+        }
         uint64_t end_us = w->now_us + 3000000;
         world_read(&w->nodes[i], READ_TIMEOUT_US, on_last_read, &answered);
         while (!answered && world_step(w, end_us)) {
@@ -483,6 +645,7 @@ static void run_until(struct sim *s, uint64_t end_us, bool clients_on)
                 step_client(&s->clients[i]);
             }
         }
+        step_operator(s);
         if (s->faults_on && w->now_us < s->flaky_until_us) {
             crash_and_restart(w);
         }
@@ -501,14 +664,52 @@ struct outcome {
     bool failed;
 };
 
+/* Where each node stands, for whoever looks into a failed seed. */
+static void print_nodes(struct sim *s)
+{
+    for (unsigned i = 0; i < s->w->nodes_len; i++) {
+        struct sim_node *n = &s->w->nodes[i];
+        struct group_status st;
+        struct catch_up_status c;
+        if (!n->up) {
+            printf("  node %u: down%s\n", i + 1, n->removed ? ", removed" : "");
+            continue;
+        }
+        group_status(n->group, &st);
+        catch_up_status(n->catch_up, &c);
+        printf(
+            "  node %u: wanted %d, term %llu, leader %llu%s, commit %llu, log %llu-%llu, snapshot "
+            "%llu, applied %llu, catching up: %s from %llu to %llu (%llu of %llu), members:",
+            i + 1, (int)s->operator.wanted[i], (unsigned long long)st.term,
+            (unsigned long long)st.leader, st.is_leader ? " (leads)" : "",
+            (unsigned long long)st.commit, (unsigned long long)st.log_first,
+            (unsigned long long)st.last_index, (unsigned long long)st.snapshot_index,
+            (unsigned long long)store_position(n->store).applied, catch_up_state_name(c.state),
+            (unsigned long long)c.source, (unsigned long long)c.target, (unsigned long long)c.bytes,
+            (unsigned long long)c.bytes_total);
+        for (size_t j = 0; j < st.members_len; j++) {
+            printf(" %llu/%d/%d match %llu published %llu",
+                   (unsigned long long)st.members[j].member.id, (int)st.members[j].member.role,
+                   (int)st.members[j].wanted, (unsigned long long)st.members[j].match,
+                   (unsigned long long)st.members[j].published);
+        }
+        printf("\n");
+    }
+    printf("  operator: %s%s node %llu wanted %d\n", s->operator.active ? "active" : "idle",
+           s->operator.busy ? ", busy" : "", (unsigned long long)s->operator.change.id,
+           (int)s->operator.change.wanted);
+}
+
 static struct outcome run_seed(uint64_t seed, bool verbose)
 {
     struct sim s = {0};
     s.w = world_new(seed, seed % 4 == 0 ? 5 : 3);
+    s.w->talks = getenv("CLADE_SIM_TALK") != NULL;
     for (unsigned i = 0; i < CLIENTS; i++) {
         s.clients[i] = (struct client){.sim = &s, .number = i};
     }
     make_model(&s);
+    s.operator.next_us = s.w->now_us + 2000000;
     s.faults_on = true;
     run_until(&s, s.w->now_us + RUN_US, true);
     s.faults_on = false;
@@ -525,10 +726,16 @@ static struct outcome run_seed(uint64_t seed, bool verbose)
     struct outcome o = {
         .trace = s.w->trace, .virtual_us = s.w->now_us, .failed = s.w->failure[0] != '\0'};
     if (verbose || o.failed) {
-        printf("seed %llu: %s trace=%016llx steps=%llu writes=%u reads=%u repeats=%u%s%s\n",
+        printf("seed %llu: %s trace=%016llx steps=%llu writes=%u reads=%u repeats=%u nodes=%u "
+               "changes=%u removed=%llu snapshots=%llu copies=%llu%s%s\n",
                (unsigned long long)seed, o.failed ? "FAILED" : "ok", (unsigned long long)o.trace,
-               (unsigned long long)s.w->steps, s.writes, s.reads, s.repeats, o.failed ? ": " : "",
-               s.w->failure);
+               (unsigned long long)s.w->steps, s.writes, s.reads, s.repeats, s.w->nodes_len,
+               s.operator.changes, (unsigned long long)s.w->counts.removals,
+               (unsigned long long)s.w->counts.snapshots, (unsigned long long)s.w->counts.copies,
+               o.failed ? ": " : "", s.w->failure);
+    }
+    if (verbose && o.failed) {
+        print_nodes(&s);
     }
     world_free(s.w);
     return o;

@@ -1,5 +1,6 @@
 #include "tests/sim/world.h"
 
+#include <ftw.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,8 +80,8 @@ static void post(struct world *w,
                          .to = to->id,
                          .boot = to->boot,
                          .order = w->mail_order++,
-                         .due_us =
-                             w->now_us + 50 + random_below(&w->random, w->faults.delay_us_max),
+                         .due_us = w->now_us + from->send_delay_us + 50 +
+                                   random_below(&w->random, w->faults.delay_us_max),
                          .len = message.len,
                          .bytes = malloc(message.len)};
     CHECK(m.bytes != NULL);
@@ -106,6 +107,16 @@ static void on_set_members(struct group_transport *t, const struct group_member 
 {
 }
 
+/* As peers.h has it: who was removed is told when it calls, and stops. */
+static bool is_told_gone(struct world *w, struct sim_node *from, struct sim_node *to)
+{
+    if (!to->up || to->group == NULL || !group_is_gone(to->group, from->id)) {
+        return false;
+    }
+    from->removed = true;
+    return true;
+}
+
 static bool on_is_connected(struct group_transport *t, uint64_t to)
 {
     struct sim_node *n = (struct sim_node *)t;
@@ -121,7 +132,8 @@ static void deliver(struct world *w)
         push_mail(w, m);
         return;
     }
-    if (to->up && to->boot == m.boot && !w->cut[m.from][m.to]) {
+    if (to->up && to->boot == m.boot && !w->cut[m.from][m.to] &&
+        !is_told_gone(w, &w->nodes[m.from - 1], to)) {
         trace(w, m.bytes, m.len);
         group_receive(to->group, m.from, span_make(m.bytes, m.len));
     }
@@ -171,6 +183,15 @@ static void on_read_index(void *arg, uint64_t ticket, int code, uint64_t index)
     }
 }
 
+/* With a log of what happens on stderr, for whoever looks into a failed seed. */
+static void note(const struct sim_node *n, const char *what, uint64_t number)
+{
+    if (n->world->talks) {
+        (void)fprintf(stderr, "%10.3f node %llu: %s %llu\n", (double)n->world->now_us / 1e6,
+                      (unsigned long long)n->id, what, (unsigned long long)number);
+    }
+}
+
 static void on_leader(void *arg, uint64_t leader, uint64_t term)
 {
     struct sim_node *n = arg;
@@ -183,6 +204,7 @@ static void on_leader(void *arg, uint64_t leader, uint64_t term)
                    (unsigned long long)w->leader_of_term[term], (unsigned long long)n->id);
     }
     w->leader_of_term[term] = n->id;
+    note(n, "leads in term", term);
 }
 
 static void on_transfer(void *arg, uint64_t ticket, const struct error *e, uint64_t leader)
@@ -194,10 +216,68 @@ static void on_wake(void *arg)
     ((struct sim_node *)arg)->wake = true;
 }
 
+static void on_notice(void *arg, bool is_warning, const char *what, uint64_t member)
+{
+    note(arg, what, member);
+}
+
 static void on_fatal(void *arg, const struct error *e)
 {
     struct sim_node *n = arg;
     world_fail(n->world, "node %llu stops: %s", (unsigned long long)n->id, e->message);
+}
+
+/* --- catching up --- */
+
+static void on_behind(void *arg, uint64_t index, const uint64_t *sources, size_t n)
+{
+    struct sim_node *node = arg;
+    catch_up_want(node->catch_up, index, sources, n);
+    node->catch_up_us = node->world->now_us;
+}
+
+static void on_fetch(void *arg, uint64_t from, struct span fetch)
+{
+    struct sim_node *n = arg;
+    struct buffer answer;
+    uint64_t delay_us = 0;
+    buffer_init(&answer, 2u << 20);
+    if (supplier_answer(n->supplier, from, fetch, &answer, &delay_us)) {
+        n->send_delay_us = delay_us;
+        group_send_supply(n->group, from, buffer_span(&answer));
+        n->send_delay_us = 0;
+    }
+    buffer_release(&answer);
+}
+
+static void on_supply(void *arg, uint64_t from, struct span supply)
+{
+    struct sim_node *n = arg;
+    catch_up_receive(n->catch_up, from, supply);
+    n->catch_up_us = n->world->now_us;
+}
+
+static void on_removed(void *arg)
+{
+    ((struct sim_node *)arg)->removed = true;
+}
+
+static void on_send_fetch(void *arg, uint64_t to, struct span fetch)
+{
+    struct sim_node *n = arg;
+    group_send_fetch(n->group, to, fetch);
+}
+
+static void on_swap(void *arg, const char *path, const struct store_copy_info *info)
+{
+    struct sim_node *n = arg;
+    apply_queue_swap(n->queue, path, info->applied);
+}
+
+static void on_sync(void *arg, uint64_t index)
+{
+    struct sim_node *n = arg;
+    (void)apply_queue_mark(n->queue);
 }
 
 /* --- the apply thread --- */
@@ -225,46 +305,115 @@ static void answer_reads(struct sim_node *n, const struct store_position *p)
     }
 }
 
-static void run_jobs(struct sim_node *n, struct apply_job *job)
+static void on_answered(void *arg)
 {
-    struct error e = {0};
-    struct store_position p;
-    uint64_t bytes = 0;
-    CHECK(apply_begin(n->apply, &e) == 0);
-    while (job != NULL) {
-        struct apply_job *next = job->next;
-        int rv = job->kind == JOB_ADVANCE
-                     ? apply_advance(n->apply, job->previous, job->index, &e)
-                     : apply_entry(n->apply, job->previous, job->index,
-                                   span_make(job->bytes, job->len), on_result, n, &e);
-        if (rv != 0) {
-            world_fail(n->world, "node %llu cannot apply %llu: %s", (unsigned long long)n->id,
-                       (unsigned long long)job->index, e.message);
-        }
-        bytes += job->len;
-        free(job);
-        job = next;
-    }
-    CHECK(apply_commit(n->apply, &p, &e) == 0);
-    apply_queue_done(n->queue, bytes);
 }
 
-static bool run_apply(struct sim_node *n)
+static void check_digest(struct sim_node *n)
 {
-    struct apply_job *jobs = apply_queue_take(n->queue, 256, 1 << 20);
-    if (jobs != NULL) {
-        run_jobs(n, jobs);
+    struct world *w = n->world;
+    struct store_digest d = store_digest_current(n->store);
+    struct sim_digest *known = &w->digest_at[d.index % WORLD_DIGESTS];
+    if (known->node == 0 || known->digest.index != d.index) {
+        *known = (struct sim_digest){.digest = d, .node = n->id};
+    } else if (known->digest.data.low != d.data.low || known->digest.data.high != d.data.high ||
+               known->digest.state.low != d.state.low || known->digest.state.high != d.state.high) {
+        world_fail(w, "nodes %llu and %llu differ at index %llu", (unsigned long long)known->node,
+                   (unsigned long long)n->id, (unsigned long long)d.index);
+    }
+}
+
+static void on_published(void *arg, const struct store_position *p)
+{
+    struct sim_node *n = arg;
+    check_digest(n);
+    struct store_digest d = store_digest_sample(n->store);
+    group_set_published(n->group, p->applied, p->revision, d.index, d.data, d.state);
+}
+
+static void on_marked(void *arg,
+                      const struct store_position *position,
+                      const struct store_digest *digest)
+{
+    struct sim_node *n = arg;
+    group_set_marked(n->group, position, digest);
+}
+
+static void store_path(const struct sim_node *n, unsigned number, char path[PATH_MAX])
+{
+    (void)snprintf(path, PATH_MAX, "%s/store/%u", n->path, number);
+}
+
+static int on_make_current(void *arg, const char *path, char ret_path[PATH_MAX], struct error *e)
+{
+    struct sim_node *n = arg;
+    store_path(n, n->store_number + 1, ret_path);
+    if (rename(path, ret_path) != 0) {
+        return error_set(e, CLADE_ERR_IO, path, "cannot be renamed: %m");
+    }
+    n->store_number++;
+    return 0;
+}
+
+static void remove_store(const char *path);
+
+static void on_swapped(void *arg, const char *path, int code)
+{
+    struct sim_node *n = arg;
+    char old[PATH_MAX];
+    if (code == 0) {
+        store_path(n, n->store_number - 1, old);
+        remove_store(old);
+        (void)store_close_old(n->store);
+        n->world->counts.copies++;
+    }
+    catch_up_swapped(n->catch_up, code);
+    n->catch_up_us = n->world->now_us;
+}
+
+static void drop_jobs(struct sim_node *n, const struct apply_job *until)
+{
+    while (n->jobs != until) {
+        struct apply_job *job = n->jobs;
+        n->jobs = job->next;
+        n->jobs_bytes += job->len;
+        free(job);
+    }
+}
+
+static void run_jobs(struct sim_node *n)
+{
+    struct error e = {0};
+    struct apply_job *next = n->jobs;
+    if (applier_run(n->applier, n->jobs, &next, &e) != 0) {
+        world_fail(n->world, "node %llu cannot apply: %s", (unsigned long long)n->id, e.message);
+        next = NULL;
+    }
+    drop_jobs(n, next);
+    if (n->jobs == NULL) {
+        apply_queue_done(n->queue, n->jobs_bytes);
+        n->jobs_bytes = 0;
+    }
+}
+
+static void run_apply(struct sim_node *n)
+{
+    if (n->jobs == NULL) {
+        n->jobs = apply_queue_take(n->queue, 256, 1 << 20);
+    }
+    if (n->jobs != NULL) {
+        run_jobs(n);
     }
     struct store_position p = store_position(n->store);
-    struct store_digest d = store_digest_sample(n->store);
-    if (jobs != NULL) {
-        group_set_published(n->group, p.applied, p.revision, d.index, d.data, d.state);
-    }
     answer_reads(n, &p);
-    return jobs != NULL;
 }
 
 /* --- nodes --- */
+
+void world_address(unsigned node, char address[MEMBER_ADDRESS_BYTES])
+{
+    (void)snprintf(address, MEMBER_ADDRESS_BYTES, "node%u:1", node + 1);
+}
 
 static uint64_t node_monotonic(const struct clock *c)
 {
@@ -278,24 +427,123 @@ static uint64_t node_wall(const struct clock *c)
     return UINT64_C(1700000000000000) + n->world->now_us + (uint64_t)n->clock_offset_us;
 }
 
+static void check(int rv, const struct error *e)
+{
+    if (rv != 0) {
+        (void)fprintf(stderr, "%s: %s\n", e->where, e->message);
+    }
+    CHECK(rv == 0);
+}
+
 static void open_store(struct sim_node *n)
 {
     struct error e = {0};
-    struct store_options o = {
-        .path = n->path, .map_bytes = 256u << 20, .readers_max = 4, .no_sync = true};
-    int rv = store_open(&o, &n->store, &e);
-    if (rv != 0) {
-        (void)fprintf(stderr, "%s: %s\n", e.where, e.message);
+    char path[PATH_MAX];
+    store_path(n, n->store_number, path);
+    const struct store_options o = {
+        .path = path, .map_bytes = 256u << 20, .readers_max = 8, .no_sync = true};
+    check(store_open(&o, &n->store, &e), &e);
+    check(store_sync(n->store, &e), &e);
+}
+
+static void open_archive(struct sim_node *n)
+{
+    struct error e = {0};
+    char path[PATH_MAX];
+    (void)snprintf(path, sizeof path, "%s/archive", n->path);
+    const struct archive_options o = {.path = path,
+                                      .cluster = {.low = n->world->seed},
+                                      .clock = &n->clock,
+                                      .bytes_max = 8 * WORLD_LOG_BYTES,
+                                      .segment_bytes = WORLD_LOG_BYTES};
+    check(archive_open(&o, &n->archive, &e), &e);
+}
+
+static void open_applier(struct sim_node *n)
+{
+    struct error e = {0};
+    const struct applier_options o = {.store = n->store,
+                                      .archive = n->archive,
+                                      .on_result = on_result,
+                                      .on_answered = on_answered,
+                                      .on_aborted = on_answered,
+                                      .on_published = on_published,
+                                      .on_marked = on_marked,
+                                      .make_current = on_make_current,
+                                      .on_swapped = on_swapped,
+                                      .arg = n};
+    check(applier_new(&o, &n->applier, &e), &e);
+}
+
+static void open_catch_up(struct sim_node *n)
+{
+    struct error e = {0};
+    char path[PATH_MAX];
+    (void)snprintf(path, sizeof path, "%s/store", n->path);
+    const struct supplier_options supplier = {.store = n->store,
+                                              .archive = n->archive,
+                                              .clock = &n->clock,
+                                              .boot = n->boot,
+                                              .rate_bytes = 4u << 20,
+                                              .copy_idle_us = 3000000};
+    check(supplier_new(&supplier, &n->supplier, &e), &e);
+    const struct catch_up_options o = {
+        .folder = path,
+        .clock = &n->clock,
+        .queue = n->queue,
+        .store = n->store,
+        .boot = n->boot,
+        .map_bytes = 256u << 20,
+        .chunk_bytes = 16384,
+        .timeout_us = 500000,
+        .callbacks = {.send = on_send_fetch, .swap = on_swap, .sync = on_sync},
+        .arg = n};
+    check(catch_up_new(&o, &n->catch_up, &e), &e);
+    n->catch_up_us = UINT64_MAX;
+}
+
+static void open_group(struct sim_node *n)
+{
+    struct error e = {0};
+    struct group_member contacts[WORLD_NODES_MAX] = {0};
+    size_t contacts_len = 0;
+    for (unsigned i = 0; i < n->world->nodes_len; i++) {
+        contacts[contacts_len].id = i + 1;
+        world_address(i, contacts[contacts_len++].address);
     }
-    CHECK(rv == 0);
-    CHECK(apply_new(n->store, &n->apply, &e) == 0);
+    const struct group_options o = {.id = n->id,
+                                    .boot = n->boot,
+                                    .address = "node",
+                                    .io = &n->log.io,
+                                    .transport = &n->transport,
+                                    .clock = &n->clock,
+                                    .queue = n->queue,
+                                    .append_bytes_max = 1024,
+                                    .log_bytes_max = WORLD_LOG_BYTES,
+                                    .store = n->store,
+                                    .synced = store_position(n->store).applied,
+                                    .contacts = contacts,
+                                    .contacts_len = contacts_len,
+                                    .callbacks = {.on_refused = on_refused,
+                                                  .on_read_index = on_read_index,
+                                                  .on_leader = on_leader,
+                                                  .on_transfer = on_transfer,
+                                                  .on_wake = on_wake,
+                                                  .on_notice = on_notice,
+                                                  .on_behind = on_behind,
+                                                  .on_fetch = on_fetch,
+                                                  .on_supply = on_supply,
+                                                  .on_removed = on_removed,
+                                                  .on_fatal = on_fatal},
+                                    .arg = n};
+    check(group_new(&o, &n->group, &e), &e);
+    check(group_start(n->group, &e), &e);
 }
 
 void world_restart(struct world *w, unsigned node)
 {
     struct sim_node *n = &w->nodes[node];
-    struct error e = {0};
-    CHECK(!n->up);
+    CHECK(!n->up && !n->removed);
     n->boot++;
     n->up = true;
     n->frozen_until_us = 0;
@@ -303,23 +551,11 @@ void world_restart(struct world *w, unsigned node)
     n->apply_us = w->now_us;
     n->queue = apply_queue_new();
     open_store(n);
-    struct group_options o = {.id = n->id,
-                              .boot = n->boot,
-                              .address = "node",
-                              .io = &n->log.io,
-                              .transport = &n->transport,
-                              .clock = &n->clock,
-                              .queue = n->queue,
-                              .append_bytes_max = 1024,
-                              .callbacks = {.on_refused = on_refused,
-                                            .on_read_index = on_read_index,
-                                            .on_leader = on_leader,
-                                            .on_transfer = on_transfer,
-                                            .on_wake = on_wake,
-                                            .on_fatal = on_fatal},
-                              .arg = n};
-    CHECK(group_new(&o, &n->group, &e) == 0);
-    CHECK(group_start(n->group, &e) == 0);
+    open_archive(n);
+    open_applier(n);
+    open_catch_up(n);
+    open_group(n);
+    note(n, "starts at index", store_position(n->store).applied);
 }
 
 static void on_closed(void *arg)
@@ -347,30 +583,49 @@ void world_crash(struct world *w, unsigned node)
 {
     struct sim_node *n = &w->nodes[node];
     CHECK(n->up);
+    struct group_status s;
+    group_status(n->group, &s);
+    w->counts.snapshots += s.snapshots;
     n->up = false;
+    note(n, "ends at index", store_position(n->store).applied);
     forget_clients(n);
     sim_log_crash(&n->log);
     group_close(n->group, on_closed, n);
     CHECK(n->group == NULL);
+    drop_jobs(n, NULL);
+    n->jobs_bytes = 0;
     apply_queue_free(n->queue);
-    apply_free(n->apply);
+    catch_up_free(n->catch_up);
+    supplier_free(n->supplier);
+    applier_free(n->applier);
+    archive_close(n->archive);
     store_close(n->store);
     n->wake = false;
 }
 
-static void init_node(struct world *w, unsigned i, const struct group_member *members)
+static void make_folder(const struct sim_node *n, const char *name)
+{
+    char path[PATH_MAX];
+    (void)snprintf(path, sizeof path, "%s%s", n->path, name);
+    CHECK(mkdir(path, 0700) == 0);
+}
+
+static void init_node(struct world *w, unsigned i)
 {
     struct sim_node *n = &w->nodes[i];
     n->world = w;
     n->id = i + 1;
+    n->used = true;
+    n->store_number = 1;
     n->clock = (struct clock){.monotonic_us = node_monotonic, .wall_us = node_wall, .data = n};
     n->transport = (struct group_transport){
         .send = on_send, .set_members = on_set_members, .is_connected = on_is_connected};
     (void)snprintf(n->path, sizeof n->path, "%s/n%u", w->folder, i + 1);
-    CHECK(mkdir(n->path, 0700) == 0);
+    make_folder(n, "");
+    make_folder(n, "/archive");
+    make_folder(n, "/store");
+    make_folder(n, "/store/1");
     sim_log_init(&n->log, &w->now_us, &w->random);
-    CHECK(group_bootstrap(&n->log.io, n->id, "node", members, w->nodes_len, NULL) == 0);
-    world_restart(w, i);
 }
 
 struct world *world_new(uint64_t seed, unsigned nodes)
@@ -390,23 +645,35 @@ struct world *world_new(uint64_t seed, unsigned nodes)
     struct group_member members[WORLD_NODES_MAX] = {0};
     for (unsigned i = 0; i < nodes; i++) {
         members[i].id = i + 1;
-        (void)snprintf(members[i].address, sizeof members[i].address, "node%u:1", i + 1);
+        world_address(i, members[i].address);
     }
     for (unsigned i = 0; i < nodes; i++) {
-        init_node(w, i, members);
+        init_node(w, i);
+        CHECK(group_bootstrap(&w->nodes[i].log.io, i + 1, "node", members, nodes, NULL) == 0);
+        world_restart(w, i);
     }
     return w;
 }
 
-static void remove_store(const struct sim_node *n)
+int world_join(struct world *w)
 {
-    static const char *const files[] = {"data.mdb", "lock.mdb"};
-    char path[192];
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-        (void)snprintf(path, sizeof path, "%s/%s", n->path, files[i]);
-        (void)unlink(path);
+    if (w->nodes_len == WORLD_NODES_MAX) {
+        return -1;
     }
-    (void)rmdir(n->path);
+    unsigned i = w->nodes_len++;
+    init_node(w, i);
+    world_restart(w, i);
+    return (int)i;
+}
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+    return remove(path);
+}
+
+static void remove_store(const char *path)
+{
+    (void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 void world_free(struct world *w)
@@ -416,9 +683,8 @@ void world_free(struct world *w)
             world_crash(w, i);
         }
         sim_log_release(&w->nodes[i].log);
-        remove_store(&w->nodes[i]);
     }
-    (void)rmdir(w->folder);
+    remove_store(w->folder);
     for (size_t i = 0; i < w->mail_len; i++) {
         free(w->mail[i].bytes);
     }
@@ -430,8 +696,7 @@ void world_free(struct world *w)
 
 static bool node_has_work(struct sim_node *n)
 {
-    return apply_queue_bytes(n->queue) > 0 ||
-           apply_queue_last(n->queue) > store_position(n->store).applied;
+    return n->jobs != NULL || apply_queue_waits(n->queue);
 }
 
 static uint64_t node_next_us(struct sim_node *n)
@@ -444,6 +709,7 @@ static uint64_t node_next_us(struct sim_node *n)
     if ((node_has_work(n) || reads_wait) && n->apply_us < next) {
         next = n->apply_us;
     }
+    next = n->catch_up_us < next ? n->catch_up_us : next;
     return next < n->frozen_until_us ? n->frozen_until_us : next;
 }
 
@@ -454,10 +720,24 @@ static void step_node(struct sim_node *n)
         n->wake = false;
         group_flush(n->group);
     } else if (n->apply_us <= w->now_us && (node_has_work(n) || n->reads != NULL)) {
-        (void)run_apply(n);
+        run_apply(n);
         n->apply_us = w->now_us + 20 + random_below(&w->random, APPLY_US_MAX);
+    } else if (n->catch_up_us <= w->now_us) {
+        uint64_t next_us = catch_up_step(n->catch_up);
+        n->catch_up_us = next_us <= w->now_us ? w->now_us + 1 : next_us;
+        supplier_tick(n->supplier);
     } else {
         (void)sim_log_step(&n->log);
+    }
+}
+
+static void stop_removed(struct world *w)
+{
+    for (unsigned i = 0; i < w->nodes_len; i++) {
+        if (w->nodes[i].up && w->nodes[i].removed) {
+            world_crash(w, i);
+            w->counts.removals++;
+        }
     }
 }
 
@@ -480,8 +760,10 @@ bool world_step(struct world *w, uint64_t until_us)
     w->steps++;
     if (node == NULL) {
         deliver(w);
+        stop_removed(w);
     } else {
         step_node(node);
+        stop_removed(w);
     }
     return true;
 }

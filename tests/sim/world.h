@@ -2,13 +2,17 @@
 /* A cluster in one thread on virtual time: real groups over simulated logs, real stores, and a
  * network that delays, loses, doubles and cuts. Everything that happens follows from the seed. */
 #include "base/clock.h"
+#include "consensus/applier.h"
+#include "consensus/catch_up.h"
 #include "consensus/group.h"
-#include "storage/apply.h"
+#include "consensus/supplier.h"
 #include "storage/reader.h"
 #include "tests/sim/log.h"
 
 #define WORLD_NODES_MAX 7
 #define WORLD_MAIL_MAX  200000
+#define WORLD_DIGESTS   65536
+#define WORLD_LOG_BYTES 32768 /* so little that logs are cut, and members fall behind them */
 
 struct world;
 
@@ -46,13 +50,23 @@ struct sim_node {
     int64_t clock_offset_us;
     struct world *world;
     uint64_t id;
+    bool used; /* its id was given to a node */
     bool up;
+    bool removed; /* it was told that it is no member any more, and stays down */
     uint64_t boot;
     struct sim_log log;
     char path[128];
+    unsigned store_number; /* the folder of the current store */
     struct store *store;
-    struct apply *apply;
+    struct archive *archive;
     struct apply_queue *queue;
+    struct applier *applier;
+    struct apply_job *jobs; /* taken and not run yet */
+    uint64_t jobs_bytes;
+    struct supplier *supplier;
+    struct catch_up *catch_up;
+    uint64_t catch_up_us;   /* when it wants to be called */
+    uint64_t send_delay_us; /* of what is sent just now: a supply that keeps its rate */
     struct group *group;
     uint64_t frozen_until_us; /* as a stopped process: messages wait, time goes on */
     bool wake;
@@ -71,19 +85,29 @@ struct sim_faults {
 
 struct world {
     uint64_t seed;
+    bool talks; /* on stderr */
     uint64_t now_us;
     uint64_t trace; /* hash of all that was delivered: equal seeds give equal ones */
     uint64_t steps;
     struct sim_random random;
     struct sim_faults faults;
-    unsigned nodes_len;
+    unsigned nodes_len; /* that were given an id so far */
     struct sim_node nodes[WORLD_NODES_MAX];
     bool cut[WORLD_NODES_MAX + 1][WORLD_NODES_MAX + 1]; /* [from][to] */
     struct sim_mail *mail;                              /* a heap by (due_us, order) */
     size_t mail_len;
     uint64_t mail_order;
+    struct sim_digest {
+        struct store_digest digest;
+        uint64_t node;          /* the first one that was there; 0 = none */
+    } digest_at[WORLD_DIGESTS]; /* by index: what every store must be when it is there */
     uint64_t leader_of_term[100000];
     char folder[64];
+    struct sim_counts {
+        uint64_t snapshots; /* taken by nodes that ended since */
+        uint64_t copies;    /* swapped in */
+        uint64_t removals;
+    } counts;
     char failure[512]; /* "" = none: the first invariant that did not hold */
 };
 
@@ -95,6 +119,11 @@ void world_fail(struct world *w, const char *fmt, ...) __attribute__((format(pri
 
 void world_crash(struct world *w, unsigned node);
 void world_restart(struct world *w, unsigned node);
+/* Starts an empty node under an id of its own that knows some members; to be added by a command.
+ * Returns its number, or -1 when there are no more ids. */
+int world_join(struct world *w);
+/* The peer address of a node. */
+void world_address(unsigned node, char address[MEMBER_ADDRESS_BYTES]);
 
 /* A write through node n: on_done once, unless the node crashes; then never. */
 void world_write(struct sim_node *n,

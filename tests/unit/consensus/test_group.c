@@ -324,6 +324,31 @@ static void a_reply_to_a_request_before_a_restart_answers_no_read_after_it(void 
     cluster_free(c);
 }
 
+/* Seed 45 of the simulator: a standby had an entry that the leader lost, and kept it when another
+ * one of the same index and term came. */
+static void a_sole_voter_leads_in_a_new_term_after_a_restart(void **state)
+{
+    struct cluster *c = cluster_new(16);
+    struct node *n = &c->nodes[0];
+    const struct group_member alone = {.id = 1, .address = "a:1"};
+    node_stop(n);
+    sim_log_release(&n->log);
+    sim_log_init(&n->log, &c->now_us, &c->random);
+    assert_int_equal(group_bootstrap(&n->log.io, 1, "node", &alone, 1, NULL), 0);
+    uint64_t term = 0;
+    for (int i = 0; i < 3; i++) {
+        n->applied = 0;
+        node_start(n);
+        cluster_isolate(c, 1, true);
+        cluster_run_ms(c, 3000);
+        assert_true(node_status(n).is_leader);
+        assert_true(node_status(n).term > term);
+        term = node_status(n).term;
+        node_stop(n);
+    }
+    cluster_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -342,6 +367,7 @@ int main(void)
         cmocka_unit_test(a_follower_that_lags_gets_its_entries_in_parts),
         cmocka_unit_test(a_rejection_that_comes_late_does_not_end_replication),
         cmocka_unit_test(a_reply_to_a_request_before_a_restart_answers_no_read_after_it),
+        cmocka_unit_test(a_sole_voter_leads_in_a_new_term_after_a_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
