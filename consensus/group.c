@@ -209,6 +209,7 @@ static bool is_of_leader(struct group *g, uint64_t from, uint64_t its_term, stru
         return false;
     }
     g->append_term = its_term;
+    g->append_us = group_now(g);
     return true;
 }
 
@@ -252,6 +253,29 @@ static void defuse_late_rejection(struct group *g, uint64_t from, struct peer_me
     }
 }
 
+/* A standby may be a voter already in the candidate's log, whose promotion it has not heard of; its
+ * vote may be the one that is lacking (Raft lets any server vote, dissertation 4.1: a candidate
+ * counts those of its own configuration). libraft lets none but voters, and a standby for ever
+ * keeps to the leader that it heard last (README.md, hazard 20). What a vote is granted by stays:
+ * its term, one vote a term, the longer log. */
+static void receive_vote_request(struct group *g, struct peer_message *m)
+{
+    int self = group_member_index(g, g->options.id);
+    struct raft_server *s = self < 0 ? NULL : &g->raft.configuration.servers[self];
+    bool is_standby = s != NULL && s->role == RAFT_STANDBY;
+    if (is_standby) {
+        bool heard = group_now(g) - g->append_us < g->options.election_timeout_ms * UINT64_C(1000);
+        if (raft_state(&g->raft) == RAFT_FOLLOWER && !heard) {
+            g->raft.follower_state.current_leader.id = 0;
+        }
+        s->role = RAFT_VOTER;
+    }
+    g->raft_recv(g->io, &m->raft);
+    if (is_standby) {
+        s->role = RAFT_STANDBY;
+    }
+}
+
 static void receive_raft(struct group *g, uint64_t from, struct peer_message *m)
 {
     if (m->type == PEER_APPEND_ENTRIES_RESULT) {
@@ -270,7 +294,11 @@ static void receive_raft(struct group *g, uint64_t from, struct peer_message *m)
     const struct group_member *member = group_known(g, from);
     m->raft.server_id = from;
     m->raft.server_address = member == NULL ? "" : member->address;
-    g->raft_recv(g->io, &m->raft);
+    if (m->type == PEER_REQUEST_VOTE) {
+        receive_vote_request(g, m);
+    } else {
+        g->raft_recv(g->io, &m->raft);
+    }
     group_after_event(g);
     group_wake(g);
 }

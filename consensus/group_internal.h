@@ -116,6 +116,7 @@ struct group {
     uint64_t term; /* as news was last given of it */
     uint64_t leader;
     uint64_t append_term;                      /* of the last append that came from a leader */
+    uint64_t append_us;                        /* and when */
     raft_index commit_told[GROUP_MEMBERS_MAX]; /* leader: highest commit index sent, by position */
     raft_index configuration_seen[2];
     bool members_seen;

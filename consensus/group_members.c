@@ -244,7 +244,8 @@ static bool spare_is_near(struct group *g, uint64_t id)
             commit - news->news.published <= (commit + 1 - g->log.first) / 2 + 64);
 }
 
-/* Log and store of a standby are both near the end. */
+/* Log and store of a standby are both near the end, and it knows itself as one: else it could not
+ * vote before it has heard of its promotion. */
 static bool standby_is_near(struct group *g, uint64_t id)
 {
     const struct member_news *news = group_news_of(g, id);

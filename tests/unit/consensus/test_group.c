@@ -324,6 +324,50 @@ static void a_reply_to_a_request_before_a_restart_answers_no_read_after_it(void 
     cluster_free(c);
 }
 
+/* Seed 47 of the simulator: the sole voter had written down that node 2 votes too, and needed its
+ * vote before node 2 had heard of that. */
+static void a_standby_votes_once_its_leader_is_silent(void **state)
+{
+    struct cluster *c = cluster_new(17);
+    const struct group_member members[NODES] = {{.id = 1, .address = "a:1"},
+                                                {.id = 2, .role = GROUP_STANDBY, .address = "b:1"},
+                                                {.id = 3, .role = GROUP_STANDBY, .address = "c:1"}};
+    for (int i = 0; i < NODES; i++) {
+        struct node *n = &c->nodes[i];
+        node_stop(n);
+        n->applied = 0;
+        sim_log_release(&n->log);
+        sim_log_init(&n->log, &c->now_us, &c->random);
+        assert_int_equal(group_bootstrap(&n->log.io, n->id, "node", members, NODES, NULL), 0);
+        node_start(n);
+    }
+    struct node *leader = cluster_wait_for_leader(c);
+    assert_int_equal(leader->id, 1);
+    cluster_run_ms(c, 500);
+    struct raft_message m = {.type = RAFT_REQUEST_VOTE};
+    m.request_vote = (struct raft_request_vote){.term = node_status(leader).term + 1,
+                                                .candidate_id = 1,
+                                                .last_log_index = 1000,
+                                                .last_log_term = node_status(leader).term};
+    struct buffer b;
+    struct peer_message answer;
+    buffer_init(&b, 4096);
+    assert_true(peer_put_raft(&b, &m, NULL, 0));
+    group_receive(c->nodes[1].group, 1, buffer_span(&b));
+    assert_true(last_mail(c, 2, 1, &answer));
+    assert_false(answer.raft.request_vote_result.vote_granted); /* its leader lives */
+    cluster_isolate(c, 1, true);
+    cluster_run_ms(c, 1500);
+    cluster_isolate(c, 1, false);
+    group_receive(c->nodes[1].group, 1, buffer_span(&b));
+    assert_true(last_mail(c, 2, 1, &answer));
+    assert_int_equal(answer.type, PEER_REQUEST_VOTE_RESULT);
+    assert_true(answer.raft.request_vote_result.vote_granted);
+    assert_int_equal(node_status(&c->nodes[1]).members[1].member.role, GROUP_STANDBY);
+    buffer_release(&b);
+    cluster_free(c);
+}
+
 /* Seed 45 of the simulator: a standby had an entry that the leader lost, and kept it when another
  * one of the same index and term came. */
 static void a_sole_voter_leads_in_a_new_term_after_a_restart(void **state)
@@ -367,6 +411,7 @@ int main(void)
         cmocka_unit_test(a_follower_that_lags_gets_its_entries_in_parts),
         cmocka_unit_test(a_rejection_that_comes_late_does_not_end_replication),
         cmocka_unit_test(a_reply_to_a_request_before_a_restart_answers_no_read_after_it),
+        cmocka_unit_test(a_standby_votes_once_its_leader_is_silent),
         cmocka_unit_test(a_sole_voter_leads_in_a_new_term_after_a_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
