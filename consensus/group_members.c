@@ -406,6 +406,23 @@ void group_members_tick(struct group *g)
 
 /* --- what an operator may ask for --- */
 
+/* Against a node that was asked for and is not in the configuration yet. */
+static int check_wishes(struct group *g, const struct group_change *c, struct error *error)
+{
+    for (size_t i = 0; i < g->changes.wishes_len; i++) {
+        const struct group_wish *w = &g->changes.wishes[i];
+        if (w->wanted == MEMBER_REMOVED || w->address[0] == '\0') {
+            continue;
+        }
+        bool same_address = strcmp(w->address, c->address) == 0;
+        if ((w->id == c->id) != same_address) {
+            return error_set(error, CLADE_ERR_CONFLICT, "node", "node %llu is being added at %s",
+                             (unsigned long long)w->id, w->address);
+        }
+    }
+    return 0;
+}
+
 static int check_add(struct group *g, const struct group_change *c, struct error *error)
 {
     unsigned long long id = c->id;
@@ -434,7 +451,7 @@ static int check_add(struct group *g, const struct group_change *c, struct error
         return error_set(error, CLADE_ERR_LIMIT, "node", "a cluster has at most %d members",
                          GROUP_MEMBERS_MAX);
     }
-    return 0;
+    return check_wishes(g, c, error);
 }
 
 static int check_other(struct group *g, const struct group_change *c, struct error *error)

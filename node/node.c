@@ -19,7 +19,8 @@
 
 #define DRAIN_MS           5000U
 #define PAUSE_MS           1000
-#define PAUSE_MS_UNKNOWN   100 /* while members' addresses are not known yet */
+#define PAUSE_MS_UNKNOWN   100                      /* while members' addresses are not known yet */
+#define UNKNOWN_US         (UINT64_C(10) * 1000000) /* after that they are not waited for */
 #define REGISTER_RETRY_US  (UINT64_C(2) * 1000000)
 #define INTERRUPTED_STATUS 130
 
@@ -96,8 +97,10 @@ static int open_store(struct node *n, struct error *error)
     const struct config *c = n->config;
     const struct store_options options = {.path = n->folder.store_path,
                                           .map_bytes = c->map_bytes,
-                                          /* serving threads, query workers, main, apply, checks */
-                                          .readers_max = n->serves_len + (unsigned)c->readers + 16};
+                                          /* serving threads with a look at the members each, query
+                                           * workers, main, apply, checks */
+                                          .readers_max =
+                                              2 * n->serves_len + (unsigned)c->readers + 16};
     int r = store_open(&options, &n->store, error);
     if (r < 0) {
         (void)error_wrap(error, "opening the store");
@@ -188,6 +191,8 @@ struct housekeeping {
     struct node *node;
     bool headroom;
     uint64_t register_us; /* when to propose our client address (again) */
+    uint64_t members_version;
+    uint64_t changed_us; /* when that version was seen first */
     uint64_t counter;
 };
 
@@ -211,7 +216,8 @@ static void register_address(struct housekeeping *h)
     }
 }
 
-/* Whether the addresses of all members of the first configuration are known, ours as it is. */
+/* Whether all is known that other nodes will tell soon: it is worth a look at short intervals. A
+ * node that waits to be taken into the cluster, or that a member is long away, is no reason. */
 static bool keep_members(struct housekeeping *h)
 {
     struct node *n = h->node;
@@ -220,16 +226,22 @@ static bool keep_members(struct housekeeping *h)
     if (members_refresh(&n->members, n->store, &error) < 0) {
         node_fatal(&error);
     }
+    raft_thread_look_at_members(n->raft);
     members_find(&n->members, n->folder.identity.node, ours);
-    if (strcmp(ours, n->client_address) != 0) {
-        if (atomic_load(&n->leader) != 0 && node_now(n) >= h->register_us) {
-            h->register_us = node_now(n) + REGISTER_RETRY_US;
-            register_address(h);
-        }
-        return false;
+    bool registered = strcmp(ours, n->client_address) == 0;
+    /* A spare has not got its own record yet, and no clients. */
+    if (!registered && members_has(&n->members, n->folder.identity.node) &&
+        atomic_load(&n->leader) != 0 && node_now(n) >= h->register_us) {
+        h->register_us = node_now(n) + REGISTER_RETRY_US;
+        register_address(h);
     }
-    struct member_client all[GROUP_MEMBERS_MAX];
-    return members_copy(&n->members, all) >= n->folder.identity.members_len;
+    uint64_t version = members_version(&n->members);
+    if (version != h->members_version) {
+        h->members_version = version;
+        h->changed_us = node_now(n);
+    }
+    return (registered && members_all_known(&n->members)) ||
+           node_now(n) - h->changed_us > UNKNOWN_US;
 }
 
 static void keep_headroom(struct housekeeping *h)

@@ -225,6 +225,30 @@ bool raft_thread_check_change(struct raft_thread *rt, struct raft_change_letter 
     return mailbox_post(&rt->mail, &letter->letter.mail.node);
 }
 
+static void deliver_look_at_members(struct mail *mail, void *owner)
+{
+    struct raft_thread *rt = owner;
+    struct raft_status_letter *l =
+        LIST_ENTRY(LIST_ENTRY(mail, struct raft_letter, mail), struct raft_status_letter, letter);
+    if (rt->group != NULL) {
+        group_status(rt->group, &l->status);
+        members_set_configuration(&rt->node->members, &l->status);
+    }
+    free(l);
+}
+
+void raft_thread_look_at_members(struct raft_thread *rt)
+{
+    struct raft_status_letter *l = calloc(1, sizeof *l);
+    if (l == NULL) {
+        return; /* asked again a second later */
+    }
+    l->letter.mail.deliver = deliver_look_at_members;
+    if (!mailbox_post(&rt->mail, &l->letter.mail.node)) {
+        free(l);
+    }
+}
+
 struct headroom_mail {
     struct mail mail;
     bool enough;

@@ -22,6 +22,8 @@ bool raft_thread_read_index(struct raft_thread *rt, uint64_t ticket, uint64_t de
 /* The apply thread has published. */
 void raft_thread_published(struct raft_thread *rt);
 void raft_thread_headroom(struct raft_thread *rt, bool enough);
+/* Has node->members look at the configuration, soon. */
+void raft_thread_look_at_members(struct raft_thread *rt);
 
 /* A request whose answer comes to mailbox `reply` as the same letter with another `deliver`. */
 struct raft_letter {

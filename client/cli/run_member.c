@@ -123,7 +123,8 @@ static int wait_for(struct cli *cli, const struct change *change)
     }
     for (;;) {
         struct clade_response *response = ask(cli, change, true);
-        bool late = clock_monotonic_us(clock_system()) / 1000 >= until_ms;
+        /* An answer comes a little before its deadline. */
+        bool late = clock_monotonic_us(clock_system()) / 1000 + ask_ms / 10 >= until_ms;
         if (goes_on(clade_response_code(response)) && !late) {
             show_progress(cli, response, shown);
             clade_response_free(response);
