@@ -10,8 +10,10 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "consensus/archive.h"
 #include "consensus/proposal.h"
 #include "node/apply_thread.h"
+#include "node/copier.h"
 #include "node/endpoint.h"
 #include "node/raft_thread.h"
 #include "node/serve.h"
@@ -53,6 +55,22 @@ void node_fatal_memory(const char *what)
     struct error error = {.code = 0};
     (void)error_set(&error, CLADE_ERR_NO_MEMORY, what, "out of memory");
     node_fatal(&error);
+}
+
+void node_removed(struct node *n)
+{
+    if (atomic_exchange(&n->removed, true)) {
+        return;
+    }
+    struct error error = {.code = 0};
+    log_error("this node was removed from its cluster: it stops, and cannot come back under this "
+              "id; its data folder can be deleted",
+              LOG_U64("node", n->folder.identity.node), LOG_STR("data", n->folder.path));
+    if (data_folder_mark_removed(&n->folder, atomic_load(&n->published_index),
+                                 clock_wall_us(n->clock), &error) < 0) {
+        log_error("the data folder could not be marked", LOG_STR("error", error.message));
+    }
+    (void)kill(getpid(), SIGTERM);
 }
 
 /* --- addresses --- */
@@ -106,10 +124,26 @@ static int open_store(struct node *n, struct error *error)
         (void)error_wrap(error, "opening the store");
         return r;
     }
+    /* What a crash left in the page cache alone must not count as durable. */
+    if ((r = store_sync(n->store, error)) < 0) {
+        return r;
+    }
     struct store_position p = store_position(n->store);
     atomic_store(&n->published_revision, p.revision);
     atomic_store(&n->published_index, p.applied);
     return members_refresh(&n->members, n->store, error);
+}
+
+static int open_archive(struct node *n, struct error *error)
+{
+    char path[CONFIG_PATH_BYTES + 16];
+    (void)snprintf(path, sizeof path, "%s/archive", n->folder.path);
+    const struct archive_options options = {.path = path,
+                                            .cluster = n->folder.identity.cluster,
+                                            .clock = n->clock,
+                                            .bytes_max = n->config->archive_bytes,
+                                            .age_max_us = n->config->archive_age_s * 1000000};
+    return archive_open(&options, &n->archive, error);
 }
 
 static int open_serves(struct node *n, struct error *error)
@@ -136,7 +170,7 @@ static int open_all(struct node *n, struct error *error)
     const struct config *c = n->config;
     const char *peer = c->peer_listen[0] != 0 ? c->peer_listen : n->peer_address;
     int r = check_address(c, "peer_listen", peer, addresses, error);
-    if (r < 0 || (r = open_store(n, error)) < 0) {
+    if (r < 0 || (r = open_store(n, error)) < 0 || (r = open_archive(n, error)) < 0) {
         return r;
     }
     n->queue = apply_queue_new();
@@ -144,6 +178,7 @@ static int open_all(struct node *n, struct error *error)
         return error_set(error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
     }
     if ((r = apply_thread_new(n, &n->apply, error)) < 0 ||
+        (r = copier_new(n, &n->copier, error)) < 0 ||
         (r = raft_thread_new(n, &n->raft, error)) < 0 ||
         (r = workers_new(n, (unsigned)c->readers, &n->workers, error)) < 0 ||
         (r = open_serves(n, error)) < 0) {
@@ -155,7 +190,7 @@ static int open_all(struct node *n, struct error *error)
 static int start_all(struct node *n, struct error *error)
 {
     int r;
-    if ((r = apply_thread_start(n->apply, error)) < 0 ||
+    if ((r = apply_thread_start(n->apply, error)) < 0 || (r = copier_start(n->copier, error)) < 0 ||
         (r = raft_thread_start(n->raft, error)) < 0 || (r = workers_start(n->workers, error)) < 0) {
         return r;
     }
@@ -277,6 +312,7 @@ static int serve_until_signal(struct node *n, const sigset_t *signals)
         bool known = keep_members(&h);
         if (node_now(n) >= headroom_us) {
             keep_headroom(&h);
+            (void)store_close_old(n->store); /* what a swap left to readers */
             headroom_us = node_now(n) + PAUSE_MS * UINT64_C(1000);
         }
         int ms = known ? PAUSE_MS : PAUSE_MS_UNKNOWN;
@@ -317,6 +353,7 @@ static int close_all(struct node *n)
         serve_join(n->serves[i]);
     }
     workers_stop(n->workers);
+    copier_stop(n->copier);
     raft_thread_stop(n->raft);
     apply_thread_stop(n->apply);
     struct error error = {.code = 0};
@@ -331,7 +368,9 @@ static int close_all(struct node *n)
     workers_free(n->workers);
     apply_thread_free(n->apply);
     raft_thread_free(n->raft);
+    copier_free(n->copier);
     apply_queue_free(n->queue);
+    archive_close(n->archive);
     store_close(n->store);
     return r < 0 ? 1 : 0;
 }
@@ -348,7 +387,9 @@ static int run_opened(struct node *n, const sigset_t *signals)
     log_info("claded serves", LOG_U64("revision", atomic_load(&n->published_revision)),
              LOG_U64("index", atomic_load(&n->published_index)));
     int sig = serve_until_signal(n, signals);
-    log_info("claded stops", LOG_STR("signal", sig == SIGTERM ? "SIGTERM" : "SIGINT"));
+    log_info("claded stops", LOG_STR("reason", atomic_load(&n->removed) ? "removed"
+                                               : sig == SIGTERM         ? "SIGTERM"
+                                                                        : "SIGINT"));
     listen_for_second(signals);
     int status = close_all(n);
     log_info("claded stopped");

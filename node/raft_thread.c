@@ -7,6 +7,7 @@
 #include "consensus/disk.h"
 #include "consensus/peers.h"
 #include "node/apply_thread.h"
+#include "node/copier.h"
 #include "node/resolver.h"
 #include "node/serve.h"
 #include "node/thread.h"
@@ -117,6 +118,42 @@ static void on_notice(void *arg, bool is_warning, const char *what, uint64_t mem
     } else {
         log_info(what, LOG_U64("member", member));
     }
+}
+
+static void on_behind(void *arg, uint64_t index, const uint64_t *sources, size_t n)
+{
+    struct raft_thread *rt = arg;
+    copier_want(rt->node->copier, index, sources, n);
+}
+
+static void on_fetch(void *arg, uint64_t from, struct span fetch)
+{
+    struct raft_thread *rt = arg;
+    copier_fetch(rt->node->copier, from, fetch);
+}
+
+static void on_supply(void *arg, uint64_t from, struct span supply)
+{
+    struct raft_thread *rt = arg;
+    copier_supply(rt->node->copier, from, supply);
+}
+
+static void on_group_removed(void *arg)
+{
+    struct raft_thread *rt = arg;
+    node_removed(rt->node);
+}
+
+static void on_peer_says_removed(void *arg, uint64_t by)
+{
+    struct raft_thread *rt = arg;
+    node_removed(rt->node);
+}
+
+static bool on_is_gone(void *arg, uint64_t node)
+{
+    struct raft_thread *rt = arg;
+    return rt->group != NULL && group_is_gone(rt->group, node);
 }
 
 static void on_message(void *arg, uint64_t from, struct span message)
@@ -246,6 +283,84 @@ void raft_thread_look_at_members(struct raft_thread *rt)
     l->letter.mail.deliver = deliver_look_at_members;
     if (!mailbox_post(&rt->mail, &l->letter.mail.node)) {
         free(l);
+    }
+}
+
+/* --- what the copier and the apply thread say --- */
+
+struct body_mail {
+    struct mail mail;
+    bool is_supply;
+    uint64_t to;
+    size_t len;
+    uint8_t bytes[];
+};
+
+static void deliver_body(struct mail *mail, void *owner)
+{
+    struct raft_thread *rt = owner;
+    struct body_mail *m = LIST_ENTRY(mail, struct body_mail, mail);
+    struct span body = span_make(m->bytes, m->len);
+    if (rt->group != NULL && m->is_supply) {
+        group_send_supply(rt->group, m->to, body);
+    } else if (rt->group != NULL) {
+        group_send_fetch(rt->group, m->to, body);
+    }
+    free(m);
+}
+
+static void send_body(struct raft_thread *rt, uint64_t to, bool is_supply, struct span body)
+{
+    struct body_mail *m = malloc(sizeof *m + body.len);
+    if (m == NULL) {
+        return; /* as if it had been lost */
+    }
+    *m = (struct body_mail){
+        .mail.deliver = deliver_body, .is_supply = is_supply, .to = to, .len = body.len};
+    memcpy(m->bytes, body.data, body.len);
+    if (!mailbox_post(&rt->mail, &m->mail.node)) {
+        free(m);
+    }
+}
+
+void raft_thread_send_fetch(struct raft_thread *rt, uint64_t to, struct span fetch)
+{
+    send_body(rt, to, false, fetch);
+}
+
+void raft_thread_send_supply(struct raft_thread *rt, uint64_t to, struct span supply)
+{
+    send_body(rt, to, true, supply);
+}
+
+struct marked_mail {
+    struct mail mail;
+    struct store_position position;
+    struct store_digest digest;
+};
+
+static void deliver_marked(struct mail *mail, void *owner)
+{
+    struct raft_thread *rt = owner;
+    struct marked_mail *m = LIST_ENTRY(mail, struct marked_mail, mail);
+    if (rt->group != NULL) {
+        group_set_marked(rt->group, &m->position, &m->digest);
+    }
+    free(m);
+}
+
+void raft_thread_marked(struct raft_thread *rt,
+                        const struct store_position *position,
+                        const struct store_digest *digest)
+{
+    struct marked_mail *m = malloc(sizeof *m);
+    if (m == NULL) {
+        node_fatal_memory("telling of a mark"); /* the log would never be cut again */
+    }
+    *m = (struct marked_mail){
+        .mail.deliver = deliver_marked, .position = *position, .digest = *digest};
+    if (!mailbox_post(&rt->mail, &m->mail.node)) {
+        free(m);
     }
 }
 
@@ -411,6 +526,8 @@ static int open_group(struct raft_thread *rt, struct error *error)
                                         .cluster = n->folder.identity.cluster,
                                         .resolver = resolver_face(rt->resolver),
                                         .on_message = on_message,
+                                        .is_gone = on_is_gone,
+                                        .on_removed = on_peer_says_removed,
                                         .on_notice = on_notice,
                                         .arg = rt};
     r = peers_new(&peers, &rt->peers, error);
@@ -428,7 +545,9 @@ static int open_group(struct raft_thread *rt, struct error *error)
                                         .heartbeat_ms = (unsigned)c->heartbeat_ms,
                                         .pending_bytes_max = c->pending_bytes_max,
                                         .unpublished_bytes_max = c->unpublished_bytes_max,
+                                        .log_bytes_max = c->log_bytes,
                                         .store = n->store,
+                                        .synced = atomic_load(&n->published_index),
                                         .contacts = n->folder.identity.members,
                                         .contacts_len = n->folder.identity.members_len,
                                         .callbacks = {.on_refused = on_refused,
@@ -437,6 +556,10 @@ static int open_group(struct raft_thread *rt, struct error *error)
                                                       .on_transfer = on_transfer,
                                                       .on_wake = on_wake,
                                                       .on_notice = on_notice,
+                                                      .on_behind = on_behind,
+                                                      .on_fetch = on_fetch,
+                                                      .on_supply = on_supply,
+                                                      .on_removed = on_group_removed,
                                                       .on_fatal = on_fatal},
                                         .arg = rt};
     return group_new(&group, &rt->group, error);

@@ -19,6 +19,13 @@ void raft_thread_free(struct raft_thread *rt);
 bool raft_thread_propose(struct raft_thread *rt, struct proposal *p);
 /* Asks for a read index; the serving thread that the ticket names hears of it. */
 bool raft_thread_read_index(struct raft_thread *rt, uint64_t ticket, uint64_t deadline_us);
+/* Carry the copier's messages to a member; the bytes are copied, and may be lost. */
+void raft_thread_send_fetch(struct raft_thread *rt, uint64_t to, struct span fetch);
+void raft_thread_send_supply(struct raft_thread *rt, uint64_t to, struct span supply);
+/* The apply thread has reached a mark. */
+void raft_thread_marked(struct raft_thread *rt,
+                        const struct store_position *position,
+                        const struct store_digest *digest);
 /* The apply thread has published. */
 void raft_thread_published(struct raft_thread *rt);
 void raft_thread_headroom(struct raft_thread *rt, bool enough);

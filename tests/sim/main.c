@@ -584,9 +584,11 @@ static void check_reads(struct sim *s)
     }
     heal(w);
     uint64_t patience_us = w->now_us + 30000000;
-    while (world_step(w, w->now_us + 1000) || find_leader(w) == NULL) {
+    /* Also that the members are as wanted: a promotion may have been lost with the crash. */
+    while (world_step(w, w->now_us + 1000) || find_leader(w) == NULL || !is_as_wanted(s)) {
         if (w->failure[0] == '\0' && w->now_us > patience_us) {
-            world_fail(w, "no leader is elected though all is well");
+            world_fail(w, "no leader is elected, or the members are not as wanted, though all is "
+                          "well");
         }
         if (w->failure[0] != '\0') {
             return;
