@@ -304,7 +304,9 @@ class Session:
     REPEAT = ('RETRY', 'UNKNOWN', 'UNAVAILABLE', 'THROTTLED', 'NO_MEMORY', 'NO_SPACE')
 
     def __init__(self, addresses, rng=None, patience=30.0, attempt=3.0, user='tester'):
-        self.addresses = list(addresses)
+        # A list, or a function that gives one: members come and go.
+        self.give = addresses if callable(addresses) else lambda fixed=list(addresses): fixed
+        self.addresses = self.give()
         self.rng = rng or random.Random(0)
         self.patience = patience
         self.attempt = attempt
@@ -349,6 +351,7 @@ class Session:
                 sent = sent or not isinstance(e, NotSent)
             self.repeats += 1
             self.close()
+            self.addresses = self.give()
             self.at = (self.at + 1) % len(self.addresses)
             time.sleep(0.02 + 0.08 * self.rng.random())
         raise Gone(sent, last)
