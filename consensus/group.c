@@ -334,9 +334,8 @@ void group_receive(struct group *g, uint64_t from, struct span message)
         group_members_beacon(g, from, &m.beacon);
         break;
     case PEER_FETCH:
-        if (group_known(g, from) == NULL) {
-            group_malformed(g, from); /* who is no member gets nothing of the data */
-        } else if (g->options.callbacks.on_fetch != NULL) {
+        /* Who is no member, as far as this node knows, gets nothing of the data. */
+        if (group_known(g, from) != NULL && g->options.callbacks.on_fetch != NULL) {
             g->options.callbacks.on_fetch(g->options.arg, from, m.items);
         }
         break;

@@ -23,6 +23,11 @@ void group_snapshot_init(struct group *g)
     raft_set_snapshot_threshold(&g->raft, THRESHOLD_NEVER);
     raft_set_snapshot_trailing(&g->raft, THRESHOLD_NEVER); /* until one is taken; 0 would install */
     g->synced = g->options.synced;
+    /* What the store had at the start counts, also where nothing is applied after it. */
+    g->published = g->options.synced;
+    if (g->options.store != NULL) {
+        g->revision = store_position(g->options.store).revision;
+    }
 }
 
 static bool is_taking(const struct group *g)
