@@ -20,6 +20,7 @@
 #include "node/workers.h"
 
 #define DRAIN_MS           5000U
+#define DRAIN_MS_REMOVED   100U /* the log comes no more: what is in flight is never answered */
 #define PAUSE_MS           1000
 #define PAUSE_MS_UNKNOWN   100                      /* while members' addresses are not known yet */
 #define UNKNOWN_US         (UINT64_C(10) * 1000000) /* after that they are not waited for */
@@ -347,7 +348,7 @@ static int close_all(struct node *n)
         log_info("leadership was handed over");
     }
     for (unsigned i = 0; i < n->serves_len; i++) {
-        serve_drain(n->serves[i], DRAIN_MS);
+        serve_drain(n->serves[i], atomic_load(&n->removed) ? DRAIN_MS_REMOVED : DRAIN_MS);
     }
     for (unsigned i = 0; i < n->serves_len; i++) {
         serve_join(n->serves[i]);

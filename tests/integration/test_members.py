@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import threading
 import time
 
 import wire
@@ -386,33 +385,18 @@ class Transfer(Case):
         with Cluster() as c:
             with Writers(c, 16, self.rng) as writers:
                 writers.wait_acked(500)
-                pauses = []
-                halt = threading.Event()
-
-                def watch():
-                    """The longest time without any answer to anybody."""
-                    last, n = time.monotonic(), len(writers.acked)
-                    while not halt.is_set():
-                        time.sleep(0.002)
-                        if len(writers.acked) != n:
-                            n, last = len(writers.acked), time.monotonic()
-                        elif pauses:
-                            pauses[-1] = max(pauses[-1], time.monotonic() - last)
-                watcher = threading.Thread(target=watch)
-                watcher.start()
-                try:
-                    for _ in range(5):
-                        old = c.leader()
-                        pauses.append(0.0)
-                        self.run_cli(c, 'cluster', 'leader', 'transfer')
-                        self.assertIsNot(c.leader(), old)
-                        writers.wait_acked(len(writers.acked) + 300)
-                finally:
-                    halt.set()
-                    watcher.join()
+                spans = []
+                for _ in range(5):
+                    old = c.leader()
+                    begin = time.monotonic()
+                    self.run_cli(c, 'cluster', 'leader', 'transfer')
+                    self.assertIsNot(c.leader(), old)
+                    writers.wait_acked(len(writers.acked) + 300)
+                    spans.append((begin, time.monotonic()))
                 writers.stop()
                 self.assertEqual(writers.maybe, set(), 'no write failed')
                 writers.check(self)
+            pauses = [writers.longest_pause_s(*span) for span in spans]
             print('note: pauses of all writers at a hand-over: '
                   + ', '.join(f'{p * 1000:.0f} ms' for p in pauses)
                   + f'; the longest wait for one write {max(writers.gaps_s) * 1000:.0f} ms')
