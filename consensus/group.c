@@ -558,6 +558,8 @@ static void fill_member(struct group *g, unsigned i, struct group_member_status 
         s->sample_index = last->index;
         s->data = last->data;
         s->state = last->state;
+        s->copy_bytes = g->copy_bytes;
+        s->copy_bytes_total = g->copy_bytes_total;
         return;
     }
     const struct member_news *m = group_news_of(g, server->id);
@@ -570,6 +572,8 @@ static void fill_member(struct group *g, unsigned i, struct group_member_status 
         s->data = m->news.data;
         s->state = m->news.state;
         s->clock_offset_us = m->clock_offset_us;
+        s->copy_bytes = m->news.copy_bytes;
+        s->copy_bytes_total = m->news.copy_bytes_total;
     }
 }
 

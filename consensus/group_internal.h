@@ -169,6 +169,8 @@ struct group {
     uint64_t revision;
     uint64_t news_sent_us;
     uint64_t news_published; /* as it was sent last */
+    uint64_t copy_bytes;     /* of a copy that this node receives */
+    uint64_t copy_bytes_total;
     bool headroom;
     bool clock_alarm;
     bool digest_alarm;

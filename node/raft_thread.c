@@ -262,12 +262,18 @@ bool raft_thread_check_change(struct raft_thread *rt, struct raft_change_letter 
     return mailbox_post(&rt->mail, &letter->letter.mail.node);
 }
 
+/* What the group shall know of the copier goes the same way. */
 static void deliver_look_at_members(struct mail *mail, void *owner)
 {
     struct raft_thread *rt = owner;
     struct raft_status_letter *l =
         LIST_ENTRY(LIST_ENTRY(mail, struct raft_letter, mail), struct raft_status_letter, letter);
     if (rt->group != NULL) {
+        struct catch_up_status s;
+        copier_status(rt->node->copier, &s);
+        bool copying = s.state == CATCH_UP_COPYING || s.state == CATCH_UP_CHECKING ||
+                       s.state == CATCH_UP_SWAPPING;
+        group_set_copied(rt->group, copying ? s.bytes : 0, copying ? s.bytes_total : 0);
         group_status(rt->group, &l->status);
         members_set_configuration(&rt->node->members, &l->status);
     }

@@ -220,19 +220,22 @@ static void put_digest(struct buffer *b, const struct group_member_status *m)
     put_hash(b, "state", m->state);
 }
 
-/* Of a spare: the index that its store has reached, and the one that it is on its way to. */
+/* Of a spare, and of whoever takes a copy: the index that its store has reached, the one that it is
+ * on its way to, and bytes of the copy. */
 static void put_catching_up(struct buffer *b,
                             const struct group_member_status *m,
                             const struct group_status *status)
 {
     value_put_str(b, "catching_up");
-    if (m->member.role != GROUP_SPARE) {
+    if (m->member.role != GROUP_SPARE && m->copy_bytes_total == 0) {
         value_put_nil(b);
         return;
     }
-    value_put_map(b, 2);
+    value_put_map(b, 4);
     put_uint(b, "index", m->published);
     put_uint(b, "of", status->commit);
+    put_uint(b, "copy_bytes", m->copy_bytes);
+    put_uint(b, "copy_bytes_total", m->copy_bytes_total);
 }
 
 void status_put_member(struct buffer *b,

@@ -111,6 +111,43 @@ class Joiner(Case):
                 writers.stop()
                 has_everything(c, self, writers)
 
+    def test_where_no_archive_reaches_back_a_joiner_takes_a_copy_though_it_is_killed(self):
+        settings = {'log_bytes': '1MiB', 'archive_bytes': '32MiB', 'copy_rate_bytes': '8MiB'}
+        with Cluster(**settings) as c:
+            with c.leader().client(timeout=30) as client:
+                text = 'x' * 60000
+                for i in range(100):  # some 60 MiB, more than the archives keep
+                    client.txn([wire.artifact(f'big{i}-{j}', description=text) for j in range(10)])
+            with Writers(c, 4, self.rng, patience=60) as writers:
+                node = c.new_node()
+                c.member('add', node, wait=False)
+
+                def copied():
+                    """Bytes that the joiner has of the copy, as the leader tells."""
+                    with c.leader().client() as client:
+                        row = row_of(client.status(), node.number)
+                        at = row and row['catching_up']
+                        return at and at['copy_bytes_total'] and at['copy_bytes'] > 1 << 20
+                for _ in range(2):
+                    until(copied, 'the joiner has some of the copy', 60)
+                    node.kill()
+                    node.start()
+                until(copied, 'the joiner has some of the copy', 60)
+                with c.leader().client() as client:
+                    e = self.refused('UNKNOWN', client.call, 'member',
+                                     {'action': 'add', 'node': node.number, 'wait': True,
+                                      'address': node.peer_address, 'deadline_ms': 300})
+                    self.assertRegex(str(e), r'has \d+% of the copy')
+                c.member('add', node, timeout=120)
+                writers.wait_acked(len(writers.acked) + 100)
+                writers.stop()
+                has_everything(c, self, writers)
+            with node.client() as client:
+                self.assertEqual(client.get('artifact/big99-9')['data'][0]['ref'],
+                                 'artifact/big99-9')
+            self.assertEqual([p.name for p in sorted((node.data / 'store').iterdir())
+                              if p.is_dir()][-1:], ['2'], 'the copy is its store')
+
     def test_a_joiner_without_the_cluster_serves_nobody_and_says_what_it_waits_for(self):
         with Cluster() as c:
             node = c.new_node()
