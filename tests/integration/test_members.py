@@ -58,8 +58,9 @@ class Growth(Case):
                 has_everything(c, self, writers)
                 self.assertEqual(set(roles(c).values()), {'voter'})
                 self.assertEqual(len(roles(c)), 3)
-                print(f'note: {len(writers.acked)} writes, longest wait for one '
-                      f'{max(writers.gaps_s):.2f} s')
+                worst = max(writers.gaps_s)
+                print(f'note: {len(writers.acked)} writes, longest wait for one {worst:.2f} s')
+                self.assertLess(worst, 2.5, 'a write waited for the client to give its node up')
 
     def test_a_change_goes_on_when_the_leader_dies(self):
         with Cluster() as c:
