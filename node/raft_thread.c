@@ -222,6 +222,7 @@ static void deliver_status(struct mail *mail, void *owner)
     struct raft_letter *letter = LIST_ENTRY(mail, struct raft_letter, mail);
     struct raft_status_letter *l = LIST_ENTRY(letter, struct raft_status_letter, letter);
     group_status(rt->group, &l->status);
+    peers_refused(rt->peers, l->refused);
     send_back(letter);
 }
 
