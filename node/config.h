@@ -32,6 +32,7 @@ enum option_id {
     OPTION_UNPUBLISHED_BYTES_MAX,
     OPTION_MAP_BYTES,
     OPTION_HEADROOM_BYTES,
+    OPTION_LOG_GUARD,
     OPTION_COUNT
 };
 
@@ -57,6 +58,7 @@ struct config {
     uint64_t unpublished_bytes_max;
     uint64_t map_bytes; /* 0 = sized to the file system */
     uint64_t headroom_bytes;
+    bool log_guard;
     /* where each came from */
     enum config_source sources[OPTION_COUNT];
     unsigned lines[OPTION_COUNT]; /* of the file; 0 = not known */

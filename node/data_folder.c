@@ -13,6 +13,7 @@
 #include <uv.h>
 
 #include "consensus/disk.h"
+#include "consensus/guard.h"
 
 static void join(char *to, size_t to_bytes, const char *a, const char *b)
 {
@@ -365,7 +366,8 @@ static int make_all(const char *path, const struct identity *identity, struct er
     join(store, sizeof store, path, "store");
     if ((r = make_dir(raft, error)) < 0 || (r = make_dir(store, error)) < 0 ||
         (r = empty_dir(raft, 0, error)) < 0 || (r = empty_dir(store, 1, error)) < 0 ||
-        (r = bootstrap_log(raft, identity, error)) < 0 || (r = make_store(path, error)) < 0 ||
+        (r = bootstrap_log(raft, identity, error)) < 0 ||
+        (r = guard_file_create(raft, error)) < 0 || (r = make_store(path, error)) < 0 ||
         (r = stamp_and_sync(path, "raft", identity, error)) < 0 ||
         (r = stamp_and_sync(path, "store", identity, error)) < 0 ||
         (r = sync_dir(path, error)) < 0) {

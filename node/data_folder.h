@@ -4,7 +4,7 @@
  *     LOCK         flock'ed while a process uses the folder; holds its pid
  *     identity     who it belongs to (identity.h); written last by init
  *     INIT         there while an init is under way
- *     raft/        the log, and a stamp `identity`
+ *     raft/        the log, its mark (consensus/guard.h), and a stamp `identity`
  *     store/       CURRENT (the name of the LMDB folder beside it) and a stamp `identity`
  *     store/1/     LMDB
  */
