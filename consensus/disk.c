@@ -254,15 +254,27 @@ static int disk_snapshot_put(struct raft_io *io,
     return rv;
 }
 
+/* With an error, nobody frees what is in the snapshot. */
+static void forget_bytes(struct raft_snapshot *s)
+{
+    raft_configuration_close(&s->configuration);
+    for (unsigned i = 0; i < s->n_bufs; i++) {
+        raft_free(s->bufs[i].base);
+    }
+    raft_free(s->bufs);
+}
+
 static void on_get(struct raft_io_snapshot_get *req, struct raft_snapshot *snapshot, int status)
 {
     struct disk_get *g = req->data;
     struct raft_io_snapshot_get *raft_req = g->raft_req;
     raft_io_snapshot_get_cb cb = g->raft_cb;
+    (void)stop_on_error(g->disk, status, "reading a snapshot");
     if (status == 0 && !unseal(snapshot)) {
         stop(g->disk, CLADE_ERR_CORRUPT, "reading a snapshot", "its bytes are damaged");
+        forget_bytes(snapshot);
+        status = RAFT_CORRUPT;
     }
-    (void)stop_on_error(g->disk, status, "reading a snapshot");
     free(g);
     cb(raft_req, snapshot, status);
 }
