@@ -305,6 +305,16 @@ static int refuse(struct raft_io *io, int rv, const char *why)
     return rv;
 }
 
+/* raft_uv names the file that it does not take, but not always. */
+static int explain(struct raft_io *io, int rv)
+{
+    char why[RAFT_ERRMSG_BUF_SIZE];
+    (void)snprintf(why, sizeof why, "%.180s%s",
+                   io->errmsg[0] != 0 ? io->errmsg : "a snapshot cannot be read",
+                   rv == RAFT_NOMEM ? ": out of memory" : "; see the runbook: damaged node");
+    return refuse(io, rv, why);
+}
+
 /* A log that ends below its snapshot, or holds another entry at its index, is of before an install
  * that no crash leaves half done (segments.h). */
 static int check_loaded(struct raft_io *io, const struct loaded_log *l)
@@ -341,9 +351,10 @@ static int disk_load(struct raft_io *io,
     if (segments_prepare(d->path, &e) < 0) {
         return refuse(io, e.code == CLADE_ERR_CORRUPT ? RAFT_CORRUPT : RAFT_IOERR, e.message);
     }
+    io->errmsg[0] = 0;
     int rv = d->uv.load(io, &l.term, &l.vote, &l.snapshot, &l.start, &l.entries, &l.n);
     if (rv != 0) {
-        return rv;
+        return explain(io, rv);
     }
     rv = check_loaded(io, &l);
     if (rv != 0) {

@@ -13,7 +13,8 @@
 #include "consensus/group.h"
 #include "consensus/guard.h"
 
-#define DEADLINE_NS UINT64_C(20000000000)
+#define SNAPSHOT_BYTES 64
+#define DEADLINE_NS    UINT64_C(20000000000)
 
 /* --- life --- */
 
@@ -179,6 +180,14 @@ bool log_entry_is_right(const struct raft_entry *e, raft_index index)
     return right;
 }
 
+bool log_snapshot_is_right(const struct raft_snapshot *s)
+{
+    uint8_t expected[SNAPSHOT_BYTES];
+    fill(expected, sizeof expected, s->index, s->term);
+    return s->n_bufs == 1 && s->bufs[0].len == sizeof expected &&
+           memcmp(s->bufs[0].base, expected, sizeof expected) == 0;
+}
+
 struct log_write {
     struct raft_io_append req;
     struct log_fixture *log;
@@ -249,7 +258,7 @@ static void on_put(struct raft_io_snapshot_put *req, int status)
 void log_snapshot(struct log_fixture *l, raft_index index, raft_term term, unsigned trailing)
 {
     struct raft_io_snapshot_put req = {.data = l};
-    uint8_t bytes[64];
+    uint8_t bytes[SNAPSHOT_BYTES];
     struct raft_buffer buf = {.base = bytes, .len = sizeof bytes};
     struct raft_snapshot s = {
         .index = index, .term = term, .configuration_index = 1, .bufs = &buf, .n_bufs = 1};

@@ -51,6 +51,8 @@ void log_run(struct log_fixture *l, bool (*done)(struct log_fixture *l));
 
 /* Whether an entry is what log_append wrote at that index. */
 bool log_entry_is_right(const struct raft_entry *e, raft_index index);
+/* The same of what log_snapshot wrote. */
+bool log_snapshot_is_right(const struct raft_snapshot *s);
 
 /* Files and their bytes. */
 struct image_file {
