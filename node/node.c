@@ -215,6 +215,11 @@ static void log_start(const struct node *n)
              LOG_STR("peer_listen", c->peer_listen[0] != 0 ? c->peer_listen : n->peer_address),
              LOG_U64("threads", n->serves_len), LOG_U64("readers", c->readers),
              LOG_U64("election_timeout_ms", c->election_timeout_ms));
+    if (!c->log_guard) {
+        log_warning(
+            "the log is not guarded: a node that lost what it acknowledged would not notice "
+            "(log_guard)");
+    }
     if (c->allow_unauthenticated) {
         log_warning("nobody is authenticated: whoever reaches the addresses can read and write "
                     "everything (allow_unauthenticated)");
