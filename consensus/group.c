@@ -224,6 +224,12 @@ static bool append_is_welcome(struct group *g, uint64_t from, struct peer_messag
         apply_queue_bytes(g->options.queue) > 2 * g->options.unpublished_bytes_max) {
         peer_message_release(m); /* what is left of it is a heartbeat */
     }
+    /* libraft sets its commit index to the message's last entry where the leader's is higher, also
+     * when it knows of more already: it would go back (README.md, hazard 22). */
+    raft_index commit = raft_commit_index(&g->raft);
+    if (a->leader_commit > commit && a->prev_log_index + a->n_entries < commit) {
+        a->leader_commit = commit;
+    }
     return true;
 }
 

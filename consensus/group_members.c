@@ -349,10 +349,10 @@ static void send_beacons(struct group *g)
 
 void group_members_beacon(struct group *g, uint64_t from, const struct peer_beacon *b)
 {
-    int self = group_member_index(g, g->options.id);
-    bool is_spare = self < 0 || g->raft.configuration.servers[self].role == RAFT_SPARE;
-    if (b->term < g->beacon_term || b->term < raft_current_term(&g->raft) || !is_spare ||
-        group_leads(g)) {
+    /* A leader sends it to those that are spares in its own configuration; what this node takes
+     * itself for may be a change that never came to be. */
+    if (b->term < g->beacon_term || b->term < raft_current_term(&g->raft) || group_leads(g) ||
+        b->configuration_index < g->raft.configuration_committed_index) {
         return;
     }
     g->beacon_term = b->term;
