@@ -546,9 +546,7 @@ void group_set_headroom(struct group *g, bool enough)
 static void fill_member(struct group *g, unsigned i, struct group_member_status *s)
 {
     const struct raft_server *server = &g->raft.configuration.servers[i];
-    const struct group_member *member = group_known(g, server->id);
-    CHECK(member != NULL);
-    s->member = *member;
+    group_copy_member(server, &s->member);
     s->wanted = group_wanted(g, server->id);
     raft_index match = 0;
     if (group_leads(g) && raft_match_index(&g->raft, server->id, &match) == 0) {

@@ -41,13 +41,17 @@ static enum group_role role_of(int raft_role)
                                        : GROUP_SPARE;
 }
 
+void group_copy_member(const struct raft_server *server, struct group_member *ret)
+{
+    *ret = (struct group_member){.id = server->id, .role = role_of(server->role)};
+    (void)snprintf(ret->address, sizeof ret->address, "%s", server->address);
+}
+
 static void know_configuration(struct group *g, const struct raft_configuration *c)
 {
     g->known_len = 0;
     for (unsigned i = 0; i < c->n && g->known_len < GROUP_MEMBERS_MAX; i++) {
-        struct group_member *m = &g->known[g->known_len++];
-        *m = (struct group_member){.id = c->servers[i].id, .role = role_of(c->servers[i].role)};
-        (void)snprintf(m->address, sizeof m->address, "%s", c->servers[i].address);
+        group_copy_member(&c->servers[i], &g->known[g->known_len++]);
     }
     g->options.transport->set_members(g->options.transport, g->known, g->known_len);
 }
