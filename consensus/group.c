@@ -334,9 +334,8 @@ void group_receive(struct group *g, uint64_t from, struct span message)
         group_members_beacon(g, from, &m.beacon);
         break;
     case PEER_FETCH:
-        if (group_known(g, from) == NULL) {
-            group_malformed(g, from); /* who is no member gets nothing of the data */
-        } else if (g->options.callbacks.on_fetch != NULL) {
+        /* Who is no member, as far as this node knows, gets nothing of the data. */
+        if (group_known(g, from) != NULL && g->options.callbacks.on_fetch != NULL) {
             g->options.callbacks.on_fetch(g->options.arg, from, m.items);
         }
         break;
@@ -559,6 +558,8 @@ static void fill_member(struct group *g, unsigned i, struct group_member_status 
         s->sample_index = last->index;
         s->data = last->data;
         s->state = last->state;
+        s->copy_bytes = g->copy_bytes;
+        s->copy_bytes_total = g->copy_bytes_total;
         return;
     }
     const struct member_news *m = group_news_of(g, server->id);
@@ -571,6 +572,8 @@ static void fill_member(struct group *g, unsigned i, struct group_member_status 
         s->data = m->news.data;
         s->state = m->news.state;
         s->clock_offset_us = m->clock_offset_us;
+        s->copy_bytes = m->news.copy_bytes;
+        s->copy_bytes_total = m->news.copy_bytes_total;
     }
 }
 

@@ -5,9 +5,11 @@
 #include <time.h>
 
 #include "consensus/disk.h"
+#include "consensus/guard.h"
 #include "consensus/peers.h"
 #include "node/apply_thread.h"
 #include "node/copier.h"
+#include "node/mark_thread.h"
 #include "node/resolver.h"
 #include "node/serve.h"
 #include "node/thread.h"
@@ -22,6 +24,9 @@ struct raft_thread {
     uv_async_t published;
     uv_idle_t flush; /* active while group_flush has something to do */
     struct disk *disk;
+    struct guard_disk *mark;
+    struct guard *guard; /* over the disk, under the group */
+    struct mark_thread *marker;
     struct resolver *resolver;
     struct peers *peers;
     struct group *group;
@@ -109,6 +114,12 @@ static void on_wake(void *arg)
 static void on_fatal(void *arg, const struct error *error)
 {
     node_fatal(error);
+}
+
+static void on_mark_due(void *arg, uint64_t due_us)
+{
+    struct raft_thread *rt = arg;
+    mark_thread_due(rt->marker);
 }
 
 static void on_notice(void *arg, bool is_warning, const char *what, uint64_t member)
@@ -222,6 +233,7 @@ static void deliver_status(struct mail *mail, void *owner)
     struct raft_letter *letter = LIST_ENTRY(mail, struct raft_letter, mail);
     struct raft_status_letter *l = LIST_ENTRY(letter, struct raft_status_letter, letter);
     group_status(rt->group, &l->status);
+    peers_refused(rt->peers, l->refused);
     send_back(letter);
 }
 
@@ -262,12 +274,18 @@ bool raft_thread_check_change(struct raft_thread *rt, struct raft_change_letter 
     return mailbox_post(&rt->mail, &letter->letter.mail.node);
 }
 
+/* What the group shall know of the copier goes the same way. */
 static void deliver_look_at_members(struct mail *mail, void *owner)
 {
     struct raft_thread *rt = owner;
     struct raft_status_letter *l =
         LIST_ENTRY(LIST_ENTRY(mail, struct raft_letter, mail), struct raft_status_letter, letter);
     if (rt->group != NULL) {
+        struct catch_up_status s;
+        copier_status(rt->node->copier, &s);
+        bool copying = s.state == CATCH_UP_COPYING || s.state == CATCH_UP_CHECKING ||
+                       s.state == CATCH_UP_SWAPPING;
+        group_set_copied(rt->group, copying ? s.bytes : 0, copying ? s.bytes_total : 0);
         group_status(rt->group, &l->status);
         members_set_configuration(&rt->node->members, &l->status);
     }
@@ -509,13 +527,33 @@ bool raft_thread_hand_over(struct raft_thread *rt, unsigned timeout_ms)
 
 /* --- life --- */
 
+static int open_disk(struct raft_thread *rt, struct error *error)
+{
+    struct node *n = rt->node;
+    const struct disk_options disk = {
+        .loop = &rt->loop, .path = n->folder.raft_path, .on_fatal = on_fatal, .arg = rt};
+    int r = disk_new(&disk, &rt->disk, error);
+    if (r == 0) {
+        r = guard_file_open(n->folder.raft_path, &rt->mark, error);
+    }
+    if (r < 0) {
+        return r;
+    }
+    const struct guard_options guard = {.io = disk_io(rt->disk),
+                                        .disk = rt->mark,
+                                        .clock = n->clock,
+                                        .off = !n->config->log_guard,
+                                        .on_due = on_mark_due,
+                                        .on_fatal = on_fatal,
+                                        .arg = rt};
+    return guard_new(&guard, &rt->guard, error);
+}
+
 static int open_group(struct raft_thread *rt, struct error *error)
 {
     struct node *n = rt->node;
     const struct config *c = n->config;
-    const struct disk_options disk = {
-        .loop = &rt->loop, .path = n->folder.raft_path, .on_fatal = on_fatal, .arg = rt};
-    int r = disk_new(&disk, &rt->disk, error);
+    int r = open_disk(rt, error);
     if (r < 0) {
         return r;
     }
@@ -537,7 +575,7 @@ static int open_group(struct raft_thread *rt, struct error *error)
     const struct group_options group = {.id = n->folder.identity.node,
                                         .boot = n->boot,
                                         .address = n->peer_address,
-                                        .io = disk_io(rt->disk),
+                                        .io = guard_io(rt->guard),
                                         .transport = peers_transport(rt->peers),
                                         .clock = n->clock,
                                         .queue = n->queue,
@@ -595,7 +633,10 @@ static void run(void *arg)
 
 int raft_thread_start(struct raft_thread *rt, struct error *error)
 {
-    int r = group_start(rt->group, error);
+    int r = mark_thread_start(rt->guard, &rt->marker, error);
+    if (r == 0) {
+        r = group_start(rt->group, error);
+    }
     if (r < 0) {
         return r;
     }
@@ -654,6 +695,7 @@ void raft_thread_stop(struct raft_thread *rt)
         free(stop);
     }
     pthread_join(rt->thread, NULL);
+    mark_thread_stop(rt->marker);
     rt->running = false;
 }
 
@@ -664,6 +706,8 @@ void raft_thread_free(struct raft_thread *rt)
     }
     resolver_free(rt->resolver);
     if (rt->group == NULL && rt->peers == NULL) {
+        guard_free(rt->guard);
+        guard_file_close(rt->mark);
         disk_free(rt->disk);
         (void)uv_loop_close(&rt->loop);
         mailbox_release(&rt->mail);

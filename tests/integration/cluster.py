@@ -495,6 +495,7 @@ class Writers:
         self.maybe = set()
         self.errors = []
         self.gaps_s = []  # the longest wait of each writer for one answer
+        self.times = []   # when each was acknowledged
         self.halt = threading.Event()
         self.threads = [threading.Thread(target=self._guarded, args=(i,), daemon=True)
                         for i in range(threads)]
@@ -539,9 +540,15 @@ class Writers:
                 continue
             worst = max(worst, time.monotonic() - begin)
             self.acked[name] = answer
+            self.times.append(time.monotonic())
             self.maybe.discard(name)
         self.gaps_s.append(worst)
         session.close()
+
+    def longest_pause_s(self, begin, end):
+        """The longest time between `begin` and `end` in which nobody was answered."""
+        times = [begin] + sorted(t for t in self.times if begin <= t <= end) + [end]
+        return max(b - a for a, b in zip(times, times[1:]))
 
     def check(self, test, node=None):
         """Every acknowledged write is there, at the revision that was answered, on each node."""
