@@ -244,6 +244,7 @@ class Cluster:
     def __init__(self, n=3, start=True, first_port=None, **settings):
         self.name = f'test-{os.getpid()}-{os.urandom(3).hex()}'
         self.settings = settings
+        self.keep = False  # the folder, when it is closed
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix='clade-'))
         _folders.add(self.folder)
         ports = free_ports(2 * n)
@@ -281,7 +282,8 @@ class Cluster:
     def close(self):
         for node in (*self.nodes, *self.former):
             node.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if not self.keep:
+            shutil.rmtree(self.folder, ignore_errors=True)
         _folders.discard(self.folder)
 
     def start(self):
