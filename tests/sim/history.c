@@ -35,7 +35,8 @@ void history_drop(struct history *h, int number)
     if (number >= 0) {
         struct operation *o = &h->operations[number];
         *o = (struct operation){.op = REGISTER_NO_SWAP, .expected = UINT64_MAX};
-        o->begin = o->end = h->moment++;
+        o->begin = h->moment++;
+        o->end = h->moment++;
     }
 }
 

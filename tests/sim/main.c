@@ -42,7 +42,13 @@ static bool is_settled(struct sim *s)
     if (!clients_are_idle(&s->clients) || !operator_is_content(&s->operator)) {
         return false;
     }
+    /* Also what the log alone has is applied: a leader that has just begun has not looked yet. */
+    struct group_status st;
+    group_status(world_leader(s->w)->group, &st);
     uint64_t applied = store_position(world_leader(s->w)->store).applied;
+    if (applied < st.last_index || st.commit < st.last_index) {
+        return false;
+    }
     for (unsigned i = 0; i < s->w->nodes_len; i++) {
         if (s->w->nodes[i].up && store_position(s->w->nodes[i].store).applied != applied) {
             return false;
