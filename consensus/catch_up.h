@@ -6,13 +6,19 @@
  *
  *     IDLE -> ARCHIVE <-> OPENING -> COPYING -> CHECKING -> SWAPPING -> ARCHIVE -> IDLE
  *
+ * Members are asked in rounds: each once, in the order given, those that were caught lying last.
+ * A copy is begun when in a round of archives none had anything, and one said that it does not
+ * reach back. A round of copies that came to nothing is followed by one of archives, after a pause
+ * of 1 s, doubled each time up to 30 s until something was got.
+ *
  * It blocks on disk (it writes the copy, checks it), so it runs on a thread of its own (node/) or
  * as steps of the simulator; one caller at a time. Everything is repeatable: a process killed at
  * any point goes on, or begins anew, with the same outcome. A copy being received lies in
- * `folder`/incoming: data.mdb, and `progress` (source, copy, bytes that are synced, their checksum
- * state), so that a restart goes on where it stood if the source still has the copy open.
- * Sources are untrusted with memory: lengths are checked before anything is kept; a source that
- * stalls, sends a wrong checksum or contradicts itself is left, noted, and another one is tried.
+ * `folder`/incoming (incoming.h), with a note of whose it is and how much of it is synced, so that
+ * a restart goes on where it stood if the source still has the copy open, or checks it when all of
+ * it is there. Sources are untrusted with memory: lengths are checked before anything is kept; a
+ * source that stalls, sends a wrong checksum or contradicts itself is left, noted, and another one
+ * is tried.
  */
 #include "base/buffer.h"
 #include "base/clock.h"
@@ -25,11 +31,12 @@
 struct catch_up;
 
 struct catch_up_callbacks {
-    /* Sends a fetch to a member; it may be lost. */
+    /* Sends a fetch to a member; it may be lost. None of these may call the machine, but for
+     * catch_up_swapped from within `swap`. */
     void (*send)(void *arg, uint64_t to, struct span fetch);
     /* A checked copy lies in `path`: the apply thread shall swap it in (make it current on disk,
-     * then store_swap) and then call catch_up_swapped. The folder at `path` is the caller's from
-     * then. */
+     * then store_swap) and then call catch_up_swapped. The folder at `path` is the caller's until
+     * then, and for good when it was swapped in. */
     void (*swap)(void *arg, const char *path, const struct store_copy_info *info);
     /* The store shall be synced once it has published `index`, and the group told. Called when the
      * index that was wanted is on its way through the apply queue. */
@@ -47,7 +54,10 @@ struct catch_up_options {
     uint64_t map_bytes;
     size_t chunk_bytes;       /* default 256 KiB */
     unsigned window;          /* chunks asked for at once; default 4 */
-    uint64_t timeout_us;      /* a fetch without an answer is repeated after; default 2 s */
+    uint64_t timeout_us;      /* a fetch without an answer is repeated after; default 2 s. A source
+                                 that gives nothing of use for five times as long is left */
+    uint64_t sync_bytes;      /* received bytes of a copy are synced after as many; default 16 MiB:
+                                 about that much is fetched again after a restart */
     uint64_t queue_bytes_max; /* no more is pushed above; default 32 MiB */
     struct catch_up_callbacks callbacks;
     void *arg;
@@ -56,14 +66,18 @@ struct catch_up_options {
 int catch_up_new(const struct catch_up_options *options,
                  struct catch_up **ret,
                  struct error *error);
+/* Accepts NULL. */
 void catch_up_free(struct catch_up *c);
 
-/* The store must reach `index`; members that may have it, the best first. While one is under way it
- * only replaces the target and the list. */
+/* The store must reach `index`; members that may have it, the best first, at most
+ * CATCH_UP_SOURCES_MAX. While one is under way it only raises the target and replaces the list; the
+ * member that is being asked is asked on. When the store is there already, `sync` is called. */
 void catch_up_want(struct catch_up *c, uint64_t index, const uint64_t *sources, size_t n);
-/* A supply from a member. Malformed ones are dropped and counted. */
+/* A supply from a member. Malformed ones, and those that were not asked for (any more), are dropped
+ * and counted. May block on disk; catch_up_step is due after it. */
 void catch_up_receive(struct catch_up *c, uint64_t from, struct span supply);
-/* What `swap` asked for was done: code 0, or an error after which it begins anew. */
+/* What `swap` asked for was done: code 0, or an error after which it begins anew; with NO_SPACE
+ * the copy is kept if its folder is still there, and tried again. */
 void catch_up_swapped(struct catch_up *c, int code);
 /* Does what is due; returns the monotonic time when it wants to be called next, UINT64_MAX when
  * only news moves it. May block on disk. */
@@ -87,6 +101,7 @@ struct catch_up_status {
     uint64_t bytes_total; /* of the copy */
     uint64_t copies;      /* swapped in since the start */
     uint64_t refused;     /* answers that were wrong, since the start */
+    uint64_t dropped;     /* answers that were not asked for, or came again, since the start */
 };
 /* The machine's own thread. */
 void catch_up_status(const struct catch_up *c, struct catch_up_status *ret);

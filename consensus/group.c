@@ -224,6 +224,12 @@ static bool append_is_welcome(struct group *g, uint64_t from, struct peer_messag
         apply_queue_bytes(g->options.queue) > 2 * g->options.unpublished_bytes_max) {
         peer_message_release(m); /* what is left of it is a heartbeat */
     }
+    /* libraft sets its commit index to the message's last entry where the leader's is higher, also
+     * when it knows of more already: it would go back (README.md, hazard 22). */
+    raft_index commit = raft_commit_index(&g->raft);
+    if (a->leader_commit > commit && a->prev_log_index + a->n_entries < commit) {
+        a->leader_commit = commit;
+    }
     return true;
 }
 
@@ -540,9 +546,7 @@ void group_set_headroom(struct group *g, bool enough)
 static void fill_member(struct group *g, unsigned i, struct group_member_status *s)
 {
     const struct raft_server *server = &g->raft.configuration.servers[i];
-    const struct group_member *member = group_known(g, server->id);
-    CHECK(member != NULL);
-    s->member = *member;
+    group_copy_member(server, &s->member);
     s->wanted = group_wanted(g, server->id);
     raft_index match = 0;
     if (group_leads(g) && raft_match_index(&g->raft, server->id, &match) == 0) {
@@ -558,6 +562,8 @@ static void fill_member(struct group *g, unsigned i, struct group_member_status 
         s->sample_index = last->index;
         s->data = last->data;
         s->state = last->state;
+        s->copy_bytes = g->copy_bytes;
+        s->copy_bytes_total = g->copy_bytes_total;
         return;
     }
     const struct member_news *m = group_news_of(g, server->id);
@@ -570,6 +576,8 @@ static void fill_member(struct group *g, unsigned i, struct group_member_status 
         s->data = m->news.data;
         s->state = m->news.state;
         s->clock_offset_us = m->clock_offset_us;
+        s->copy_bytes = m->news.copy_bytes;
+        s->copy_bytes_total = m->news.copy_bytes_total;
     }
 }
 

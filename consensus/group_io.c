@@ -258,6 +258,7 @@ void group_io_wrap(struct group *g)
     io->truncate = on_truncate;
     io->send = on_send;
     io->snapshot_put = group_on_snapshot_put;
+    io->snapshot_get = group_on_snapshot_get;
     io->close = on_close;
 }
 
@@ -269,5 +270,6 @@ void group_io_unwrap(struct group *g)
     g->io->truncate = g->inner.truncate;
     g->io->send = g->inner.send;
     g->io->snapshot_put = g->inner.snapshot_put;
+    g->io->snapshot_get = g->inner.snapshot_get;
     g->io->close = g->inner.close;
 }

@@ -11,15 +11,15 @@
 #include "base/bytes.h"
 #include "base/hash.h"
 
-#define PROGRESS_BYTES 104
-#define CHECKSUM_AT    96
-#define VERSION        1
+#define CHECKSUM_AT     96
+#define VERSION         1
+#define ST_BLOCKS_BYTES 512
 
 static const uint8_t magic[8] = "cladecu";
 
-static void join(char to[INCOMING_PATH_BYTES], const struct incoming *in, const char *name)
+static void join(char to[INCOMING_PATH_BYTES], const char *folder, const char *name)
 {
-    (void)snprintf(to, INCOMING_PATH_BYTES, "%s/%s", in->path, name);
+    (void)snprintf(to, INCOMING_PATH_BYTES, "%s/%s", folder, name);
 }
 
 static int fail(const char *path, const char *what, struct error *error)
@@ -32,6 +32,7 @@ void incoming_init(struct incoming *in, const char *folder)
 {
     *in = (struct incoming){.fd = -1};
     (void)snprintf(in->path, sizeof in->path, "%s/incoming", folder);
+    (void)snprintf(in->store, sizeof in->store, "%s/store", in->path);
 }
 
 /* --- progress --- */
@@ -47,9 +48,9 @@ static struct hash128 get_hash(const uint8_t *at)
     return (struct hash128){.low = get_u64le(at), .high = get_u64le(at + 8)};
 }
 
-static void encode(const struct incoming *in, uint8_t p[PROGRESS_BYTES])
+void incoming_progress_encode(const struct incoming *in, uint8_t p[INCOMING_PROGRESS_BYTES])
 {
-    memset(p, 0, PROGRESS_BYTES);
+    memset(p, 0, INCOMING_PROGRESS_BYTES);
     memcpy(p, magic, sizeof magic);
     put_u32le(p + 8, VERSION);
     put_u64le(p + 16, in->source);
@@ -63,10 +64,13 @@ static void encode(const struct incoming *in, uint8_t p[PROGRESS_BYTES])
     put_u64le(p + CHECKSUM_AT, hash64(span_make(p, CHECKSUM_AT), 0));
 }
 
-static bool decode(struct incoming *in, const uint8_t p[PROGRESS_BYTES])
+bool incoming_progress_decode(struct span bytes, struct incoming *in)
 {
-    if (memcmp(p, magic, sizeof magic) != 0 || get_u32le(p + 8) != VERSION ||
-        get_u64le(p + CHECKSUM_AT) != hash64(span_make(p, CHECKSUM_AT), 0)) {
+    const uint8_t *p = bytes.data;
+    if (bytes.len != INCOMING_PROGRESS_BYTES || memcmp(p, magic, sizeof magic) != 0 ||
+        get_u32le(p + 8) != VERSION || get_u32le(p + 12) != 0 ||
+        get_u64le(p + CHECKSUM_AT) != hash64(span_make(p, CHECKSUM_AT), 0) ||
+        get_u64le(p + 88) > get_u64le(p + 32)) {
         return false;
     }
     in->source = get_u64le(p + 16);
@@ -77,27 +81,36 @@ static bool decode(struct incoming *in, const uint8_t p[PROGRESS_BYTES])
                                         .data = get_hash(p + 56),
                                         .state = get_hash(p + 72)};
     in->synced = get_u64le(p + 88);
-    return in->synced <= in->info.bytes;
+    return true;
+}
+
+static bool holds(const struct incoming *in, uint64_t bytes)
+{
+    char path[INCOMING_PATH_BYTES];
+    struct stat st;
+    join(path, in->store, "data.mdb");
+    return stat(path, &st) == 0 && (uint64_t)st.st_size >= bytes;
 }
 
 bool incoming_load(struct incoming *in)
 {
     char path[INCOMING_PATH_BYTES];
-    uint8_t bytes[PROGRESS_BYTES];
-    join(path, in, "progress");
+    uint8_t bytes[INCOMING_PROGRESS_BYTES + 1];
+    join(path, in->path, "progress");
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         return false;
     }
     ssize_t n = pread(fd, bytes, sizeof bytes, 0);
     (void)close(fd);
-    return n == (ssize_t)sizeof bytes && decode(in, bytes);
+    return n > 0 && incoming_progress_decode(span_make(bytes, (size_t)n), in) &&
+           holds(in, in->synced);
 }
 
-static int write_all(int fd, const uint8_t *data, size_t len, uint64_t offset)
+static int write_all(int fd, struct span bytes, uint64_t offset)
 {
-    while (len > 0) {
-        ssize_t n = pwrite(fd, data, len, (off_t)offset);
+    while (bytes.len > 0) {
+        ssize_t n = pwrite(fd, bytes.data, bytes.len, (off_t)offset);
         if (n < 0 && errno == EINTR) {
             continue;
         }
@@ -105,8 +118,7 @@ static int write_all(int fd, const uint8_t *data, size_t len, uint64_t offset)
             errno = n == 0 ? ENOSPC : errno;
             return -1;
         }
-        data += n;
-        len -= (size_t)n;
+        bytes = span_skip(bytes, (size_t)n);
         offset += (uint64_t)n;
     }
     return 0;
@@ -119,7 +131,9 @@ static int sync_folder(const char *path)
         return -1;
     }
     int rv = fsync(fd);
+    int e = errno;
     (void)close(fd);
+    errno = e;
     return rv;
 }
 
@@ -127,15 +141,15 @@ static int write_progress(const struct incoming *in, struct error *error)
 {
     char path[INCOMING_PATH_BYTES];
     char temporary[INCOMING_PATH_BYTES];
-    uint8_t bytes[PROGRESS_BYTES];
-    join(path, in, "progress");
-    join(temporary, in, "progress.new");
-    encode(in, bytes);
+    uint8_t bytes[INCOMING_PROGRESS_BYTES];
+    join(path, in->path, "progress");
+    join(temporary, in->path, "progress.new");
+    incoming_progress_encode(in, bytes);
     int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0) {
         return fail(temporary, "made", error);
     }
-    int rv = write_all(fd, bytes, sizeof bytes, 0);
+    int rv = write_all(fd, span_make(bytes, sizeof bytes), 0);
     rv = rv == 0 ? fsync(fd) : rv;
     int e = errno;
     (void)close(fd);
@@ -152,42 +166,59 @@ static int open_data(struct incoming *in, int flags, struct error *error)
 {
     char path[INCOMING_PATH_BYTES];
     incoming_close(in);
-    join(path, in, "data.mdb");
-    in->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | flags, 0600);
+    join(path, in->store, "data.mdb");
+    in->fd = open(path, O_RDWR | O_CLOEXEC | flags, 0600);
     return in->fd < 0 ? fail(path, "opened", error) : 0;
+}
+
+static void remove_files(const struct incoming *in)
+{
+    static const char *const in_store[] = {"data.mdb", "lock.mdb"};
+    static const char *const in_folder[] = {"progress", "progress.new"};
+    char path[INCOMING_PATH_BYTES];
+    /* Without its progress the rest is of no use: if a crash leaves anything, it is the rest. */
+    for (size_t i = 0; i < sizeof in_folder / sizeof in_folder[0]; i++) {
+        join(path, in->path, in_folder[i]);
+        (void)unlink(path);
+    }
+    for (size_t i = 0; i < sizeof in_store / sizeof in_store[0]; i++) {
+        join(path, in->store, in_store[i]);
+        (void)unlink(path);
+    }
+    (void)rmdir(in->store);
+    (void)rmdir(in->path);
 }
 
 int incoming_begin(struct incoming *in, struct error *error)
 {
-    incoming_drop(in);
+    incoming_close(in);
+    remove_files(in);
     in->synced = 0;
-    if (mkdir(in->path, 0700) != 0 && errno != EEXIST) {
-        return fail(in->path, "made", error);
+    if ((mkdir(in->path, 0700) != 0 && errno != EEXIST) ||
+        (mkdir(in->store, 0700) != 0 && errno != EEXIST)) {
+        return fail(in->store, "made", error);
     }
-    int rc = open_data(in, O_TRUNC, error);
+    int rc = open_data(in, O_CREAT | O_TRUNC, error);
     return rc != 0 ? rc : write_progress(in, error);
 }
 
 int incoming_go_on(struct incoming *in, struct error *error)
 {
-    struct stat st;
-    int rc = open_data(in, 0, error);
-    if (rc == 0 && (fstat(in->fd, &st) != 0 || (uint64_t)st.st_size < in->synced)) {
-        return error_set(error, CLADE_ERR_CORRUPT, in->path, "holds less than its progress says");
+    if (!holds(in, in->synced)) {
+        return error_set(error, CLADE_ERR_CORRUPT, in->store, "holds less than its progress says");
     }
-    return rc;
+    return open_data(in, 0, error);
 }
 
 int incoming_write(struct incoming *in, uint64_t offset, struct span bytes, struct error *error)
 {
-    return write_all(in->fd, bytes.data, bytes.len, offset) == 0 ? 0
-                                                                 : fail(in->path, "written", error);
+    return write_all(in->fd, bytes, offset) == 0 ? 0 : fail(in->store, "written", error);
 }
 
 int incoming_sync(struct incoming *in, uint64_t bytes, struct error *error)
 {
-    if (fdatasync(in->fd) != 0) {
-        return fail(in->path, "synced", error);
+    if (fdatasync(in->fd) != 0 || sync_folder(in->store) != 0) {
+        return fail(in->store, "synced", error);
     }
     in->synced = bytes;
     return write_progress(in, error);
@@ -195,31 +226,25 @@ int incoming_sync(struct incoming *in, uint64_t bytes, struct error *error)
 
 int incoming_finish(struct incoming *in, struct error *error)
 {
-    static const char *const others[] = {"progress", "progress.new", "lock.mdb"};
-    char path[INCOMING_PATH_BYTES];
-    if (ftruncate(in->fd, (off_t)in->info.bytes) != 0 || fsync(in->fd) != 0) {
-        return fail(in->path, "synced", error);
+    int rc = in->fd < 0 ? open_data(in, 0, error) : 0;
+    if (rc == 0 && ftruncate(in->fd, (off_t)in->info.bytes) != 0) {
+        rc = fail(in->store, "cut to its length", error);
+    }
+    if (rc == 0) {
+        rc = incoming_sync(in, in->info.bytes, error);
     }
     incoming_close(in);
-    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
-        join(path, in, others[i]);
-        if (unlink(path) != 0 && errno != ENOENT) {
-            return fail(path, "removed", error);
-        }
-    }
-    return sync_folder(in->path) == 0 ? 0 : fail(in->path, "synced", error);
+    return rc;
 }
 
 void incoming_drop(struct incoming *in)
 {
-    static const char *const files[] = {"progress", "progress.new", "lock.mdb", "data.mdb"};
-    char path[INCOMING_PATH_BYTES];
     incoming_close(in);
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-        join(path, in, files[i]);
-        (void)unlink(path);
-    }
-    (void)rmdir(in->path);
+    remove_files(in);
+    in->source = 0;
+    in->copy = 0;
+    in->info = (struct store_copy_info){0};
+    in->synced = 0;
 }
 
 void incoming_close(struct incoming *in)
@@ -230,18 +255,21 @@ void incoming_close(struct incoming *in)
     in->fd = -1;
 }
 
-uint64_t incoming_free_bytes(const struct incoming *in)
+bool incoming_room(const struct incoming *in, uint64_t *ret_bytes)
 {
+    char path[INCOMING_PATH_BYTES];
     struct statvfs fs;
-    char parent[INCOMING_PATH_BYTES];
-    join(parent, in, "..");
-    if (statvfs(in->path, &fs) != 0 && statvfs(parent, &fs) != 0) {
-        char folder[INCOMING_PATH_BYTES];
-        (void)snprintf(folder, sizeof folder, "%s", in->path);
-        folder[strlen(folder) - strlen("/incoming")] = '\0';
-        if (statvfs(folder, &fs) != 0) {
-            return 0;
-        }
+    struct stat st;
+    /* The folder itself may not be there yet. */
+    (void)snprintf(path, sizeof path, "%s", in->path);
+    *strrchr(path, '/') = '\0';
+    if (statvfs(path, &fs) != 0) {
+        return false;
     }
-    return (uint64_t)fs.f_bavail * fs.f_frsize;
+    *ret_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+    join(path, in->store, "data.mdb");
+    if (stat(path, &st) == 0) {
+        *ret_bytes += (uint64_t)st.st_blocks * ST_BLOCKS_BYTES;
+    }
+    return true;
 }

@@ -2,18 +2,29 @@
 
 #include <stdlib.h>
 
+#include "base/check.h"
 #include "consensus/supply_wire.h"
 
 #define COPIES_MAX      8
 #define COPY_IDLE_US    60000000u
 #define CHUNK_BYTES_MAX (1u << 20)
-#define DELAY_US_MAX    2000000u /* an answer that would leave later is THROTTLED */
-#define MICROSECONDS    UINT64_C(1000000)
+/* An answer that would leave later is THROTTLED: well below an asker's timeout, or it would ask
+ * again for what is on its way, and take up the rate for it. */
+#define DELAY_US_MAX 500000u
+#define MICROSECONDS UINT64_C(1000000)
+/* A copy is given up after ten minutes, and four times what it takes at this rate or its own: it
+ * keeps every page that is freed meanwhile from being used again. */
+#define LIFE_US    (600 * MICROSECONDS)
+#define LIFE_RATE  (UINT64_C(64) << 20)
+#define LIFE_TIMES 4
 
 struct open_copy {
     uint64_t id; /* 0 = none */
     uint64_t from;
+    uint64_t boot;   /* of the fetch that opened it */
+    uint64_t number; /* the same: sent twice, it opens one copy */
     uint64_t used_us;
+    uint64_t end_us;
     struct store_copy *copy;
     struct store_copy_info info;
 };
@@ -23,7 +34,6 @@ struct supplier {
     struct open_copy copies[COPIES_MAX];
     uint64_t copies_made;
     uint64_t free_us; /* when the rate allows the next byte */
-    struct buffer chunk;
 };
 
 int supplier_new(const struct supplier_options *options, struct supplier **ret, struct error *error)
@@ -36,13 +46,12 @@ int supplier_new(const struct supplier_options *options, struct supplier **ret, 
     if (s->options.copy_idle_us == 0) {
         s->options.copy_idle_us = COPY_IDLE_US;
     }
-    if (s->options.copies_max == 0 || s->options.copies_max > COPIES_MAX) {
-        s->options.copies_max = 1;
-    }
-    if (s->options.chunk_bytes_max == 0) {
+    unsigned copies = s->options.copies_max;
+    s->options.copies_max = copies == 0 ? 1 : copies > COPIES_MAX ? COPIES_MAX : copies;
+    size_t chunk = s->options.chunk_bytes_max;
+    if (chunk == 0 || chunk > CHUNK_BYTES_MAX) {
         s->options.chunk_bytes_max = CHUNK_BYTES_MAX;
     }
-    buffer_init(&s->chunk, s->options.chunk_bytes_max);
     *ret = s;
     return 0;
 }
@@ -61,7 +70,6 @@ void supplier_free(struct supplier *s)
     for (size_t i = 0; i < COPIES_MAX; i++) {
         close_copy(&s->copies[i]);
     }
-    buffer_release(&s->chunk);
     free(s);
 }
 
@@ -70,7 +78,7 @@ void supplier_tick(struct supplier *s)
     uint64_t now = clock_monotonic_us(s->options.clock);
     for (size_t i = 0; i < COPIES_MAX; i++) {
         struct open_copy *c = &s->copies[i];
-        if (c->id != 0 && now - c->used_us > s->options.copy_idle_us) {
+        if (c->id != 0 && (now - c->used_us > s->options.copy_idle_us || now > c->end_us)) {
             close_copy(c);
         }
     }
@@ -86,7 +94,21 @@ static struct open_copy *find_copy(struct supplier *s, uint64_t id, uint64_t fro
     return NULL;
 }
 
+static void close_copy_of(struct supplier *s, uint64_t id, uint64_t from)
+{
+    struct open_copy *c = find_copy(s, id, from);
+    if (c != NULL) {
+        close_copy(c);
+    }
+}
+
 /* --- archive --- */
+
+/* The archive does not go on behind `after`, though the store does: it was lost, or begun later. */
+static bool has_hole(struct supplier *s, uint64_t after, uint64_t last)
+{
+    return last <= after && after < store_position(s->options.store).applied;
+}
 
 static void give_archive(struct supplier *s,
                          const struct fetch *f,
@@ -94,57 +116,107 @@ static void give_archive(struct supplier *s,
                          struct buffer *out)
 {
     size_t wanted = f->bytes < s->options.chunk_bytes_max ? f->bytes : s->options.chunk_bytes_max;
-    size_t start = out->len;
-    struct error e = {0};
-    supply_encode(out, head); /* room, and written again with what is known then */
-    int rc = archive_read(s->options.archive, f->after, wanted, out, &head->last, &e);
     uint64_t last;
-    archive_range(s->options.archive, &head->base, &last);
-    head->code = rc == 1 ? CLADE_ERR_COMPACTED : rc;
-    struct buffer again;
-    buffer_init(&again, 4096);
-    supply_encode(&again, head);
-    if (head->code != 0) {
-        out->len = start + again.len;
+    supply_encode(out, head); /* room, and written over with what is known then */
+    size_t head_bytes = out->len;
+    int rc = archive_read(s->options.archive, f->after, wanted, out, &head->last, NULL);
+    if (out->failed) {
+        return;
     }
-    memcpy(out->data + start, again.data, again.len);
-    buffer_release(&again);
+    archive_range(s->options.archive, &head->base, &last);
+    if (rc == 0 && out->len == head_bytes && has_hole(s, f->after, last)) {
+        rc = 1;
+    }
+    head->code = rc == 1 ? CLADE_ERR_COMPACTED : rc;
+    uint8_t *bytes = out->data;
+    size_t len = rc == 0 ? out->len : head_bytes;
+    out->len = 0;
+    supply_encode(out, head); /* into memory that is there: it cannot fail, nor move */
+    CHECK(out->len == head_bytes && out->data == bytes);
+    out->len = len;
 }
 
 /* --- copies --- */
 
-static int open_new(struct supplier *s, uint64_t from, struct open_copy **ret)
+static uint64_t life_us(const struct supplier *s, uint64_t bytes)
+{
+    uint64_t rate = s->options.rate_bytes;
+    rate = rate == 0 || rate > LIFE_RATE ? LIFE_RATE : rate;
+    return LIFE_US + bytes / rate * LIFE_TIMES * MICROSECONDS;
+}
+
+/* Where a new copy of that member goes: its former one is closed, since it began anew. NULL: there
+ * are too many. */
+static struct open_copy *make_room(struct supplier *s, uint64_t from)
 {
     struct open_copy *room = NULL;
     unsigned open = 0;
     for (size_t i = 0; i < COPIES_MAX; i++) {
         struct open_copy *c = &s->copies[i];
         if (c->id != 0 && c->from == from) {
-            close_copy(c); /* it began anew: the former one is of no use to it */
+            close_copy(c);
         }
         open += c->id != 0;
         room = c->id == 0 ? c : room;
     }
-    if (room == NULL || open >= s->options.copies_max) {
+    return open < s->options.copies_max ? room : NULL;
+}
+
+static int open_new(struct supplier *s,
+                    uint64_t from,
+                    const struct fetch *f,
+                    struct open_copy **ret)
+{
+    struct open_copy *room = make_room(s, from);
+    if (room == NULL) {
         return CLADE_ERR_THROTTLED;
     }
-    int rc = store_copy_open(s->options.store, &room->copy, &room->info, NULL);
+    struct open_copy c = {.from = from, .boot = f->boot, .number = f->number};
+    int rc = store_copy_open(s->options.store, &c.copy, &c.info, NULL);
     if (rc != 0) {
-        *room = (struct open_copy){0};
         return rc;
     }
-    room->id = s->options.boot + ++s->copies_made;
-    room->id += room->id == 0;
-    room->from = from;
+    do {
+        c.id = s->options.boot + ++s->copies_made;
+    } while (c.id == 0);
+    c.end_us = clock_monotonic_us(s->options.clock) + life_us(s, c.info.bytes);
+    *room = c;
     *ret = room;
     return 0;
 }
 
+/* The copy that this very fetch opened when it came before. */
+static struct open_copy *find_opened(struct supplier *s, uint64_t from, const struct fetch *f)
+{
+    for (size_t i = 0; i < COPIES_MAX; i++) {
+        struct open_copy *c = &s->copies[i];
+        if (c->id != 0 && c->from == from && c->boot == f->boot && c->number == f->number) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
+/* A fetch of the same start that is older than the one that opened its present copy comes late:
+ * whatever it is answered is of no interest any more. */
+static bool is_overtaken(const struct supplier *s, uint64_t from, const struct fetch *f)
+{
+    for (size_t i = 0; i < COPIES_MAX; i++) {
+        const struct open_copy *c = &s->copies[i];
+        if (c->id != 0 && c->from == from && c->boot == f->boot && f->number < c->number) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void give_open(struct supplier *s, uint64_t from, const struct fetch *f, struct supply *head)
 {
-    struct open_copy *c = find_copy(s, f->copy, from);
-    if (c == NULL) {
-        head->code = f->copy != 0 ? CLADE_ERR_NOT_FOUND : open_new(s, from, &c);
+    struct open_copy *c = f->copy != 0 ? find_copy(s, f->copy, from) : find_opened(s, from, f);
+    if (c == NULL && (f->copy != 0 || is_overtaken(s, from, f))) {
+        head->code = CLADE_ERR_NOT_FOUND;
+    } else if (c == NULL) {
+        head->code = open_new(s, from, f, &c);
     }
     if (c != NULL) {
         c->used_us = clock_monotonic_us(s->options.clock);
@@ -170,41 +242,63 @@ static uint64_t take_rate(struct supplier *s, size_t bytes)
     return delay;
 }
 
+/* How much a fetch of a chunk gets; 0: there is no such chunk. */
+static size_t chunk_bytes(const struct supplier *s,
+                          const struct open_copy *c,
+                          const struct fetch *f)
+{
+    if (f->offset >= c->info.bytes) {
+        return 0;
+    }
+    uint64_t left = c->info.bytes - f->offset;
+    size_t len = f->bytes < s->options.chunk_bytes_max ? f->bytes : s->options.chunk_bytes_max;
+    return left < len ? (size_t)left : len;
+}
+
+static int read_chunk(struct supplier *s,
+                      uint64_t from,
+                      const struct fetch *f,
+                      struct buffer *chunk,
+                      uint64_t *ret_delay_us)
+{
+    struct open_copy *c = find_copy(s, f->copy, from);
+    if (c == NULL) {
+        return CLADE_ERR_NOT_FOUND;
+    }
+    c->used_us = clock_monotonic_us(s->options.clock);
+    size_t len = chunk_bytes(s, c, f);
+    if (len == 0) {
+        return CLADE_ERR_INVALID;
+    }
+    uint64_t delay = take_rate(s, len);
+    if (delay > DELAY_US_MAX) {
+        return CLADE_ERR_THROTTLED;
+    }
+    uint8_t *to = buffer_extend(chunk, len);
+    int rc = to == NULL ? CLADE_ERR_NO_MEMORY : store_copy_read(c->copy, f->offset, to, len, NULL);
+    *ret_delay_us = rc == 0 ? delay : 0;
+    return rc;
+}
+
 static void give_chunk(struct supplier *s,
                        uint64_t from,
                        const struct fetch *f,
                        struct supply *head,
+                       struct buffer *out,
                        uint64_t *ret_delay_us)
 {
-    struct open_copy *c = find_copy(s, f->copy, from);
+    struct buffer chunk;
+    buffer_init(&chunk, s->options.chunk_bytes_max);
     head->copy = f->copy;
     head->offset = f->offset;
-    if (c == NULL) {
-        head->code = CLADE_ERR_NOT_FOUND;
-        return;
-    }
-    if (f->offset >= c->info.bytes || f->bytes == 0) {
-        head->code = CLADE_ERR_INVALID;
-        return;
-    }
-    uint64_t left = c->info.bytes - f->offset;
-    size_t len = f->bytes < s->options.chunk_bytes_max ? f->bytes : s->options.chunk_bytes_max;
-    len = left < len ? (size_t)left : len;
-    c->used_us = clock_monotonic_us(s->options.clock);
-    uint64_t delay = take_rate(s, len);
-    if (delay > DELAY_US_MAX) {
-        head->code = CLADE_ERR_THROTTLED;
-        return;
-    }
-    buffer_clear(&s->chunk);
-    uint8_t *to = buffer_extend(&s->chunk, len);
-    head->code =
-        to == NULL ? CLADE_ERR_NO_MEMORY : store_copy_read(c->copy, f->offset, to, len, NULL);
+    head->code = read_chunk(s, from, f, &chunk, ret_delay_us);
     if (head->code == 0) {
-        head->bytes = span_make(to, len);
+        head->bytes = buffer_span(&chunk);
         head->checksum = hash64(head->bytes, 0);
-        *ret_delay_us = delay;
     }
+    supply_encode(out, head);
+    (void)buffer_append_span(out, head->bytes);
+    buffer_release(&chunk);
 }
 
 bool supplier_answer(struct supplier *s,
@@ -220,25 +314,22 @@ bool supplier_answer(struct supplier *s,
         return false;
     }
     struct supply head = {.boot = f.boot, .number = f.number, .what = f.what};
-    struct open_copy *c;
+    CHECK(out->bytes_max >= SUPPLY_HEAD_BYTES_MAX);
     switch (f.what) {
     case SUPPLY_ARCHIVE:
         give_archive(s, &f, &head, out);
-        return !out->failed;
+        break;
     case SUPPLY_OPEN_COPY:
         give_open(s, from, &f, &head);
+        supply_encode(out, &head);
         break;
     case SUPPLY_READ_COPY:
-        give_chunk(s, from, &f, &head, ret_delay_us);
+        give_chunk(s, from, &f, &head, out, ret_delay_us);
         break;
     case SUPPLY_CLOSE_COPY:
-        c = find_copy(s, f.copy, from);
-        if (c != NULL) {
-            close_copy(c);
-        }
+        close_copy_of(s, f.copy, from);
+        supply_encode(out, &head);
         break;
     }
-    supply_encode(out, &head);
-    (void)buffer_append_span(out, head.bytes);
     return !out->failed;
 }

@@ -16,9 +16,12 @@
  *                     53 16 bytes data digest   69 16 bytes state digest
  *             what 3  21 u64 copy   29 u64 offset   37 u64 XXH3-64 of the bytes   45 bytes
  *             what 4  nothing more
- * Codes: COMPACTED: the archive does not reach back to `after`. NOT_FOUND: no such copy any more.
- * THROTTLED: too many copies are open, or the rate is used up; ask again later (what 3: the asker
- * waits). INVALID: malformed.
+ * When the code is not 0 the other fields say nothing, and no bytes follow.
+ * Codes: COMPACTED: the archive does not go on behind `after`, though the store does. NOT_FOUND: no
+ * such copy any more. THROTTLED: too many copies are open, or the rate is used up; ask again later
+ * (what 3: the asker waits). INVALID: no such chunk. A chunk may be shorter than was wanted.
+ * A member has one copy open: a new one closes its former one. A fetch may come twice: it opens one
+ * copy.
  */
 #include "base/buffer.h"
 #include "base/clock.h"
@@ -33,9 +36,11 @@ struct supplier_options {
     const struct clock *clock;
     uint64_t boot;          /* copies of an earlier start are not found */
     uint64_t rate_bytes;    /* of copies, a second; 0 = no limit. Default 100 MiB by node/ */
-    uint64_t copy_idle_us;  /* a copy that nobody reads is closed after; default 60 s */
-    unsigned copies_max;    /* default 1: each keeps pages from being used again */
-    size_t chunk_bytes_max; /* default 1 MiB */
+    uint64_t copy_idle_us;  /* a copy that nobody reads is closed after; default 60 s. One that is
+                               read is closed ten minutes and four times the time that it takes at
+                               rate_bytes (64 MiB/s at most) after it was opened */
+    unsigned copies_max;    /* default 1, at most 8: each keeps pages from being used again */
+    size_t chunk_bytes_max; /* of an answer; default and at most 1 MiB */
 };
 
 int supplier_new(const struct supplier_options *options,
@@ -44,9 +49,10 @@ int supplier_new(const struct supplier_options *options,
 /* Accepts NULL. */
 void supplier_free(struct supplier *s);
 
-/* Answers one fetch of member `from` into `out` (cleared first). Returns microseconds to wait
- * before the answer is sent, to keep the rate; never an error: what is wrong is in the answer.
- * False: the request is so malformed that there is no answer. */
+/* Answers one fetch of member `from` into `out`, which is cleared first and whose cap should be
+ * PEER_MESSAGE_BYTES_MAX. *ret_delay_us is how long to wait before the answer is sent, to keep the
+ * rate. Never an error: what is wrong is in the answer. False: there is no answer, because the
+ * fetch is malformed or memory is out. */
 bool supplier_answer(struct supplier *s,
                      uint64_t from,
                      struct span fetch,

@@ -34,9 +34,14 @@ struct supply {
     struct span bytes;           /* ARCHIVE, READ_COPY; borrowed */
 };
 
+#define FETCH_BYTES_MAX       37
+#define SUPPLY_HEAD_BYTES_MAX 85
+
+/* Appends a fetch. */
 void fetch_encode(struct buffer *b, const struct fetch *f);
 /* False: malformed, or of no known kind. */
 bool fetch_decode(struct span bytes, struct fetch *ret);
-/* The head up to where `bytes` follow; those are appended by the caller. */
+/* Appends the head, up to where `bytes` follow; those are appended by the caller. */
 void supply_encode(struct buffer *b, const struct supply *s);
+/* False: malformed, or of no known kind. Borrows. */
 bool supply_decode(struct span bytes, struct supply *ret);

@@ -98,6 +98,8 @@ static const struct option options[] = {
     [OPTION_HEADROOM_BYTES] = {"headroom_bytes", OPTION_SIZE, AT(headroom_bytes), .min = MIB,
         .max = TIB, .initial = "64MiB",
         .help = "with less disk space than this, or 1 %, writes are refused"},
+    [OPTION_LOG_GUARD] = {"log_guard", OPTION_BOOL, AT(log_guard), .initial = "true",
+        .help = "notice at start when the log lost what was acknowledged; false only to measure"},
 };
 /* clang-format on */
 _Static_assert(sizeof options / sizeof options[0] == OPTION_COUNT, "an option has no row");

@@ -36,6 +36,7 @@ enum option_id {
     OPTION_COPY_RATE_BYTES,
     OPTION_MAP_BYTES,
     OPTION_HEADROOM_BYTES,
+    OPTION_LOG_GUARD,
     OPTION_COUNT
 };
 
@@ -65,6 +66,7 @@ struct config {
     uint64_t copy_rate_bytes; /* a second; 0 = as fast as it goes */
     uint64_t map_bytes;       /* 0 = sized to the file system */
     uint64_t headroom_bytes;
+    bool log_guard;
     /* where each came from */
     enum config_source sources[OPTION_COUNT];
     unsigned lines[OPTION_COUNT]; /* of the file; 0 = not known */

@@ -114,6 +114,11 @@ static void note_progress(struct member_change *c,
                        "accepted; node %" PRIu64 " is a %s and does not answer at %s: is it "
                        "started, and with the cluster's id?",
                        id, roles[m->member.role], m->member.address);
+    } else if (m->copy_bytes_total > 0) {
+        (void)snprintf(to, PROGRESS_BYTES,
+                       "accepted; node %" PRIu64 " is a %s and has %" PRIu64 "%% of the copy", id,
+                       roles[m->member.role],
+                       (uint64_t)((double)m->copy_bytes / (double)m->copy_bytes_total * 100));
     } else {
         (void)snprintf(to, PROGRESS_BYTES,
                        "accepted; node %" PRIu64 " is a %s; its store is at log index %" PRIu64

@@ -20,6 +20,7 @@
 #include "node/workers.h"
 
 #define DRAIN_MS           5000U
+#define DRAIN_MS_REMOVED   100U /* the log comes no more: what is in flight is never answered */
 #define PAUSE_MS           1000
 #define PAUSE_MS_UNKNOWN   100                      /* while members' addresses are not known yet */
 #define UNKNOWN_US         (UINT64_C(10) * 1000000) /* after that they are not waited for */
@@ -214,6 +215,11 @@ static void log_start(const struct node *n)
              LOG_STR("peer_listen", c->peer_listen[0] != 0 ? c->peer_listen : n->peer_address),
              LOG_U64("threads", n->serves_len), LOG_U64("readers", c->readers),
              LOG_U64("election_timeout_ms", c->election_timeout_ms));
+    if (!c->log_guard) {
+        log_warning(
+            "the log is not guarded: a node that lost what it acknowledged would not notice "
+            "(log_guard)");
+    }
     if (c->allow_unauthenticated) {
         log_warning("nobody is authenticated: whoever reaches the addresses can read and write "
                     "everything (allow_unauthenticated)");
@@ -347,7 +353,7 @@ static int close_all(struct node *n)
         log_info("leadership was handed over");
     }
     for (unsigned i = 0; i < n->serves_len; i++) {
-        serve_drain(n->serves[i], DRAIN_MS);
+        serve_drain(n->serves[i], atomic_load(&n->removed) ? DRAIN_MS_REMOVED : DRAIN_MS);
     }
     for (unsigned i = 0; i < n->serves_len; i++) {
         serve_join(n->serves[i]);

@@ -1,33 +1,17 @@
-#include "node/raft_thread.h"
-
 #include <inttypes.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "consensus/disk.h"
+#include "consensus/guard.h"
 #include "consensus/peers.h"
 #include "node/apply_thread.h"
 #include "node/copier.h"
+#include "node/mark_thread.h"
+#include "node/raft_thread_internal.h"
 #include "node/resolver.h"
 #include "node/serve.h"
 #include "node/thread.h"
-
-struct raft_thread {
-    struct node *node;
-    uv_loop_t loop;
-    pthread_t thread;
-    bool running;
-    struct mailbox proposals; /* of proposals, linked by their own nodes */
-    struct mailbox mail;
-    uv_async_t published;
-    uv_idle_t flush; /* active while group_flush has something to do */
-    struct disk *disk;
-    struct resolver *resolver;
-    struct peers *peers;
-    struct group *group;
-    struct list transfers;
-    uint64_t transfer_ticket;
-};
 
 /* --- what the group says --- */
 
@@ -109,6 +93,12 @@ static void on_wake(void *arg)
 static void on_fatal(void *arg, const struct error *error)
 {
     node_fatal(error);
+}
+
+static void on_mark_due(void *arg, uint64_t due_us)
+{
+    struct raft_thread *rt = arg;
+    mark_thread_due(rt->marker);
 }
 
 static void on_notice(void *arg, bool is_warning, const char *what, uint64_t member)
@@ -222,6 +212,7 @@ static void deliver_status(struct mail *mail, void *owner)
     struct raft_letter *letter = LIST_ENTRY(mail, struct raft_letter, mail);
     struct raft_status_letter *l = LIST_ENTRY(letter, struct raft_status_letter, letter);
     group_status(rt->group, &l->status);
+    peers_refused(rt->peers, l->refused);
     send_back(letter);
 }
 
@@ -262,12 +253,18 @@ bool raft_thread_check_change(struct raft_thread *rt, struct raft_change_letter 
     return mailbox_post(&rt->mail, &letter->letter.mail.node);
 }
 
+/* What the group shall know of the copier goes the same way. */
 static void deliver_look_at_members(struct mail *mail, void *owner)
 {
     struct raft_thread *rt = owner;
     struct raft_status_letter *l =
         LIST_ENTRY(LIST_ENTRY(mail, struct raft_letter, mail), struct raft_status_letter, letter);
     if (rt->group != NULL) {
+        struct catch_up_status s;
+        copier_status(rt->node->copier, &s);
+        bool copying = s.state == CATCH_UP_COPYING || s.state == CATCH_UP_CHECKING ||
+                       s.state == CATCH_UP_SWAPPING;
+        group_set_copied(rt->group, copying ? s.bytes : 0, copying ? s.bytes_total : 0);
         group_status(rt->group, &l->status);
         members_set_configuration(&rt->node->members, &l->status);
     }
@@ -283,84 +280,6 @@ void raft_thread_look_at_members(struct raft_thread *rt)
     l->letter.mail.deliver = deliver_look_at_members;
     if (!mailbox_post(&rt->mail, &l->letter.mail.node)) {
         free(l);
-    }
-}
-
-/* --- what the copier and the apply thread say --- */
-
-struct body_mail {
-    struct mail mail;
-    bool is_supply;
-    uint64_t to;
-    size_t len;
-    uint8_t bytes[];
-};
-
-static void deliver_body(struct mail *mail, void *owner)
-{
-    struct raft_thread *rt = owner;
-    struct body_mail *m = LIST_ENTRY(mail, struct body_mail, mail);
-    struct span body = span_make(m->bytes, m->len);
-    if (rt->group != NULL && m->is_supply) {
-        group_send_supply(rt->group, m->to, body);
-    } else if (rt->group != NULL) {
-        group_send_fetch(rt->group, m->to, body);
-    }
-    free(m);
-}
-
-static void send_body(struct raft_thread *rt, uint64_t to, bool is_supply, struct span body)
-{
-    struct body_mail *m = malloc(sizeof *m + body.len);
-    if (m == NULL) {
-        return; /* as if it had been lost */
-    }
-    *m = (struct body_mail){
-        .mail.deliver = deliver_body, .is_supply = is_supply, .to = to, .len = body.len};
-    memcpy(m->bytes, body.data, body.len);
-    if (!mailbox_post(&rt->mail, &m->mail.node)) {
-        free(m);
-    }
-}
-
-void raft_thread_send_fetch(struct raft_thread *rt, uint64_t to, struct span fetch)
-{
-    send_body(rt, to, false, fetch);
-}
-
-void raft_thread_send_supply(struct raft_thread *rt, uint64_t to, struct span supply)
-{
-    send_body(rt, to, true, supply);
-}
-
-struct marked_mail {
-    struct mail mail;
-    struct store_position position;
-    struct store_digest digest;
-};
-
-static void deliver_marked(struct mail *mail, void *owner)
-{
-    struct raft_thread *rt = owner;
-    struct marked_mail *m = LIST_ENTRY(mail, struct marked_mail, mail);
-    if (rt->group != NULL) {
-        group_set_marked(rt->group, &m->position, &m->digest);
-    }
-    free(m);
-}
-
-void raft_thread_marked(struct raft_thread *rt,
-                        const struct store_position *position,
-                        const struct store_digest *digest)
-{
-    struct marked_mail *m = malloc(sizeof *m);
-    if (m == NULL) {
-        node_fatal_memory("telling of a mark"); /* the log would never be cut again */
-    }
-    *m = (struct marked_mail){
-        .mail.deliver = deliver_marked, .position = *position, .digest = *digest};
-    if (!mailbox_post(&rt->mail, &m->mail.node)) {
-        free(m);
     }
 }
 
@@ -509,13 +428,33 @@ bool raft_thread_hand_over(struct raft_thread *rt, unsigned timeout_ms)
 
 /* --- life --- */
 
+static int open_disk(struct raft_thread *rt, struct error *error)
+{
+    struct node *n = rt->node;
+    const struct disk_options disk = {
+        .loop = &rt->loop, .path = n->folder.raft_path, .on_fatal = on_fatal, .arg = rt};
+    int r = disk_new(&disk, &rt->disk, error);
+    if (r == 0) {
+        r = guard_file_open(n->folder.raft_path, &rt->mark, error);
+    }
+    if (r < 0) {
+        return r;
+    }
+    const struct guard_options guard = {.io = disk_io(rt->disk),
+                                        .disk = rt->mark,
+                                        .clock = n->clock,
+                                        .off = !n->config->log_guard,
+                                        .on_due = on_mark_due,
+                                        .on_fatal = on_fatal,
+                                        .arg = rt};
+    return guard_new(&guard, &rt->guard, error);
+}
+
 static int open_group(struct raft_thread *rt, struct error *error)
 {
     struct node *n = rt->node;
     const struct config *c = n->config;
-    const struct disk_options disk = {
-        .loop = &rt->loop, .path = n->folder.raft_path, .on_fatal = on_fatal, .arg = rt};
-    int r = disk_new(&disk, &rt->disk, error);
+    int r = open_disk(rt, error);
     if (r < 0) {
         return r;
     }
@@ -537,7 +476,7 @@ static int open_group(struct raft_thread *rt, struct error *error)
     const struct group_options group = {.id = n->folder.identity.node,
                                         .boot = n->boot,
                                         .address = n->peer_address,
-                                        .io = disk_io(rt->disk),
+                                        .io = guard_io(rt->guard),
                                         .transport = peers_transport(rt->peers),
                                         .clock = n->clock,
                                         .queue = n->queue,
@@ -595,7 +534,10 @@ static void run(void *arg)
 
 int raft_thread_start(struct raft_thread *rt, struct error *error)
 {
-    int r = group_start(rt->group, error);
+    int r = mark_thread_start(rt->guard, &rt->marker, error);
+    if (r == 0) {
+        r = group_start(rt->group, error);
+    }
     if (r < 0) {
         return r;
     }
@@ -654,6 +596,7 @@ void raft_thread_stop(struct raft_thread *rt)
         free(stop);
     }
     pthread_join(rt->thread, NULL);
+    mark_thread_stop(rt->marker);
     rt->running = false;
 }
 
@@ -664,6 +607,8 @@ void raft_thread_free(struct raft_thread *rt)
     }
     resolver_free(rt->resolver);
     if (rt->group == NULL && rt->peers == NULL) {
+        guard_free(rt->guard);
+        guard_file_close(rt->mark);
         disk_free(rt->disk);
         (void)uv_loop_close(&rt->loop);
         mailbox_release(&rt->mail);

@@ -2,6 +2,7 @@
 /* The raft loop: the group, its disk and its peers, on one thread. Everything here may be called
  * from any thread unless it says otherwise; answers come as letters. */
 #include "consensus/group.h"
+#include "consensus/peers.h"
 #include "node/mailbox.h"
 #include "node/node.h"
 
@@ -44,6 +45,7 @@ struct raft_letter {
 struct raft_status_letter {
     struct raft_letter letter;
     struct group_status status;
+    uint64_t refused[PEER_CAUSE_COUNT];
 };
 
 struct raft_transfer_letter {

@@ -1,6 +1,8 @@
 /* What a node says of itself: hello, limits, status, and handing over leadership. */
 #include <stdlib.h>
 
+#include "consensus/archive.h"
+#include "node/copier.h"
 #include "node/raft_thread.h"
 #include "node/serve_internal.h"
 #include "wire/frame.h"
@@ -220,19 +222,22 @@ static void put_digest(struct buffer *b, const struct group_member_status *m)
     put_hash(b, "state", m->state);
 }
 
-/* Of a spare: the index that its store has reached, and the one that it is on its way to. */
+/* Of a spare, and of whoever takes a copy: the index that its store has reached, the one that it is
+ * on its way to, and bytes of the copy. */
 static void put_catching_up(struct buffer *b,
                             const struct group_member_status *m,
                             const struct group_status *status)
 {
     value_put_str(b, "catching_up");
-    if (m->member.role != GROUP_SPARE) {
+    if (m->member.role != GROUP_SPARE && m->copy_bytes_total == 0) {
         value_put_nil(b);
         return;
     }
-    value_put_map(b, 2);
+    value_put_map(b, 4);
     put_uint(b, "index", m->published);
     put_uint(b, "of", status->commit);
+    put_uint(b, "copy_bytes", m->copy_bytes);
+    put_uint(b, "copy_bytes_total", m->copy_bytes_total);
 }
 
 void status_put_member(struct buffer *b,
@@ -342,13 +347,63 @@ static void put_alarms(struct buffer *b, struct node *n, const struct group_stat
     value_end(b, at, on);
 }
 
-static void put_status(struct buffer *b, struct node *n, const struct group_status *status)
+static void put_log(struct buffer *b, const struct group_status *status)
 {
+    value_put_str(b, "log");
+    value_put_map(b, 5);
+    put_uint(b, "first", status->log_first);
+    put_uint(b, "last", status->last_index);
+    put_uint(b, "bytes", status->log_bytes);
+    put_uint(b, "snapshot", status->snapshot_index);
+    put_uint(b, "snapshots", status->snapshots);
+}
+
+static void put_archive(struct buffer *b, struct node *n)
+{
+    uint64_t base;
+    uint64_t last;
+    archive_range(n->archive, &base, &last);
+    value_put_str(b, "archive");
+    value_put_map(b, 3);
+    put_uint(b, "base", base);
+    put_uint(b, "last", last);
+    put_uint(b, "bytes", archive_bytes(n->archive));
+}
+
+/* What this node itself fetches from others. */
+static void put_catch_up(struct buffer *b, struct node *n)
+{
+    struct catch_up_status c;
+    copier_status(n->copier, &c);
+    value_put_str(b, "catch_up");
+    value_put_map(b, 6);
+    put_str(b, "state", catch_up_state_name(c.state));
+    put_uint(b, "source", c.source);
+    put_uint(b, "target", c.target);
+    put_uint(b, "bytes", c.bytes);
+    put_uint(b, "bytes_total", c.bytes_total);
+    put_uint(b, "copies", c.copies);
+}
+
+/* What was refused of other nodes since the start, by cause. */
+static void put_refused(struct buffer *b, const struct raft_status_letter *l)
+{
+    value_put_str(b, "refused");
+    value_put_map(b, PEER_CAUSE_COUNT + 1);
+    for (unsigned i = 0; i < PEER_CAUSE_COUNT; i++) {
+        put_uint(b, peer_cause_name((enum peer_cause)i), l->refused[i]);
+    }
+    put_uint(b, "message", l->status.malformed);
+}
+
+static void put_status(struct buffer *b, struct node *n, const struct raft_status_letter *l)
+{
+    const struct group_status *status = &l->status;
     uint64_t used;
     uint64_t map;
     struct store_digest digest = store_digest_current(n->store);
     store_usage(n->store, &used, &map);
-    value_put_map(b, 14);
+    value_put_map(b, 18);
     put_hash(b, "cluster", n->folder.identity.cluster);
     put_uint(b, "node", status->id);
     put_uint(b, "term", status->term);
@@ -364,6 +419,10 @@ static void put_status(struct buffer *b, struct node *n, const struct group_stat
     put_uint(b, "index", digest.index);
     put_hash(b, "data", digest.data);
     put_hash(b, "state", digest.state);
+    put_log(b, status);
+    put_archive(b, n);
+    put_catch_up(b, n);
+    put_refused(b, l);
     put_members(b, n, status);
     put_alarms(b, n, status);
     put_str(b, "version", CLADE_VERSION);
@@ -377,7 +436,7 @@ static void on_status(struct mail *mail, void *owner)
     if (r != NULL) {
         struct buffer b;
         buffer_init(&b, DATA_BYTES_MAX);
-        put_status(&b, r->conn->serve->node, &l->status);
+        put_status(&b, r->conn->serve->node, l);
         status_answer(r, &b);
     }
     free(l);

@@ -244,6 +244,7 @@ class Cluster:
     def __init__(self, n=3, start=True, first_port=None, **settings):
         self.name = f'test-{os.getpid()}-{os.urandom(3).hex()}'
         self.settings = settings
+        self.keep = False  # the folder, when it is closed
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix='clade-'))
         _folders.add(self.folder)
         ports = free_ports(2 * n)
@@ -281,7 +282,8 @@ class Cluster:
     def close(self):
         for node in (*self.nodes, *self.former):
             node.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if not self.keep:
+            shutil.rmtree(self.folder, ignore_errors=True)
         _folders.discard(self.folder)
 
     def start(self):
@@ -355,8 +357,20 @@ class Cluster:
         self.member('add', node, promote=promote)
         return node
 
+    def all_heard(self, timeout=20.0):
+        """Waits until the leader has heard of each running node: it goes by that when it is asked
+        to let a voter go."""
+        def heard():
+            with self.leader().client(timeout=3) as c:
+                rows = {m['id']: m for m in c.status()['members']}
+            return all(n.number not in rows or
+                       (rows[n.number]['connected'] and rows[n.number]['heard'])
+                       for n in self.running())
+        until(heard, 'the leader has heard of all', timeout)
+
     def remove(self, node):
         """Takes the node out and sees it stop; its exit code."""
+        self.all_heard()
         self.member('remove', node)
         code = node.wait_exit()
         self.nodes.remove(node)
@@ -493,6 +507,7 @@ class Writers:
         self.maybe = set()
         self.errors = []
         self.gaps_s = []  # the longest wait of each writer for one answer
+        self.times = []   # when each was acknowledged
         self.halt = threading.Event()
         self.threads = [threading.Thread(target=self._guarded, args=(i,), daemon=True)
                         for i in range(threads)]
@@ -537,9 +552,15 @@ class Writers:
                 continue
             worst = max(worst, time.monotonic() - begin)
             self.acked[name] = answer
+            self.times.append(time.monotonic())
             self.maybe.discard(name)
         self.gaps_s.append(worst)
         session.close()
+
+    def longest_pause_s(self, begin, end):
+        """The longest time between `begin` and `end` in which nobody was answered."""
+        times = [begin] + sorted(t for t in self.times if begin <= t <= end) + [end]
+        return max(b - a for a, b in zip(times, times[1:]))
 
     def check(self, test, node=None):
         """Every acknowledged write is there, at the revision that was answered, on each node."""

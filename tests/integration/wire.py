@@ -315,6 +315,7 @@ class Session:
         self.at = self.rng.randrange(len(self.addresses))
         self.seq = 0
         self.repeats = 0
+        self.unknown = 0  # sendings whose outcome was not known
         self.id = self._until_answered('session_open', {'lease_ms': 3600000})['session']
 
     def close(self):
@@ -345,10 +346,12 @@ class Session:
                 last = e
                 if e.code not in self.REPEAT:
                     raise
-                sent = sent or e.code == 'UNKNOWN'
+                doubt = e.code == 'UNKNOWN'
             except Lost as e:
                 last = e
-                sent = sent or not isinstance(e, NotSent)
+                doubt = not isinstance(e, NotSent)
+            sent = sent or doubt
+            self.unknown += doubt
             self.repeats += 1
             self.close()
             self.addresses = self.give()

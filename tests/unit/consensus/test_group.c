@@ -324,6 +324,33 @@ static void a_reply_to_a_request_before_a_restart_answers_no_read_after_it(void 
     cluster_free(c);
 }
 
+/* Seed 2865 of the simulator. */
+static void an_append_that_ends_below_the_commit_index_does_not_take_it_back(void **state)
+{
+    struct cluster *c = cluster_new(18);
+    struct node *leader = cluster_wait_for_leader(c);
+    struct node *n = cluster_another(c, leader);
+    for (uint64_t i = 1; i <= 20; i++) {
+        proposal_unref(node_propose(leader, i, false, 5000));
+        cluster_run_ms(c, 10);
+    }
+    cluster_run_ms(c, 500);
+    uint64_t commit = node_status(n).commit;
+    assert_true(commit > 10);
+    struct raft_message m = {.type = RAFT_APPEND_ENTRIES};
+    m.append_entries = (struct raft_append_entries){.term = node_status(leader).term,
+                                                    .prev_log_index = 5,
+                                                    .prev_log_term = node_status(leader).term,
+                                                    .leader_commit = commit + 5};
+    struct buffer b;
+    buffer_init(&b, 4096);
+    assert_true(peer_put_raft(&b, &m, NULL, 0));
+    group_receive(n->group, leader->id, buffer_span(&b));
+    assert_int_equal(node_status(n).commit, commit);
+    buffer_release(&b);
+    cluster_free(c);
+}
+
 /* Seed 47 of the simulator: the sole voter had written down that node 2 votes too, and needed its
  * vote before node 2 had heard of that. */
 static void a_standby_votes_once_its_leader_is_silent(void **state)
@@ -411,6 +438,7 @@ int main(void)
         cmocka_unit_test(a_follower_that_lags_gets_its_entries_in_parts),
         cmocka_unit_test(a_rejection_that_comes_late_does_not_end_replication),
         cmocka_unit_test(a_reply_to_a_request_before_a_restart_answers_no_read_after_it),
+        cmocka_unit_test(an_append_that_ends_below_the_commit_index_does_not_take_it_back),
         cmocka_unit_test(a_standby_votes_once_its_leader_is_silent),
         cmocka_unit_test(a_sole_voter_leads_in_a_new_term_after_a_restart),
     };
