@@ -297,6 +297,11 @@ static void receive_raft(struct group *g, uint64_t from, struct peer_message *m)
         group_malformed(g, from);
         return;
     }
+    /* libraft asks whether it is in a pre-vote before it asks whether it is a candidate, and a
+     * follower has a pointer where the answer would stand (README.md, hazard 30). */
+    if (m->type == PEER_REQUEST_VOTE_RESULT && raft_state(&g->raft) != RAFT_CANDIDATE) {
+        return;
+    }
     const struct group_member *member = group_known(g, from);
     m->raft.server_id = from;
     m->raft.server_address = member == NULL ? "" : member->address;

@@ -31,6 +31,7 @@ struct sim_disk {
     uint64_t gone_next;
     struct sim_random *random;
     struct disk_file *files;
+    bool has_gone; /* files without a name, perhaps */
     struct name_change *names;
     size_t names_len;
     size_t names_cap;
@@ -207,9 +208,14 @@ static char *keep_aside(struct sim_disk *d, const char *path)
 
 static void forget_gone_files(struct sim_disk *d)
 {
+    if (!d->has_gone) {
+        return;
+    }
+    d->has_gone = false;
     for (struct disk_file **at = &d->files; *at != NULL;) {
         struct disk_file *f = *at;
         if (f->opens > 0 || !disk_file_is_gone(f)) {
+            d->has_gone |= f->opens > 0;
             at = &f->next;
             continue;
         }
@@ -232,7 +238,6 @@ static bool is_in(const char *path, const char *folder)
 static void settle_names(struct sim_disk *d, const char *folder)
 {
     size_t left = 0;
-    bool dropped = false;
     for (size_t i = 0; i < d->names_len; i++) {
         struct name_change c = d->names[i];
         if (!is_in(c.kind == NAME_MOVED ? c.to : c.path, folder)) {
@@ -241,14 +246,12 @@ static void settle_names(struct sim_disk *d, const char *folder)
         }
         if (c.kept != NULL) {
             (void)syscall(SYS_unlink, c.kept);
-            dropped = true;
+            d->has_gone = true;
         }
         free_change(&c);
     }
     d->names_len = left;
-    if (dropped) {
-        forget_gone_files(d);
-    }
+    forget_gone_files(d);
 }
 
 static void take_name_back(struct name_change *c)
@@ -290,6 +293,7 @@ static void crash_names(struct sim_disk *d)
         }
         free_change(c);
     }
+    d->has_gone = true; /* also what was made and is not there */
     forget_gone_files(d);
 }
 
@@ -299,6 +303,7 @@ void sim_disk_crash(struct sim_disk *d, enum sim_crash how)
         for (struct disk_file *f = d->files; f != NULL; f = f->next) {
             CHECK(f->opens == 0);
             d->counts.undone += disk_file_crash(f, d->random);
+            disk_file_trim(f);
         }
         crash_names(d);
     }
@@ -358,12 +363,10 @@ int disk_rmdir(struct sim_disk *d, const char *path)
 
 /* --- open files --- */
 
-static struct disk_file *file_of(struct sim_disk *d, int fd, const char *path)
+static struct disk_file *file_of(struct sim_disk *d, ino_t inode, const char *path)
 {
-    struct stat st;
-    CHECK(fstat(fd, &st) == 0);
     for (struct disk_file *f = d->files; f != NULL; f = f->next) {
-        if (f->inode == st.st_ino) {
+        if (f->inode == inode) {
             return f;
         }
     }
@@ -392,12 +395,12 @@ int disk_open(struct sim_disk *d, const char *path, int flags, mode_t mode)
         .disk = d, .syncs = (flags & (O_SYNC | O_DSYNC)) != 0, .appends = (flags & O_APPEND) != 0};
     opens[fd] = o;
     struct stat st;
-    CHECK(fstat(fd, &st) == 0);
+    CHECK(syscall(SYS_fstat, fd, &st) == 0);
     if (S_ISDIR(st.st_mode)) {
         o->folder = copy(path);
         return fd;
     }
-    o->file = file_of(d, fd, path);
+    o->file = file_of(d, st.st_ino, path);
     o->file->opens++;
     if (makes) {
         (void)note_name(d, NAME_MADE, path);
@@ -411,6 +414,7 @@ int disk_close(struct disk_open *o, int fd)
 {
     opens[fd] = NULL;
     if (o->file != NULL && --o->file->opens == 0) {
+        disk_file_trim(o->file);
         forget_gone_files(o->disk);
     }
     free(o->folder);
@@ -423,13 +427,23 @@ off_t disk_length(const struct disk_open *o)
     return (off_t)o->file->len;
 }
 
-ssize_t disk_read(struct disk_open *o, void *to, size_t len)
+void disk_fix_length(struct sim_disk *d, struct stat *st)
 {
-    size_t at = (size_t)o->at;
-    size_t n = at >= o->file->len ? 0 : o->file->len - at;
+    for (const struct disk_file *f = d->files; f != NULL; f = f->next) {
+        if (f->inode == st->st_ino) {
+            st->st_size = (off_t)f->len;
+        }
+    }
+}
+
+ssize_t disk_read(const struct disk_open *o, void *to, size_t len, off_t at)
+{
+    size_t from = (size_t)at;
+    size_t n = from >= o->file->len ? 0 : o->file->len - from;
     n = n < len ? n : len;
-    memcpy(to, o->file->map + at, n);
-    o->at += (off_t)n;
+    if (n > 0) {
+        memcpy(to, o->file->map + from, n);
+    }
     return (ssize_t)n;
 }
 

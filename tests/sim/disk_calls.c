@@ -45,7 +45,44 @@ int close(int fd)
 ssize_t read(int fd, void *to, size_t len)
 {
     struct disk_open *o = disk_of_fd(fd);
-    return o != NULL && o->file != NULL ? disk_read(o, to, len) : syscall(SYS_read, fd, to, len);
+    if (o == NULL || o->file == NULL) {
+        return syscall(SYS_read, fd, to, len);
+    }
+    ssize_t n = disk_read(o, to, len, o->at);
+    o->at += n;
+    return n;
+}
+
+ssize_t pread(int fd, void *to, size_t len, off_t at)
+{
+    struct disk_open *o = disk_of_fd(fd);
+    return o != NULL && o->file != NULL ? disk_read(o, to, len, at)
+                                        : syscall(SYS_pread64, fd, to, len, at);
+}
+
+ssize_t pread64(int fd, void *to, size_t len, off_t at)
+{
+    return pread(fd, to, len, at);
+}
+
+static int fix_length(struct sim_disk *d, int rv, struct stat *st)
+{
+    if (rv == 0 && d != NULL) {
+        disk_fix_length(d, st);
+    }
+    return rv;
+}
+
+int stat(const char *path, struct stat *ret)
+{
+    return fix_length(disk_of_path(path), (int)syscall(SYS_newfstatat, AT_FDCWD, path, ret, 0),
+                      ret);
+}
+
+int fstat(int fd, struct stat *ret)
+{
+    struct disk_open *o = disk_of_fd(fd);
+    return fix_length(o == NULL ? NULL : o->disk, (int)syscall(SYS_fstat, fd, ret), ret);
 }
 
 off_t lseek(int fd, off_t at, int from)
@@ -143,6 +180,12 @@ int rmdir(const char *path)
 {
     struct sim_disk *d = disk_of_path(path);
     return d != NULL ? disk_rmdir(d, path) : (int)syscall(SYS_rmdir, path);
+}
+
+/* It is written into files, and is as long as it is. */
+pid_t getpid(void)
+{
+    return 4711;
 }
 
 /* LMDB calls a short write EIO; what tells a full disk from a broken one is asked here. */

@@ -10,16 +10,18 @@
 #include "base/check.h"
 #include "tests/sim/disk.h"
 
-#define MAP_BYTES ((size_t)1 << 28) /* no file of a run is larger */
+#define MAP_BYTES  ((size_t)1 << 28) /* no file of a run is larger */
+#define STEP_BYTES ((size_t)1 << 18)
 
 struct disk_file *disk_file_new(int fd)
 {
     struct disk_file *f = calloc(1, sizeof *f);
     struct stat st;
-    CHECK(f != NULL && fstat(fd, &st) == 0);
+    CHECK(f != NULL && syscall(SYS_fstat, fd, &st) == 0);
     f->fd = fd;
     f->inode = st.st_ino;
     f->len = (size_t)st.st_size;
+    f->real_len = f->len;
     f->map = mmap(NULL, MAP_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     CHECK(f->map != MAP_FAILED && f->len <= MAP_BYTES);
     return f;
@@ -38,7 +40,7 @@ void disk_file_free(struct disk_file *f)
 bool disk_file_is_gone(const struct disk_file *f)
 {
     struct stat st;
-    return fstat(f->fd, &st) == 0 && st.st_nlink == 0;
+    return syscall(SYS_fstat, f->fd, &st) == 0 && st.st_nlink == 0;
 }
 
 static void *grow(void *p, size_t *cap, size_t need, size_t size)
@@ -67,10 +69,29 @@ static struct disk_change *note(struct disk_file *f, size_t at, size_t len)
     return c;
 }
 
+static void set_real_len(struct disk_file *f, size_t len)
+{
+    if (len != f->real_len) {
+        CHECK(len <= MAP_BYTES && syscall(SYS_ftruncate, f->fd, (off_t)len) == 0);
+        f->real_len = len;
+    }
+}
+
+/* Bytes behind the end are zero. */
 static void set_len(struct disk_file *f, size_t len)
 {
-    CHECK(len <= MAP_BYTES && syscall(SYS_ftruncate, f->fd, (off_t)len) == 0);
+    if (len > f->real_len) {
+        set_real_len(f, (len + STEP_BYTES - 1) / STEP_BYTES * STEP_BYTES);
+    } else if (len < f->len) {
+        size_t end = f->len < f->real_len ? f->len : f->real_len;
+        memset(f->map + len, 0, end - len);
+    }
     f->len = len;
+}
+
+void disk_file_trim(struct disk_file *f)
+{
+    set_real_len(f, f->len);
 }
 
 void disk_file_write(struct disk_file *f, size_t at, const void *data, size_t len, bool is_durable)

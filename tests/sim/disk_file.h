@@ -24,6 +24,7 @@ struct disk_file {
     unsigned opens;
     uint8_t *map; /* shared with everybody who maps or reads the file */
     size_t len;
+    size_t real_len; /* of the kernel's file while it is open: it grows in steps */
     struct disk_change *changes;
     size_t changes_len;
     size_t changes_cap;
@@ -40,6 +41,8 @@ bool disk_file_is_gone(const struct disk_file *f);
 
 void disk_file_write(struct disk_file *f, size_t at, const void *data, size_t len, bool is_durable);
 void disk_file_truncate(struct disk_file *f, size_t len);
+/* Makes the kernel's file as long as this one: when nobody has it open. */
+void disk_file_trim(struct disk_file *f);
 /* What it holds is durable. */
 void disk_file_settle(struct disk_file *f);
 /* Takes back what was not synced, by chance; the number of sectors taken back. */
