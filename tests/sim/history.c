@@ -34,8 +34,8 @@ void history_drop(struct history *h, int number)
 {
     if (number >= 0) {
         struct operation *o = &h->operations[number];
-        *o = (struct operation){.op = REGISTER_NO_SWAP, .expected = UINT64_MAX};
-        o->begin = h->moment++;
+        o->op = REGISTER_NO_SWAP; /* of what never stands there; it begins where it began */
+        o->expected = UINT64_MAX;
         o->end = h->moment++;
     }
 }
