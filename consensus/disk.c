@@ -1,21 +1,34 @@
 #include "consensus/disk.h"
 
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <raft.h>
 #include <raft/uv.h>
 
+#include "base/bytes.h"
 #include "base/check.h"
+#include "base/hash.h"
+#include "consensus/loaded_log.h"
+#include "consensus/segments.h"
+
+#define SEAL_BYTES 16
+
+static const char seal_magic[8] = "cladesn";
 
 struct disk {
     struct raft_io io; /* raft_uv's, with our functions over its own; first, see disk_of */
     struct raft_io uv; /* raft_uv's functions */
     struct raft_uv_transport transport;
     struct raft_tracer tracer;
+    char path[1024];
     void (*on_fatal)(void *arg, const struct error *error);
     void *arg;
-    bool closing; /* cancelled writes are no errors any more */
+    raft_index next;     /* index of the next entry to be appended */
+    raft_index cut;      /* the log was cut here, and nothing was appended since; 0 = it was not */
+    atomic_bool closing; /* cancelled writes are no errors any more */
 };
 
 /* An append, between raft and raft_uv, so that its status is seen. */
@@ -24,6 +37,27 @@ struct disk_append {
     struct raft_io_append *raft_req;
     raft_io_append_cb raft_cb;
     struct disk *disk;
+    raft_index cut; /* the log was cut here just before it; 0 = it was not */
+};
+
+/* A snapshot on its way to disk. */
+struct disk_put {
+    struct raft_io_snapshot_put uv_req;
+    struct raft_io_snapshot_put *raft_req;
+    raft_io_snapshot_put_cb raft_cb;
+    struct disk *disk;
+    bool is_install;
+    struct raft_snapshot snapshot; /* raft's, with the seal behind its bytes */
+    struct raft_buffer bufs[2];
+    uint8_t seal[SEAL_BYTES];
+};
+
+/* A snapshot on its way from disk. */
+struct disk_get {
+    struct raft_io_snapshot_get uv_req;
+    struct raft_io_snapshot_get *raft_req;
+    raft_io_snapshot_get_cb raft_cb;
+    struct disk *disk;
 };
 
 static struct disk *disk_of(struct raft_io *io)
@@ -31,18 +65,35 @@ static struct disk *disk_of(struct raft_io *io)
     return (struct disk *)((char *)io - offsetof(struct disk, io));
 }
 
+static void stop(struct disk *d, int code, const char *what, const char *why)
+{
+    struct error e = {0};
+    (void)error_set(&e, code, "raft log",
+                    "%s failed: %s; the node stops so that it never acknowledges what it does not "
+                    "have (runbook: damaged node)",
+                    what, why);
+    d->on_fatal(d->arg, &e);
+}
+
 /* libraft swallows most errors of its disk (README.md, hazard 1): every one stops the node. */
 static int stop_on_error(struct disk *d, int rv, const char *what)
 {
     if (rv != 0 && !(d->closing && rv == RAFT_CANCELED)) {
-        struct error e = {0};
-        (void)error_set(&e, rv == RAFT_NOSPACE ? CLADE_ERR_NO_SPACE : CLADE_ERR_IO, "raft log",
-                        "%s failed: %s %s; the node stops so that it never acknowledges what it "
-                        "does not have (runbook: damaged node)",
-                        what, raft_strerror(rv), d->io.errmsg);
-        d->on_fatal(d->arg, &e);
+        char why[RAFT_ERRMSG_BUF_SIZE + 64];
+        (void)snprintf(why, sizeof why, "%s %s", raft_strerror(rv), d->io.errmsg);
+        stop(d, rv == RAFT_NOSPACE ? CLADE_ERR_NO_SPACE : CLADE_ERR_IO, what, why);
     }
     return rv;
+}
+
+/* The same for an error of ours. */
+static int stop_on_failure(struct disk *d, int r, const struct error *e, const char *what)
+{
+    if (r >= 0) {
+        return 0;
+    }
+    stop(d, e->code, what, e->message);
+    return RAFT_IOERR;
 }
 
 static int disk_set_term(struct raft_io *io, raft_term term)
@@ -57,12 +108,31 @@ static int disk_set_vote(struct raft_io *io, raft_id id)
     return stop_on_error(d, d->uv.set_vote(io, id), "writing the vote");
 }
 
+/* --- appending and truncating --- */
+
+/* raft_uv truncates on a thread of its pool and tells nobody when that fails (hazard 25): what was
+ * to be cut off would come back before what is appended now. The first append behind it is still
+ * in an open segment when it is done, so no closed one may reach as far. */
+static void check_cut(struct disk *d, raft_index cut)
+{
+    struct error e = {0};
+    bool reach = false;
+    int r = segments_reach(d->path, cut, &reach, &e);
+    if (r == 0 && reach) {
+        r = error_set(&e, CLADE_ERR_IO, d->path, "entries from %llu on are still there", cut);
+    }
+    (void)stop_on_failure(d, r, &e, "truncating the log");
+}
+
 static void on_append(struct raft_io_append *req, int status)
 {
     struct disk_append *a = req->data;
     struct raft_io_append *raft_req = a->raft_req;
     raft_io_append_cb cb = a->raft_cb;
     (void)stop_on_error(a->disk, status, "appending to the log");
+    if (status == 0 && a->cut != 0) {
+        check_cut(a->disk, a->cut);
+    }
     free(a);
     cb(raft_req, status);
 }
@@ -78,8 +148,10 @@ static int disk_append(struct raft_io *io,
     if (a == NULL) {
         return stop_on_error(d, RAFT_NOMEM, "appending to the log");
     }
-    *a = (struct disk_append){.raft_req = req, .raft_cb = cb, .disk = d};
+    *a = (struct disk_append){.raft_req = req, .raft_cb = cb, .disk = d, .cut = d->cut};
     a->uv_req.data = a;
+    d->cut = 0;
+    d->next += n;
     int rv = d->uv.append(io, &a->uv_req, entries, n, on_append);
     if (rv != 0) {
         free(a);
@@ -90,7 +162,66 @@ static int disk_append(struct raft_io *io,
 static int disk_truncate(struct raft_io *io, raft_index index)
 {
     struct disk *d = disk_of(io);
+    if (index < d->next) {
+        d->next = index;
+        d->cut = index;
+    }
     return stop_on_error(d, d->uv.truncate(io, index), "truncating the log");
+}
+
+/* --- snapshots --- */
+
+static void seal(struct raft_buffer data, uint8_t ret[SEAL_BYTES])
+{
+    memcpy(ret, seal_magic, sizeof seal_magic);
+    put_u64le(ret + 8, hash64(span_make(data.base, data.len), 0));
+}
+
+/* Takes the seal off; false when the bytes are not those that were written. */
+static bool unseal(struct raft_snapshot *s)
+{
+    uint8_t expected[SEAL_BYTES];
+    struct raft_buffer data = s->n_bufs == 1 ? s->bufs[0] : (struct raft_buffer){.len = 0};
+    if (data.len < SEAL_BYTES) {
+        return false;
+    }
+    data.len -= SEAL_BYTES;
+    seal(data, expected);
+    if (memcmp((const uint8_t *)data.base + data.len, expected, SEAL_BYTES) != 0) {
+        return false;
+    }
+    s->bufs[0].len = data.len;
+    return true;
+}
+
+static void on_put(struct raft_io_snapshot_put *req, int status)
+{
+    struct disk_put *p = req->data;
+    struct disk *d = p->disk;
+    struct raft_io_snapshot_put *raft_req = p->raft_req;
+    raft_io_snapshot_put_cb cb = p->raft_cb;
+    struct error e = {0};
+    (void)stop_on_error(d, status, "writing a snapshot");
+    if (status == 0 && p->is_install) {
+        status = stop_on_failure(d, segments_end_install(d->path, &e), &e, "installing a snapshot");
+    }
+    free(p);
+    cb(raft_req, status);
+}
+
+static int put(struct disk *d, struct disk_put *p, unsigned trailing)
+{
+    if (p->is_install) {
+        struct error e = {0};
+        int r = segments_begin_install(d->path, p->snapshot.index, p->snapshot.term, &e);
+        if (r < 0) {
+            return stop_on_failure(d, r, &e, "installing a snapshot");
+        }
+        d->next = p->snapshot.index + 1;
+        d->cut = 0;
+    }
+    return stop_on_error(d, d->uv.snapshot_put(&d->io, trailing, &p->uv_req, &p->snapshot, on_put),
+                         "writing a snapshot");
 }
 
 static int disk_snapshot_put(struct raft_io *io,
@@ -100,8 +231,52 @@ static int disk_snapshot_put(struct raft_io *io,
                              raft_io_snapshot_put_cb cb)
 {
     struct disk *d = disk_of(io);
-    return stop_on_error(d, d->uv.snapshot_put(io, trailing, req, snapshot, cb),
-                         "writing a snapshot");
+    CHECK(snapshot->n_bufs == 1); /* libraft sends no other to its followers either */
+    struct disk_put *p = malloc(sizeof *p);
+    if (p == NULL) {
+        return stop_on_error(d, RAFT_NOMEM, "writing a snapshot");
+    }
+    *p = (struct disk_put){.raft_req = req,
+                           .raft_cb = cb,
+                           .disk = d,
+                           .is_install = trailing == 0,
+                           .snapshot = *snapshot};
+    seal(snapshot->bufs[0], p->seal);
+    p->bufs[0] = snapshot->bufs[0];
+    p->bufs[1] = (struct raft_buffer){.base = p->seal, .len = SEAL_BYTES};
+    p->snapshot.bufs = p->bufs;
+    p->snapshot.n_bufs = 2;
+    p->uv_req.data = p;
+    int rv = put(d, p, trailing);
+    if (rv != 0) {
+        free(p);
+    }
+    return rv;
+}
+
+/* With an error, nobody frees what is in the snapshot. */
+static void forget_bytes(struct raft_snapshot *s)
+{
+    raft_configuration_close(&s->configuration);
+    for (unsigned i = 0; i < s->n_bufs; i++) {
+        raft_free(s->bufs[i].base);
+    }
+    raft_free(s->bufs);
+}
+
+static void on_get(struct raft_io_snapshot_get *req, struct raft_snapshot *snapshot, int status)
+{
+    struct disk_get *g = req->data;
+    struct raft_io_snapshot_get *raft_req = g->raft_req;
+    raft_io_snapshot_get_cb cb = g->raft_cb;
+    (void)stop_on_error(g->disk, status, "reading a snapshot");
+    if (status == 0 && !unseal(snapshot)) {
+        stop(g->disk, CLADE_ERR_CORRUPT, "reading a snapshot", "its bytes are damaged");
+        forget_bytes(snapshot);
+        status = RAFT_CORRUPT;
+    }
+    free(g);
+    cb(raft_req, snapshot, status);
 }
 
 static int disk_snapshot_get(struct raft_io *io,
@@ -109,7 +284,91 @@ static int disk_snapshot_get(struct raft_io *io,
                              raft_io_snapshot_get_cb cb)
 {
     struct disk *d = disk_of(io);
-    return stop_on_error(d, d->uv.snapshot_get(io, req, cb), "reading a snapshot");
+    struct disk_get *g = malloc(sizeof *g);
+    if (g == NULL) {
+        return stop_on_error(d, RAFT_NOMEM, "reading a snapshot");
+    }
+    *g = (struct disk_get){.raft_req = req, .raft_cb = cb, .disk = d};
+    g->uv_req.data = g;
+    int rv = d->uv.snapshot_get(io, &g->uv_req, on_get);
+    if (rv != 0) {
+        free(g);
+    }
+    return stop_on_error(d, rv, "reading a snapshot");
+}
+
+/* --- loading --- */
+
+static int refuse(struct raft_io *io, int rv, const char *why)
+{
+    (void)snprintf(io->errmsg, sizeof io->errmsg, "%.*s", (int)sizeof io->errmsg - 1, why);
+    return rv;
+}
+
+/* raft_uv names the file that it does not take, but not always. */
+static int explain(struct raft_io *io, int rv)
+{
+    char why[RAFT_ERRMSG_BUF_SIZE];
+    (void)snprintf(why, sizeof why, "%.180s%s",
+                   io->errmsg[0] != 0 ? io->errmsg : "a snapshot cannot be read",
+                   rv == RAFT_NOMEM ? ": out of memory" : "; see the runbook: damaged node");
+    return refuse(io, rv, why);
+}
+
+/* A log that ends below its snapshot, or holds another entry at its index, is of before an install
+ * that no crash leaves half done (segments.h). */
+static int check_loaded(struct raft_io *io, const struct loaded_log *l)
+{
+    struct raft_snapshot *snapshot = l->snapshot;
+    if (snapshot == NULL) {
+        return 0;
+    }
+    if (!unseal(snapshot)) {
+        return refuse(io, RAFT_CORRUPT,
+                      "the snapshot is damaged; rebuild this node as a new member (runbook: "
+                      "damaged node)");
+    }
+    if (snapshot->index >= l->start && snapshot->index < l->start + l->n &&
+        l->entries[snapshot->index - l->start].term != snapshot->term) {
+        return refuse(io, RAFT_CORRUPT,
+                      "the log and the snapshot disagree; rebuild this node as a new member "
+                      "(runbook: damaged node)");
+    }
+    return 0;
+}
+
+static int disk_load(struct raft_io *io,
+                     raft_term *ret_term,
+                     raft_id *ret_vote,
+                     struct raft_snapshot **ret_snapshot,
+                     raft_index *ret_start,
+                     struct raft_entry *ret_entries[],
+                     size_t *ret_n)
+{
+    struct disk *d = disk_of(io);
+    struct error e = {0};
+    struct loaded_log l = {.entries = NULL};
+    if (segments_prepare(d->path, &e) < 0) {
+        return refuse(io, e.code == CLADE_ERR_CORRUPT ? RAFT_CORRUPT : RAFT_IOERR, e.message);
+    }
+    io->errmsg[0] = 0;
+    int rv = d->uv.load(io, &l.term, &l.vote, &l.snapshot, &l.start, &l.entries, &l.n);
+    if (rv != 0) {
+        return explain(io, rv);
+    }
+    rv = check_loaded(io, &l);
+    if (rv != 0) {
+        loaded_log_release(&l);
+        return rv;
+    }
+    d->next = l.start + l.n;
+    *ret_term = l.term;
+    *ret_vote = l.vote;
+    *ret_snapshot = l.snapshot;
+    *ret_start = l.start;
+    *ret_entries = l.entries;
+    *ret_n = l.n;
+    return 0;
 }
 
 static void disk_close(struct raft_io *io, raft_io_close_cb cb)
@@ -119,16 +378,33 @@ static void disk_close(struct raft_io *io, raft_io_close_cb cb)
     d->uv.close(io, cb);
 }
 
-/* raft_uv retries a failed write through a timer of the wrong type and crashes (README.md, hazard
- * 2); its tracer is the only one to tell, just before. */
+/* What raft_uv says of its errors to its tracer alone (hazards 2 and 19): it retries a failed write
+ * through a timer of the wrong type and crashes; it retries a snapshot for ever; what fails on its
+ * pool's threads it forgets. Called from those too. */
 static void on_trace(struct raft_tracer *t, int type, const void *info)
 {
-    static const char retried[] = "retry failed write";
+    static const struct {
+        const char *begin;
+        const char *what;
+    } said[] = {
+        {"retry failed write", "writing a log segment"},
+        {"retry snapshot write", "writing a snapshot"},
+        {"truncate segment", "closing a log segment"},
+        {"unlink segment", "truncating the log"},
+        {"sync data directory", "truncating the log"},
+        {"write ", "truncating the log"},
+    };
     const struct raft_tracer_info *i = info;
     struct disk *d = t->impl;
-    if (type == RAFT_TRACER_DIAGNOSTIC && !d->closing &&
-        strncmp(i->diagnostic.message, retried, sizeof retried - 1) == 0) {
-        (void)stop_on_error(d, RAFT_IOERR, "writing a log segment");
+    if (type != RAFT_TRACER_DIAGNOSTIC || d->closing) {
+        return;
+    }
+    const char *message = i->diagnostic.message;
+    for (size_t k = 0; k < sizeof said / sizeof said[0]; k++) {
+        if (strncmp(message, said[k].begin, strlen(said[k].begin)) == 0) {
+            stop(d, CLADE_ERR_IO, said[k].what, message);
+            return;
+        }
     }
 }
 
@@ -163,8 +439,13 @@ int disk_new(const struct disk_options *options, struct disk **ret, struct error
     if (d == NULL) {
         return error_set(error, CLADE_ERR_NO_MEMORY, options->path, "out of memory");
     }
+    if ((size_t)snprintf(d->path, sizeof d->path, "%s", options->path) >= sizeof d->path) {
+        free(d);
+        return error_set(error, CLADE_ERR_INVALID, options->path, "the path is too long");
+    }
     d->on_fatal = options->on_fatal;
     d->arg = options->arg;
+    d->next = 1;
     d->transport = (struct raft_uv_transport){.version = 1,
                                               .init = stub_init,
                                               .listen = stub_listen,
@@ -181,8 +462,12 @@ int disk_new(const struct disk_options *options, struct disk **ret, struct error
     d->tracer = (struct raft_tracer){.impl = d, .version = 2, .emit = on_trace};
     raft_uv_set_tracer(&d->io, &d->tracer);
     raft_uv_set_auto_recovery(&d->io, false);
+    if (options->segment_bytes != 0) {
+        raft_uv_set_segment_size(&d->io, options->segment_bytes);
+    }
     d->io.version = 2;
     d->io.close = disk_close;
+    d->io.load = disk_load;
     d->io.set_term = disk_set_term;
     d->io.set_vote = disk_set_vote;
     d->io.append = disk_append;

@@ -209,6 +209,7 @@ static bool is_of_leader(struct group *g, uint64_t from, uint64_t its_term, stru
         return false;
     }
     g->append_term = its_term;
+    g->append_us = group_now(g);
     return true;
 }
 
@@ -222,6 +223,12 @@ static bool append_is_welcome(struct group *g, uint64_t from, struct peer_messag
     if (a->n_entries > 0 &&
         apply_queue_bytes(g->options.queue) > 2 * g->options.unpublished_bytes_max) {
         peer_message_release(m); /* what is left of it is a heartbeat */
+    }
+    /* libraft sets its commit index to the message's last entry where the leader's is higher, also
+     * when it knows of more already: it would go back (README.md, hazard 22). */
+    raft_index commit = raft_commit_index(&g->raft);
+    if (a->leader_commit > commit && a->prev_log_index + a->n_entries < commit) {
+        a->leader_commit = commit;
     }
     return true;
 }
@@ -252,6 +259,29 @@ static void defuse_late_rejection(struct group *g, uint64_t from, struct peer_me
     }
 }
 
+/* A standby may be a voter already in the candidate's log, whose promotion it has not heard of; its
+ * vote may be the one that is lacking (Raft lets any server vote, dissertation 4.1: a candidate
+ * counts those of its own configuration). libraft lets none but voters, and a standby for ever
+ * keeps to the leader that it heard last (README.md, hazard 20). What a vote is granted by stays:
+ * its term, one vote a term, the longer log. */
+static void receive_vote_request(struct group *g, struct peer_message *m)
+{
+    int self = group_member_index(g, g->options.id);
+    struct raft_server *s = self < 0 ? NULL : &g->raft.configuration.servers[self];
+    bool is_standby = s != NULL && s->role == RAFT_STANDBY;
+    if (is_standby) {
+        bool heard = group_now(g) - g->append_us < g->options.election_timeout_ms * UINT64_C(1000);
+        if (raft_state(&g->raft) == RAFT_FOLLOWER && !heard) {
+            g->raft.follower_state.current_leader.id = 0;
+        }
+        s->role = RAFT_VOTER;
+    }
+    g->raft_recv(g->io, &m->raft);
+    if (is_standby) {
+        s->role = RAFT_STANDBY;
+    }
+}
+
 static void receive_raft(struct group *g, uint64_t from, struct peer_message *m)
 {
     if (m->type == PEER_APPEND_ENTRIES_RESULT) {
@@ -267,10 +297,19 @@ static void receive_raft(struct group *g, uint64_t from, struct peer_message *m)
         group_malformed(g, from);
         return;
     }
+    /* libraft asks whether it is in a pre-vote before it asks whether it is a candidate, and a
+     * follower has a pointer where the answer would stand (README.md, hazard 30). */
+    if (m->type == PEER_REQUEST_VOTE_RESULT && raft_state(&g->raft) != RAFT_CANDIDATE) {
+        return;
+    }
     const struct group_member *member = group_known(g, from);
     m->raft.server_id = from;
     m->raft.server_address = member == NULL ? "" : member->address;
-    g->raft_recv(g->io, &m->raft);
+    if (m->type == PEER_REQUEST_VOTE) {
+        receive_vote_request(g, m);
+    } else {
+        g->raft_recv(g->io, &m->raft);
+    }
     group_after_event(g);
     group_wake(g);
 }
@@ -306,9 +345,8 @@ void group_receive(struct group *g, uint64_t from, struct span message)
         group_members_beacon(g, from, &m.beacon);
         break;
     case PEER_FETCH:
-        if (group_known(g, from) == NULL) {
-            group_malformed(g, from); /* who is no member gets nothing of the data */
-        } else if (g->options.callbacks.on_fetch != NULL) {
+        /* Who is no member, as far as this node knows, gets nothing of the data. */
+        if (group_known(g, from) != NULL && g->options.callbacks.on_fetch != NULL) {
             g->options.callbacks.on_fetch(g->options.arg, from, m.items);
         }
         break;
@@ -513,9 +551,7 @@ void group_set_headroom(struct group *g, bool enough)
 static void fill_member(struct group *g, unsigned i, struct group_member_status *s)
 {
     const struct raft_server *server = &g->raft.configuration.servers[i];
-    const struct group_member *member = group_known(g, server->id);
-    CHECK(member != NULL);
-    s->member = *member;
+    group_copy_member(server, &s->member);
     s->wanted = group_wanted(g, server->id);
     raft_index match = 0;
     if (group_leads(g) && raft_match_index(&g->raft, server->id, &match) == 0) {
@@ -531,6 +567,8 @@ static void fill_member(struct group *g, unsigned i, struct group_member_status 
         s->sample_index = last->index;
         s->data = last->data;
         s->state = last->state;
+        s->copy_bytes = g->copy_bytes;
+        s->copy_bytes_total = g->copy_bytes_total;
         return;
     }
     const struct member_news *m = group_news_of(g, server->id);
@@ -543,6 +581,8 @@ static void fill_member(struct group *g, unsigned i, struct group_member_status 
         s->data = m->news.data;
         s->state = m->news.state;
         s->clock_offset_us = m->clock_offset_us;
+        s->copy_bytes = m->news.copy_bytes;
+        s->copy_bytes_total = m->news.copy_bytes_total;
     }
 }
 

@@ -132,6 +132,9 @@ void group_set_published(struct group *g,
 void group_set_marked(struct group *g,
                       const struct store_position *position,
                       const struct store_digest *digest);
+/* How much of a copy of a store has been received, of how much; both 0 when none is under way. For
+ * the members' status alone. */
+void group_set_copied(struct group *g, uint64_t bytes, uint64_t bytes_total);
 /* Carry catch_up's and the supplier's messages; they may be lost. */
 void group_send_fetch(struct group *g, uint64_t to, struct span fetch);
 void group_send_supply(struct group *g, uint64_t to, struct span supply);
@@ -170,7 +173,9 @@ struct group_member_status {
     uint64_t sample_index; /* 0 = none yet */
     struct hash128 data;
     struct hash128 state;
-    int64_t clock_offset_us; /* its wall clock minus ours, about */
+    int64_t clock_offset_us;   /* its wall clock minus ours, about */
+    uint64_t copy_bytes;       /* received of a copy of a store, of copy_bytes_total */
+    uint64_t copy_bytes_total; /* 0 = none is under way */
 };
 
 struct group_status {

@@ -82,9 +82,9 @@ struct group_changes {
     struct raft_change req; /* libraft keeps a pointer to it */
     struct group_wish wishes[GROUP_MEMBERS_MAX];
     size_t wishes_len;
-    uint64_t read_us;  /* when the wishes were read last */
-    uint64_t retry_us; /* no change before this */
-    uint64_t self_us;  /* when the own record was looked at last */
+    uint64_t looked_us; /* when a change was looked for last */
+    uint64_t retry_us;  /* no change before this */
+    uint64_t self_us;   /* when the own record was looked at last */
     bool removed_told;
 };
 
@@ -116,6 +116,7 @@ struct group {
     uint64_t term; /* as news was last given of it */
     uint64_t leader;
     uint64_t append_term;                      /* of the last append that came from a leader */
+    uint64_t append_us;                        /* and when */
     raft_index commit_told[GROUP_MEMBERS_MAX]; /* leader: highest commit index sent, by position */
     raft_index configuration_seen[2];
     bool members_seen;
@@ -168,6 +169,8 @@ struct group {
     uint64_t revision;
     uint64_t news_sent_us;
     uint64_t news_published; /* as it was sent last */
+    uint64_t copy_bytes;     /* of a copy that this node receives */
+    uint64_t copy_bytes_total;
     bool headroom;
     bool clock_alarm;
     bool digest_alarm;
@@ -250,6 +253,9 @@ int group_on_snapshot_put(struct raft_io *io,
                           struct raft_io_snapshot_put *req,
                           const struct raft_snapshot *snapshot,
                           raft_io_snapshot_put_cb cb);
+int group_on_snapshot_get(struct raft_io *io,
+                          struct raft_io_snapshot_get *req,
+                          raft_io_snapshot_get_cb cb);
 /* Whether an outgoing install is consistent. */
 bool group_install_may_leave(const struct raft_install_snapshot *s);
 /* Whether libraft may have it; else it is dropped, and what is missing is being fetched. */
@@ -268,5 +274,6 @@ void group_members_tick(struct group *g);
 void group_members_beacon(struct group *g, uint64_t from, const struct peer_beacon *b);
 /* What is wanted of a member, as it was read last. */
 enum member_wanted group_wanted(const struct group *g, uint64_t id);
+void group_copy_member(const struct raft_server *server, struct group_member *ret);
 /* The member as it is known; NULL when it is not. */
 const struct group_member *group_known(const struct group *g, uint64_t id);

@@ -17,6 +17,38 @@ static void note_entries(struct group *g, const struct raft_entry *entries, size
     }
 }
 
+static bool is_sole_voter(const struct raft_configuration *c, raft_id id)
+{
+    bool votes = false;
+    for (unsigned i = 0; i < c->n; i++) {
+        if (c->servers[i].role == RAFT_VOTER && c->servers[i].id != id) {
+            return false;
+        }
+        votes = votes || c->servers[i].role == RAFT_VOTER;
+    }
+    return votes;
+}
+
+/* By the newest configuration of what was loaded. */
+static bool votes_alone(const struct group *g,
+                        const struct raft_snapshot *snapshot,
+                        const struct raft_entry *entries,
+                        size_t n)
+{
+    for (size_t i = n; i > 0; i--) {
+        struct raft_configuration c;
+        if (entries[i - 1].type != RAFT_CHANGE) {
+            continue;
+        }
+        raft_configuration_init(&c);
+        bool alone = raft_configuration_decode(&entries[i - 1].buf, &c) == 0 &&
+                     is_sole_voter(&c, g->options.id);
+        raft_configuration_close(&c);
+        return alone;
+    }
+    return snapshot != NULL && is_sole_voter(&snapshot->configuration, g->options.id);
+}
+
 static int on_load(struct raft_io *io,
                    raft_term *term,
                    raft_id *voted_for,
@@ -30,6 +62,13 @@ static int on_load(struct raft_io *io,
     if (rv == 0) {
         log_bytes_start(&g->log, *start_index);
         note_entries(g, *entries, *n_entries);
+    }
+    /* A sole voter makes itself leader without a new term (README.md, hazard 19): what it had sent
+     * to a standby, and lost in the crash, would get a namesake of the same index and term. */
+    if (rv == 0 && votes_alone(g, *snapshot, *entries, *n_entries)) {
+        rv = g->inner.set_term(io, *term + 1);
+        *term += 1;
+        *voted_for = 0;
     }
     return rv;
 }
@@ -219,6 +258,7 @@ void group_io_wrap(struct group *g)
     io->truncate = on_truncate;
     io->send = on_send;
     io->snapshot_put = group_on_snapshot_put;
+    io->snapshot_get = group_on_snapshot_get;
     io->close = on_close;
 }
 
@@ -230,5 +270,6 @@ void group_io_unwrap(struct group *g)
     g->io->truncate = g->inner.truncate;
     g->io->send = g->inner.send;
     g->io->snapshot_put = g->inner.snapshot_put;
+    g->io->snapshot_get = g->inner.snapshot_get;
     g->io->close = g->inner.close;
 }

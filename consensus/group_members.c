@@ -41,13 +41,17 @@ static enum group_role role_of(int raft_role)
                                        : GROUP_SPARE;
 }
 
+void group_copy_member(const struct raft_server *server, struct group_member *ret)
+{
+    *ret = (struct group_member){.id = server->id, .role = role_of(server->role)};
+    (void)snprintf(ret->address, sizeof ret->address, "%s", server->address);
+}
+
 static void know_configuration(struct group *g, const struct raft_configuration *c)
 {
     g->known_len = 0;
     for (unsigned i = 0; i < c->n && g->known_len < GROUP_MEMBERS_MAX; i++) {
-        struct group_member *m = &g->known[g->known_len++];
-        *m = (struct group_member){.id = c->servers[i].id, .role = role_of(c->servers[i].role)};
-        (void)snprintf(m->address, sizeof m->address, "%s", c->servers[i].address);
+        group_copy_member(&c->servers[i], &g->known[g->known_len++]);
     }
     g->options.transport->set_members(g->options.transport, g->known, g->known_len);
 }
@@ -107,7 +111,6 @@ static bool read_wishes(struct group *g)
         return false;
     }
     c->wishes_len = 0;
-    c->read_us = group_now(g);
     return store_members(g->options.store, on_record, g, &e) == 0;
 }
 
@@ -245,7 +248,8 @@ static bool spare_is_near(struct group *g, uint64_t id)
             commit - news->news.published <= (commit + 1 - g->log.first) / 2 + 64);
 }
 
-/* Log and store of a standby are both near the end. */
+/* Log and store of a standby are both near the end, and it knows itself as one: else it could not
+ * vote before it has heard of its promotion. */
 static bool standby_is_near(struct group *g, uint64_t id)
 {
     const struct member_news *news = group_news_of(g, id);
@@ -300,9 +304,10 @@ static void reconcile(struct group *g)
 {
     uint64_t now = group_now(g);
     if (!may_change(g) || now < g->changes.retry_us ||
-        now - g->changes.read_us < WISHES_INTERVAL_US || !read_wishes(g)) {
+        now - g->changes.looked_us < WISHES_INTERVAL_US || !read_wishes(g)) {
         return;
     }
+    g->changes.looked_us = now;
     bool began = false;
     const struct raft_configuration *c = &g->raft.configuration;
     for (unsigned i = 0; i < c->n && !began; i++) {
@@ -348,10 +353,10 @@ static void send_beacons(struct group *g)
 
 void group_members_beacon(struct group *g, uint64_t from, const struct peer_beacon *b)
 {
-    int self = group_member_index(g, g->options.id);
-    bool is_spare = self < 0 || g->raft.configuration.servers[self].role == RAFT_SPARE;
-    if (b->term < g->beacon_term || b->term < raft_current_term(&g->raft) || !is_spare ||
-        group_leads(g)) {
+    /* A leader sends it to those that are spares in its own configuration; what this node takes
+     * itself for may be a change that never came to be. */
+    if (b->term < g->beacon_term || b->term < raft_current_term(&g->raft) || group_leads(g) ||
+        b->configuration_index < g->raft.configuration_committed_index) {
         return;
     }
     g->beacon_term = b->term;
@@ -405,6 +410,23 @@ void group_members_tick(struct group *g)
 
 /* --- what an operator may ask for --- */
 
+/* Against a node that was asked for and is not in the configuration yet. */
+static int check_wishes(struct group *g, const struct group_change *c, struct error *error)
+{
+    for (size_t i = 0; i < g->changes.wishes_len; i++) {
+        const struct group_wish *w = &g->changes.wishes[i];
+        if (w->wanted == MEMBER_REMOVED || w->address[0] == '\0') {
+            continue;
+        }
+        bool same_address = strcmp(w->address, c->address) == 0;
+        if ((w->id == c->id) != same_address) {
+            return error_set(error, CLADE_ERR_CONFLICT, "node", "node %llu is being added at %s",
+                             (unsigned long long)w->id, w->address);
+        }
+    }
+    return 0;
+}
+
 static int check_add(struct group *g, const struct group_change *c, struct error *error)
 {
     unsigned long long id = c->id;
@@ -433,7 +455,7 @@ static int check_add(struct group *g, const struct group_change *c, struct error
         return error_set(error, CLADE_ERR_LIMIT, "node", "a cluster has at most %d members",
                          GROUP_MEMBERS_MAX);
     }
-    return 0;
+    return check_wishes(g, c, error);
 }
 
 static int check_other(struct group *g, const struct group_change *c, struct error *error)

@@ -135,7 +135,9 @@ static void send_news(struct group *g)
                              .sample_index = last->index,
                              .data = last->data,
                              .state = last->state,
-                             .wall_us = clock_wall_us(g->options.clock)};
+                             .wall_us = clock_wall_us(g->options.clock),
+                             .copy_bytes = g->copy_bytes,
+                             .copy_bytes_total = g->copy_bytes_total};
     for (size_t i = 0; i < g->known_len; i++) {
         if (g->known[i].id != g->options.id) {
             buffer_clear(&g->scratch);
@@ -197,6 +199,12 @@ void group_set_published(struct group *g,
         send_news(g);
     }
     group_wake(g);
+}
+
+void group_set_copied(struct group *g, uint64_t bytes, uint64_t bytes_total)
+{
+    g->copy_bytes = bytes;
+    g->copy_bytes_total = bytes_total;
 }
 
 void group_news_tick(struct group *g)

@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/check.h"
 #include "consensus/group_internal.h"
@@ -23,6 +24,11 @@ void group_snapshot_init(struct group *g)
     raft_set_snapshot_threshold(&g->raft, THRESHOLD_NEVER);
     raft_set_snapshot_trailing(&g->raft, THRESHOLD_NEVER); /* until one is taken; 0 would install */
     g->synced = g->options.synced;
+    /* What the store had at the start counts, also where nothing is applied after it. */
+    g->published = g->options.synced;
+    if (g->options.store != NULL) {
+        g->revision = store_position(g->options.store).revision;
+    }
 }
 
 static bool is_taking(const struct group *g)
@@ -163,6 +169,47 @@ void group_snapshot_close(struct group *g)
 }
 
 /* --- giving --- */
+
+/* A read of the newest snapshot for an install, between libraft and the disk. */
+struct snapshot_read {
+    struct raft_io_snapshot_get io_req;
+    struct raft_io_snapshot_get *raft_req;
+    raft_io_snapshot_get_cb raft_cb;
+};
+
+/* When it failed, as it does when the io is closed meanwhile, libraft frees a configuration that it
+ * has never set (README.md, hazard 21): its request, which is what raft_req->data points to, is
+ * freed here in its stead. The leader sends again. */
+static void on_read(struct raft_io_snapshot_get *req, struct raft_snapshot *snapshot, int status)
+{
+    struct snapshot_read *r = req->data;
+    struct raft_io_snapshot_get *raft_req = r->raft_req;
+    raft_io_snapshot_get_cb cb = r->raft_cb;
+    free(r);
+    if (status != 0) {
+        raft_free(raft_req->data);
+    } else {
+        cb(raft_req, snapshot, status);
+    }
+}
+
+int group_on_snapshot_get(struct raft_io *io,
+                          struct raft_io_snapshot_get *req,
+                          raft_io_snapshot_get_cb cb)
+{
+    struct raft *raft = io->data;
+    struct group *g = (struct group *)((char *)raft - offsetof(struct group, raft));
+    struct snapshot_read *r = malloc(sizeof *r);
+    if (r == NULL) {
+        return RAFT_NOMEM;
+    }
+    *r = (struct snapshot_read){.io_req.data = r, .raft_req = req, .raft_cb = cb};
+    int rv = g->inner.snapshot_get(io, &r->io_req, on_read);
+    if (rv != 0) {
+        free(r);
+    }
+    return rv;
+}
 
 bool group_install_may_leave(const struct raft_install_snapshot *s)
 {

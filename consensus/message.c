@@ -303,6 +303,8 @@ static int decode_ours(struct input *in, struct peer_message *m)
         m->news.data = take_hash(in);
         m->news.state = take_hash(in);
         m->news.wall_us = take_u64(in);
+        m->news.copy_bytes = take_u64(in);
+        m->news.copy_bytes_total = take_u64(in);
         break;
     case PEER_BEACON:
         m->beacon.term = take_u64(in);
@@ -481,6 +483,8 @@ void peer_put_news(struct buffer *b, const struct peer_news *news)
     put_hash(b, news->data);
     put_hash(b, news->state);
     peer_put_u64(b, news->wall_us);
+    peer_put_u64(b, news->copy_bytes);
+    peer_put_u64(b, news->copy_bytes_total);
 }
 
 void peer_put_beacon(struct buffer *b, const struct peer_beacon *beacon)

@@ -19,7 +19,8 @@
  *    20 read request     u64 boot, request          (member to leader)
  *    21 read reply       u64 boot, request; i32 code; u64 index
  *    22 news             u64 published, revision, sample index; 16 data digest, 16 state digest;
- *                        u64 wall clock in us
+ *                        u64 wall clock in us; u64 bytes received of a copy of a store that is
+ *                        under way, u64 bytes of that copy (0 = none is)
  *    23 beacon           u64 term, commit, log start (the lowest index after which the log can be
  *                        sent), configuration index; configuration as libraft encodes it
  *                        (leader to spares, to which libraft says nothing)
@@ -64,6 +65,8 @@ struct peer_news {
     struct hash128 data;
     struct hash128 state;
     uint64_t wall_us;
+    uint64_t copy_bytes;
+    uint64_t copy_bytes_total;
 };
 
 struct peer_beacon {

@@ -3,25 +3,24 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "consensus/applier.h"
 #include "node/answers.h"
+#include "node/copier.h"
 #include "node/raft_thread.h"
 #include "node/serve.h"
 #include "node/thread.h"
-#include "storage/apply.h"
 
-#define BATCH_JOBS        4096
-#define BATCH_BYTES       (8U << 20)
-#define BATCH_DIRTY_BYTES (UINT64_C(256) << 20)
-#define RETRY_NS          100000000L
+#define BATCH_JOBS  4096
+#define BATCH_BYTES (8U << 20)
+#define RETRY_NS    100000000L
 
 struct apply_thread {
     struct node *node;
-    struct apply *apply;
+    struct applier *applier;
     pthread_t thread;
     bool running;
-    struct answers **answers; /* one a serving thread; NULL while there are none */
-    uint64_t answered;        /* entries up to this index were answered: not again after an abort */
-    uint64_t index;           /* of the entry under way */
+    char old_store[CONFIG_PATH_BYTES + 300]; /* that a swap has replaced */
+    struct answers **answers;                /* one a serving thread; NULL while there are none */
 };
 
 /* --- answers --- */
@@ -30,8 +29,7 @@ static void on_result(void *arg, const struct apply_result *result)
 {
     struct apply_thread *a = arg;
     struct node *n = a->node;
-    if (a->index <= a->answered || result->id.node != n->folder.identity.node ||
-        result->id.boot != n->boot) {
+    if (result->id.node != n->folder.identity.node || result->id.boot != n->boot) {
         return;
     }
     uint64_t owner = node_number_owner(result->id.counter);
@@ -46,31 +44,31 @@ static void on_result(void *arg, const struct apply_result *result)
     }
 }
 
-static void post_answers(struct apply_thread *a, uint64_t through)
+static void on_answered(void *arg)
 {
+    struct apply_thread *a = arg;
     for (unsigned i = 0; i < a->node->serves_len; i++) {
         if (a->answers[i] != NULL) {
             serve_answered(a->node->serves[i], a->answers[i]);
             a->answers[i] = NULL;
         }
     }
-    if (through > a->answered) {
-        a->answered = through;
-    }
 }
 
-static void drop_answers(struct apply_thread *a)
+static void on_aborted(void *arg)
 {
+    struct apply_thread *a = arg;
     for (unsigned i = 0; i < a->node->serves_len; i++) {
         answers_free(a->answers[i]);
         a->answers[i] = NULL;
     }
 }
 
-/* --- batches --- */
+/* --- what the applier says --- */
 
-static void publish(struct apply_thread *a, const struct store_position *p)
+static void on_published(void *arg, const struct store_position *p)
 {
+    struct apply_thread *a = arg;
     struct node *n = a->node;
     atomic_store(&n->published_revision, p->revision);
     atomic_store(&n->published_index, p->applied);
@@ -80,37 +78,45 @@ static void publish(struct apply_thread *a, const struct store_position *p)
     raft_thread_published(n->raft);
 }
 
-/* Applies jobs from *jobs on and commits; *ret_next is the first one that was left for the next
- * transaction. After an error the store is as before and the same may be tried again. */
-static int apply_some(struct apply_thread *a,
-                      struct apply_job *jobs,
-                      struct apply_job **ret_next,
-                      struct error *error)
+static void on_marked(void *arg,
+                      const struct store_position *position,
+                      const struct store_digest *digest)
 {
-    struct store_position position;
-    int r = apply_begin(a->apply, error);
-    struct apply_job *j = jobs;
-    while (r == 0 && j != NULL && (j == jobs || apply_batch_bytes(a->apply) < BATCH_DIRTY_BYTES)) {
-        a->index = j->index;
-        r = j->kind == JOB_ADVANCE ? apply_advance(a->apply, j->previous, j->index, error)
-                                   : apply_entry(a->apply, j->previous, j->index,
-                                                 span_make(j->bytes, j->len), on_result, a, error);
-        j = j->next;
-    }
-    if (r == 0) {
-        /* The entries are committed and durable in the log: their clients need not wait. */
-        post_answers(a, a->index);
-        r = apply_commit(a->apply, &position, error);
-    }
-    if (r != 0) {
-        drop_answers(a);
-        apply_abort(a->apply);
-        return r;
-    }
-    publish(a, &position);
-    *ret_next = j;
-    return 0;
+    struct apply_thread *a = arg;
+    raft_thread_marked(a->node->raft, position, digest);
 }
+
+/* The store that was current is removed at once: readers that still have it open keep its pages,
+ * and the space comes back when they have done. */
+static int on_make_current(void *arg,
+                           const char *path,
+                           char ret_path[PATH_MAX],
+                           struct error *error)
+{
+    struct apply_thread *a = arg;
+    struct data_folder *folder = &a->node->folder;
+    (void)snprintf(a->old_store, sizeof a->old_store, "%s", folder->store_path);
+    int r = data_folder_adopt_store(folder, path, error);
+    if (r == 0) {
+        (void)snprintf(ret_path, PATH_MAX, "%s", folder->store_path);
+    }
+    return r;
+}
+
+static void on_swapped(void *arg, const char *path, int code)
+{
+    struct apply_thread *a = arg;
+    if (code == 0) {
+        struct error error = {.code = 0};
+        log_info("the store was swapped for the copy", LOG_STR("path", a->node->folder.store_path));
+        if (data_folder_remove_store(&a->node->folder, a->old_store, &error) < 0) {
+            log_warning("the former store could not be removed", LOG_STR("error", error.message));
+        }
+    }
+    copier_swapped(a->node->copier, code);
+}
+
+/* --- batches --- */
 
 static void wait_for_space(struct apply_thread *a, const struct error *error)
 {
@@ -127,14 +133,12 @@ static void wait_for_space(struct apply_thread *a, const struct error *error)
 static bool try_some(struct apply_thread *a, struct apply_job *jobs, struct apply_job **ret_next)
 {
     struct error error = {.code = 0};
-    int r = apply_some(a, jobs, ret_next, &error);
+    int r = applier_run(a->applier, jobs, ret_next, &error);
     if (r == CLADE_ERR_NO_SPACE) {
         wait_for_space(a, &error);
         return false;
     }
     if (r != 0) {
-        (void)error_wrap(&error, "applying the log entry at index %llu",
-                         (unsigned long long)a->index);
         node_fatal(&error);
     }
     if (atomic_exchange(&a->node->applied_full, 0) != 0) {
@@ -193,7 +197,17 @@ int apply_thread_new(struct node *n, struct apply_thread **ret, struct error *er
         return error_set(error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
     }
     a->node = n;
-    int r = apply_new(n->store, &a->apply, error);
+    const struct applier_options options = {.store = n->store,
+                                            .archive = n->archive,
+                                            .on_result = on_result,
+                                            .on_answered = on_answered,
+                                            .on_aborted = on_aborted,
+                                            .on_published = on_published,
+                                            .on_marked = on_marked,
+                                            .make_current = on_make_current,
+                                            .on_swapped = on_swapped,
+                                            .arg = a};
+    int r = applier_new(&options, &a->applier, error);
     if (r < 0) {
         free(a);
         return r;
@@ -228,7 +242,7 @@ void apply_thread_free(struct apply_thread *a)
     if (a == NULL) {
         return;
     }
-    apply_free(a->apply);
+    applier_free(a->applier);
     free(a->answers);
     free(a);
 }

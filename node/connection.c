@@ -282,7 +282,7 @@ void connection_flush(struct connection *c)
     }
 }
 
-void connection_check(struct connection *c, uint64_t now_us)
+void connection_check(struct connection *c, uint64_t now_us, uint64_t members_version)
 {
     if (!c->said_hello && now_us > c->opened_us + CONNECTION_HELLO_US) {
         if (c->doomed) {
@@ -295,6 +295,9 @@ void connection_check(struct connection *c, uint64_t now_us)
     } else if (c->writing && now_us > c->write_started_us + CONNECTION_STALL_US) {
         log_debug("connection closed: its peer does not read");
         connection_close(c);
+    } else if (c->said_hello && c->members_version != members_version && !c->doomed &&
+               c->out.len + c->sending.len < CONNECTION_UNSENT_BYTES_PAUSE) {
+        status_tell_members(c);
     }
 }
 

@@ -75,6 +75,7 @@ void request_drop(struct request *r)
     case REQUEST_READ_FRESH:
     case REQUEST_READ_ASKED:
     case REQUEST_READ_WAITS:
+    case REQUEST_WATCHING:
         list_remove(&r->node);
         break;
     case REQUEST_QUERY:
@@ -261,6 +262,7 @@ static const struct method_row methods[METHOD_COUNT] = {
     [METHOD_LIMITS] = {.handle = status_limits},
     [METHOD_STATUS] = {.handle = status_status},
     [METHOD_TRANSFER] = {.handle = status_transfer},
+    [METHOD_MEMBER] = {.handle = member_change},
     [METHOD_CANCEL] = {.handle = NULL}, /* notifications */
     [METHOD_ERROR] = {.handle = NULL},
     [METHOD_MEMBERS] = {.handle = NULL},

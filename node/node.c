@@ -10,16 +10,20 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "consensus/archive.h"
 #include "consensus/proposal.h"
 #include "node/apply_thread.h"
+#include "node/copier.h"
 #include "node/endpoint.h"
 #include "node/raft_thread.h"
 #include "node/serve.h"
 #include "node/workers.h"
 
 #define DRAIN_MS           5000U
+#define DRAIN_MS_REMOVED   100U /* the log comes no more: what is in flight is never answered */
 #define PAUSE_MS           1000
-#define PAUSE_MS_UNKNOWN   100 /* while members' addresses are not known yet */
+#define PAUSE_MS_UNKNOWN   100                      /* while members' addresses are not known yet */
+#define UNKNOWN_US         (UINT64_C(10) * 1000000) /* after that they are not waited for */
 #define REGISTER_RETRY_US  (UINT64_C(2) * 1000000)
 #define INTERRUPTED_STATUS 130
 
@@ -52,6 +56,22 @@ void node_fatal_memory(const char *what)
     struct error error = {.code = 0};
     (void)error_set(&error, CLADE_ERR_NO_MEMORY, what, "out of memory");
     node_fatal(&error);
+}
+
+void node_removed(struct node *n)
+{
+    if (atomic_exchange(&n->removed, true)) {
+        return;
+    }
+    struct error error = {.code = 0};
+    log_error("this node was removed from its cluster: it stops, and cannot come back under this "
+              "id; its data folder can be deleted",
+              LOG_U64("node", n->folder.identity.node), LOG_STR("data", n->folder.path));
+    if (data_folder_mark_removed(&n->folder, atomic_load(&n->published_index),
+                                 clock_wall_us(n->clock), &error) < 0) {
+        log_error("the data folder could not be marked", LOG_STR("error", error.message));
+    }
+    (void)kill(getpid(), SIGTERM);
 }
 
 /* --- addresses --- */
@@ -96,17 +116,35 @@ static int open_store(struct node *n, struct error *error)
     const struct config *c = n->config;
     const struct store_options options = {.path = n->folder.store_path,
                                           .map_bytes = c->map_bytes,
-                                          /* serving threads, query workers, main, apply, checks */
-                                          .readers_max = n->serves_len + (unsigned)c->readers + 16};
+                                          /* serving threads with a look at the members each, query
+                                           * workers, main, apply, checks */
+                                          .readers_max =
+                                              2 * n->serves_len + (unsigned)c->readers + 16};
     int r = store_open(&options, &n->store, error);
     if (r < 0) {
         (void)error_wrap(error, "opening the store");
+        return r;
+    }
+    /* What a crash left in the page cache alone must not count as durable. */
+    if ((r = store_sync(n->store, error)) < 0) {
         return r;
     }
     struct store_position p = store_position(n->store);
     atomic_store(&n->published_revision, p.revision);
     atomic_store(&n->published_index, p.applied);
     return members_refresh(&n->members, n->store, error);
+}
+
+static int open_archive(struct node *n, struct error *error)
+{
+    char path[CONFIG_PATH_BYTES + 16];
+    (void)snprintf(path, sizeof path, "%s/archive", n->folder.path);
+    const struct archive_options options = {.path = path,
+                                            .cluster = n->folder.identity.cluster,
+                                            .clock = n->clock,
+                                            .bytes_max = n->config->archive_bytes,
+                                            .age_max_us = n->config->archive_age_s * 1000000};
+    return archive_open(&options, &n->archive, error);
 }
 
 static int open_serves(struct node *n, struct error *error)
@@ -133,7 +171,7 @@ static int open_all(struct node *n, struct error *error)
     const struct config *c = n->config;
     const char *peer = c->peer_listen[0] != 0 ? c->peer_listen : n->peer_address;
     int r = check_address(c, "peer_listen", peer, addresses, error);
-    if (r < 0 || (r = open_store(n, error)) < 0) {
+    if (r < 0 || (r = open_store(n, error)) < 0 || (r = open_archive(n, error)) < 0) {
         return r;
     }
     n->queue = apply_queue_new();
@@ -141,6 +179,7 @@ static int open_all(struct node *n, struct error *error)
         return error_set(error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
     }
     if ((r = apply_thread_new(n, &n->apply, error)) < 0 ||
+        (r = copier_new(n, &n->copier, error)) < 0 ||
         (r = raft_thread_new(n, &n->raft, error)) < 0 ||
         (r = workers_new(n, (unsigned)c->readers, &n->workers, error)) < 0 ||
         (r = open_serves(n, error)) < 0) {
@@ -152,7 +191,7 @@ static int open_all(struct node *n, struct error *error)
 static int start_all(struct node *n, struct error *error)
 {
     int r;
-    if ((r = apply_thread_start(n->apply, error)) < 0 ||
+    if ((r = apply_thread_start(n->apply, error)) < 0 || (r = copier_start(n->copier, error)) < 0 ||
         (r = raft_thread_start(n->raft, error)) < 0 || (r = workers_start(n->workers, error)) < 0) {
         return r;
     }
@@ -176,6 +215,11 @@ static void log_start(const struct node *n)
              LOG_STR("peer_listen", c->peer_listen[0] != 0 ? c->peer_listen : n->peer_address),
              LOG_U64("threads", n->serves_len), LOG_U64("readers", c->readers),
              LOG_U64("election_timeout_ms", c->election_timeout_ms));
+    if (!c->log_guard) {
+        log_warning(
+            "the log is not guarded: a node that lost what it acknowledged would not notice "
+            "(log_guard)");
+    }
     if (c->allow_unauthenticated) {
         log_warning("nobody is authenticated: whoever reaches the addresses can read and write "
                     "everything (allow_unauthenticated)");
@@ -188,6 +232,8 @@ struct housekeeping {
     struct node *node;
     bool headroom;
     uint64_t register_us; /* when to propose our client address (again) */
+    uint64_t members_version;
+    uint64_t changed_us; /* when that version was seen first */
     uint64_t counter;
 };
 
@@ -211,7 +257,8 @@ static void register_address(struct housekeeping *h)
     }
 }
 
-/* Whether the addresses of all members of the first configuration are known, ours as it is. */
+/* Whether all is known that other nodes will tell soon: it is worth a look at short intervals. A
+ * node that waits to be taken into the cluster, or that a member is long away, is no reason. */
 static bool keep_members(struct housekeeping *h)
 {
     struct node *n = h->node;
@@ -220,16 +267,22 @@ static bool keep_members(struct housekeeping *h)
     if (members_refresh(&n->members, n->store, &error) < 0) {
         node_fatal(&error);
     }
+    raft_thread_look_at_members(n->raft);
     members_find(&n->members, n->folder.identity.node, ours);
-    if (strcmp(ours, n->client_address) != 0) {
-        if (atomic_load(&n->leader) != 0 && node_now(n) >= h->register_us) {
-            h->register_us = node_now(n) + REGISTER_RETRY_US;
-            register_address(h);
-        }
-        return false;
+    bool registered = strcmp(ours, n->client_address) == 0;
+    /* A spare has not got its own record yet, and no clients. */
+    if (!registered && members_has(&n->members, n->folder.identity.node) &&
+        atomic_load(&n->leader) != 0 && node_now(n) >= h->register_us) {
+        h->register_us = node_now(n) + REGISTER_RETRY_US;
+        register_address(h);
     }
-    struct member_client all[GROUP_MEMBERS_MAX];
-    return members_copy(&n->members, all) >= n->folder.identity.members_len;
+    uint64_t version = members_version(&n->members);
+    if (version != h->members_version) {
+        h->members_version = version;
+        h->changed_us = node_now(n);
+    }
+    return (registered && members_all_known(&n->members)) ||
+           node_now(n) - h->changed_us > UNKNOWN_US;
 }
 
 static void keep_headroom(struct housekeeping *h)
@@ -265,6 +318,7 @@ static int serve_until_signal(struct node *n, const sigset_t *signals)
         bool known = keep_members(&h);
         if (node_now(n) >= headroom_us) {
             keep_headroom(&h);
+            (void)store_close_old(n->store); /* what a swap left to readers */
             headroom_us = node_now(n) + PAUSE_MS * UINT64_C(1000);
         }
         int ms = known ? PAUSE_MS : PAUSE_MS_UNKNOWN;
@@ -299,12 +353,13 @@ static int close_all(struct node *n)
         log_info("leadership was handed over");
     }
     for (unsigned i = 0; i < n->serves_len; i++) {
-        serve_drain(n->serves[i], DRAIN_MS);
+        serve_drain(n->serves[i], atomic_load(&n->removed) ? DRAIN_MS_REMOVED : DRAIN_MS);
     }
     for (unsigned i = 0; i < n->serves_len; i++) {
         serve_join(n->serves[i]);
     }
     workers_stop(n->workers);
+    copier_stop(n->copier);
     raft_thread_stop(n->raft);
     apply_thread_stop(n->apply);
     struct error error = {.code = 0};
@@ -319,7 +374,9 @@ static int close_all(struct node *n)
     workers_free(n->workers);
     apply_thread_free(n->apply);
     raft_thread_free(n->raft);
+    copier_free(n->copier);
     apply_queue_free(n->queue);
+    archive_close(n->archive);
     store_close(n->store);
     return r < 0 ? 1 : 0;
 }
@@ -336,7 +393,9 @@ static int run_opened(struct node *n, const sigset_t *signals)
     log_info("claded serves", LOG_U64("revision", atomic_load(&n->published_revision)),
              LOG_U64("index", atomic_load(&n->published_index)));
     int sig = serve_until_signal(n, signals);
-    log_info("claded stops", LOG_STR("signal", sig == SIGTERM ? "SIGTERM" : "SIGINT"));
+    log_info("claded stops", LOG_STR("reason", atomic_load(&n->removed) ? "removed"
+                                               : sig == SIGTERM         ? "SIGTERM"
+                                                                        : "SIGINT"));
     listen_for_second(signals);
     int status = close_all(n);
     log_info("claded stopped");

@@ -10,6 +10,8 @@
 #include "storage/store.h"
 
 struct apply_thread;
+struct archive;
+struct copier;
 struct raft_thread;
 struct serve;
 struct workers;
@@ -23,10 +25,12 @@ struct node {
     uint64_t boot; /* random for each start: proposal ids of another start are not ours */
 
     struct store *store;
+    struct archive *archive;
     struct apply_queue *queue;
     struct members members;
     struct apply_thread *apply;
     struct raft_thread *raft;
+    struct copier *copier;
     struct workers *workers;
     struct serve **serves;
     unsigned serves_len;
@@ -39,6 +43,7 @@ struct node {
     _Atomic uint64_t connections;
     _Atomic uint64_t charged;      /* bytes of connections and requests, see config memory_max */
     _Atomic uint64_t applied_full; /* apply waits for disk space */
+    atomic_bool removed;           /* this node was removed from its cluster */
 };
 
 static inline uint64_t node_now(const struct node *n)
@@ -66,6 +71,9 @@ static inline uint64_t node_number_owner(uint64_t number)
 _Noreturn void node_fatal(const struct error *error);
 /* The same where memory is out and an answer was promised. */
 _Noreturn void node_fatal_memory(const char *what);
+/* This node was removed from its cluster: marks its folder, and has it stop in order. Any thread.
+ */
+void node_removed(struct node *n);
 
 /* Opens everything, serves until SIGTERM or SIGINT, closes. Returns the process's status; a start
  * that fails was logged. */

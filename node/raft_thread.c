@@ -1,32 +1,17 @@
-#include "node/raft_thread.h"
-
 #include <inttypes.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "consensus/disk.h"
+#include "consensus/guard.h"
 #include "consensus/peers.h"
 #include "node/apply_thread.h"
+#include "node/copier.h"
+#include "node/mark_thread.h"
+#include "node/raft_thread_internal.h"
 #include "node/resolver.h"
 #include "node/serve.h"
 #include "node/thread.h"
-
-struct raft_thread {
-    struct node *node;
-    uv_loop_t loop;
-    pthread_t thread;
-    bool running;
-    struct mailbox proposals; /* of proposals, linked by their own nodes */
-    struct mailbox mail;
-    uv_async_t published;
-    uv_idle_t flush; /* active while group_flush has something to do */
-    struct disk *disk;
-    struct resolver *resolver;
-    struct peers *peers;
-    struct group *group;
-    struct list transfers;
-    uint64_t transfer_ticket;
-};
 
 /* --- what the group says --- */
 
@@ -110,6 +95,12 @@ static void on_fatal(void *arg, const struct error *error)
     node_fatal(error);
 }
 
+static void on_mark_due(void *arg, uint64_t due_us)
+{
+    struct raft_thread *rt = arg;
+    mark_thread_due(rt->marker);
+}
+
 static void on_notice(void *arg, bool is_warning, const char *what, uint64_t member)
 {
     if (is_warning) {
@@ -117,6 +108,42 @@ static void on_notice(void *arg, bool is_warning, const char *what, uint64_t mem
     } else {
         log_info(what, LOG_U64("member", member));
     }
+}
+
+static void on_behind(void *arg, uint64_t index, const uint64_t *sources, size_t n)
+{
+    struct raft_thread *rt = arg;
+    copier_want(rt->node->copier, index, sources, n);
+}
+
+static void on_fetch(void *arg, uint64_t from, struct span fetch)
+{
+    struct raft_thread *rt = arg;
+    copier_fetch(rt->node->copier, from, fetch);
+}
+
+static void on_supply(void *arg, uint64_t from, struct span supply)
+{
+    struct raft_thread *rt = arg;
+    copier_supply(rt->node->copier, from, supply);
+}
+
+static void on_group_removed(void *arg)
+{
+    struct raft_thread *rt = arg;
+    node_removed(rt->node);
+}
+
+static void on_peer_says_removed(void *arg, uint64_t by)
+{
+    struct raft_thread *rt = arg;
+    node_removed(rt->node);
+}
+
+static bool on_is_gone(void *arg, uint64_t node)
+{
+    struct raft_thread *rt = arg;
+    return rt->group != NULL && group_is_gone(rt->group, node);
 }
 
 static void on_message(void *arg, uint64_t from, struct span message)
@@ -185,6 +212,7 @@ static void deliver_status(struct mail *mail, void *owner)
     struct raft_letter *letter = LIST_ENTRY(mail, struct raft_letter, mail);
     struct raft_status_letter *l = LIST_ENTRY(letter, struct raft_status_letter, letter);
     group_status(rt->group, &l->status);
+    peers_refused(rt->peers, l->refused);
     send_back(letter);
 }
 
@@ -223,6 +251,36 @@ bool raft_thread_check_change(struct raft_thread *rt, struct raft_change_letter 
 {
     letter->letter.mail.deliver = deliver_check_change;
     return mailbox_post(&rt->mail, &letter->letter.mail.node);
+}
+
+/* What the group shall know of the copier goes the same way. */
+static void deliver_look_at_members(struct mail *mail, void *owner)
+{
+    struct raft_thread *rt = owner;
+    struct raft_status_letter *l =
+        LIST_ENTRY(LIST_ENTRY(mail, struct raft_letter, mail), struct raft_status_letter, letter);
+    if (rt->group != NULL) {
+        struct catch_up_status s;
+        copier_status(rt->node->copier, &s);
+        bool copying = s.state == CATCH_UP_COPYING || s.state == CATCH_UP_CHECKING ||
+                       s.state == CATCH_UP_SWAPPING;
+        group_set_copied(rt->group, copying ? s.bytes : 0, copying ? s.bytes_total : 0);
+        group_status(rt->group, &l->status);
+        members_set_configuration(&rt->node->members, &l->status);
+    }
+    free(l);
+}
+
+void raft_thread_look_at_members(struct raft_thread *rt)
+{
+    struct raft_status_letter *l = calloc(1, sizeof *l);
+    if (l == NULL) {
+        return; /* asked again a second later */
+    }
+    l->letter.mail.deliver = deliver_look_at_members;
+    if (!mailbox_post(&rt->mail, &l->letter.mail.node)) {
+        free(l);
+    }
 }
 
 struct headroom_mail {
@@ -370,13 +428,33 @@ bool raft_thread_hand_over(struct raft_thread *rt, unsigned timeout_ms)
 
 /* --- life --- */
 
+static int open_disk(struct raft_thread *rt, struct error *error)
+{
+    struct node *n = rt->node;
+    const struct disk_options disk = {
+        .loop = &rt->loop, .path = n->folder.raft_path, .on_fatal = on_fatal, .arg = rt};
+    int r = disk_new(&disk, &rt->disk, error);
+    if (r == 0) {
+        r = guard_file_open(n->folder.raft_path, &rt->mark, error);
+    }
+    if (r < 0) {
+        return r;
+    }
+    const struct guard_options guard = {.io = disk_io(rt->disk),
+                                        .disk = rt->mark,
+                                        .clock = n->clock,
+                                        .off = !n->config->log_guard,
+                                        .on_due = on_mark_due,
+                                        .on_fatal = on_fatal,
+                                        .arg = rt};
+    return guard_new(&guard, &rt->guard, error);
+}
+
 static int open_group(struct raft_thread *rt, struct error *error)
 {
     struct node *n = rt->node;
     const struct config *c = n->config;
-    const struct disk_options disk = {
-        .loop = &rt->loop, .path = n->folder.raft_path, .on_fatal = on_fatal, .arg = rt};
-    int r = disk_new(&disk, &rt->disk, error);
+    int r = open_disk(rt, error);
     if (r < 0) {
         return r;
     }
@@ -387,6 +465,8 @@ static int open_group(struct raft_thread *rt, struct error *error)
                                         .cluster = n->folder.identity.cluster,
                                         .resolver = resolver_face(rt->resolver),
                                         .on_message = on_message,
+                                        .is_gone = on_is_gone,
+                                        .on_removed = on_peer_says_removed,
                                         .on_notice = on_notice,
                                         .arg = rt};
     r = peers_new(&peers, &rt->peers, error);
@@ -396,7 +476,7 @@ static int open_group(struct raft_thread *rt, struct error *error)
     const struct group_options group = {.id = n->folder.identity.node,
                                         .boot = n->boot,
                                         .address = n->peer_address,
-                                        .io = disk_io(rt->disk),
+                                        .io = guard_io(rt->guard),
                                         .transport = peers_transport(rt->peers),
                                         .clock = n->clock,
                                         .queue = n->queue,
@@ -404,7 +484,9 @@ static int open_group(struct raft_thread *rt, struct error *error)
                                         .heartbeat_ms = (unsigned)c->heartbeat_ms,
                                         .pending_bytes_max = c->pending_bytes_max,
                                         .unpublished_bytes_max = c->unpublished_bytes_max,
+                                        .log_bytes_max = c->log_bytes,
                                         .store = n->store,
+                                        .synced = atomic_load(&n->published_index),
                                         .contacts = n->folder.identity.members,
                                         .contacts_len = n->folder.identity.members_len,
                                         .callbacks = {.on_refused = on_refused,
@@ -413,6 +495,10 @@ static int open_group(struct raft_thread *rt, struct error *error)
                                                       .on_transfer = on_transfer,
                                                       .on_wake = on_wake,
                                                       .on_notice = on_notice,
+                                                      .on_behind = on_behind,
+                                                      .on_fetch = on_fetch,
+                                                      .on_supply = on_supply,
+                                                      .on_removed = on_group_removed,
                                                       .on_fatal = on_fatal},
                                         .arg = rt};
     return group_new(&group, &rt->group, error);
@@ -448,7 +534,10 @@ static void run(void *arg)
 
 int raft_thread_start(struct raft_thread *rt, struct error *error)
 {
-    int r = group_start(rt->group, error);
+    int r = mark_thread_start(rt->guard, &rt->marker, error);
+    if (r == 0) {
+        r = group_start(rt->group, error);
+    }
     if (r < 0) {
         return r;
     }
@@ -507,6 +596,7 @@ void raft_thread_stop(struct raft_thread *rt)
         free(stop);
     }
     pthread_join(rt->thread, NULL);
+    mark_thread_stop(rt->marker);
     rt->running = false;
 }
 
@@ -517,6 +607,8 @@ void raft_thread_free(struct raft_thread *rt)
     }
     resolver_free(rt->resolver);
     if (rt->group == NULL && rt->peers == NULL) {
+        guard_free(rt->guard);
+        guard_file_close(rt->mark);
         disk_free(rt->disk);
         (void)uv_loop_close(&rt->loop);
         mailbox_release(&rt->mail);

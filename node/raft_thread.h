@@ -2,6 +2,7 @@
 /* The raft loop: the group, its disk and its peers, on one thread. Everything here may be called
  * from any thread unless it says otherwise; answers come as letters. */
 #include "consensus/group.h"
+#include "consensus/peers.h"
 #include "node/mailbox.h"
 #include "node/node.h"
 
@@ -19,9 +20,18 @@ void raft_thread_free(struct raft_thread *rt);
 bool raft_thread_propose(struct raft_thread *rt, struct proposal *p);
 /* Asks for a read index; the serving thread that the ticket names hears of it. */
 bool raft_thread_read_index(struct raft_thread *rt, uint64_t ticket, uint64_t deadline_us);
+/* Carry the copier's messages to a member; the bytes are copied, and may be lost. */
+void raft_thread_send_fetch(struct raft_thread *rt, uint64_t to, struct span fetch);
+void raft_thread_send_supply(struct raft_thread *rt, uint64_t to, struct span supply);
+/* The apply thread has reached a mark. */
+void raft_thread_marked(struct raft_thread *rt,
+                        const struct store_position *position,
+                        const struct store_digest *digest);
 /* The apply thread has published. */
 void raft_thread_published(struct raft_thread *rt);
 void raft_thread_headroom(struct raft_thread *rt, bool enough);
+/* Has node->members look at the configuration, soon. */
+void raft_thread_look_at_members(struct raft_thread *rt);
 
 /* A request whose answer comes to mailbox `reply` as the same letter with another `deliver`. */
 struct raft_letter {
@@ -35,6 +45,7 @@ struct raft_letter {
 struct raft_status_letter {
     struct raft_letter letter;
     struct group_status status;
+    uint64_t refused[PEER_CAUSE_COUNT];
 };
 
 struct raft_transfer_letter {

@@ -43,6 +43,7 @@ void request_free(struct request *r)
     if (r->proposal != NULL) {
         proposal_unref(r->proposal);
     }
+    member_change_free(r->change);
     if (s->pool_len >= REQUESTS_POOLED_MAX) {
         arena_release(&r->arena);
         free(r);
@@ -52,6 +53,7 @@ void request_free(struct request *r)
     r->charged = 0;
     r->result = NULL;
     r->proposal = NULL;
+    r->change = NULL;
     list_push_back(&s->pool, &r->node);
     s->pool_len++;
 }
@@ -116,8 +118,16 @@ void request_expire(struct request *r, bool cancelled)
             expire_read(r, cancelled);
         }
         return;
+    case REQUEST_WATCHING:
+        list_remove(&r->node);
+        member_change_expire(r);
+        return;
     case REQUEST_ASKING:
         table_remove(s, r);
+        if (r->change != NULL) {
+            member_change_expire(r);
+            return;
+        }
         request_fail_code(r, cancelled ? CLADE_ERR_CANCELLED : CLADE_ERR_UNAVAILABLE,
                           cancelled ? "cancelled" : "no answer in time");
         return;

@@ -24,6 +24,7 @@ static void flush_all(struct serve *s)
 }
 
 static void update_wheel_timer(struct serve *s);
+static void update_watch_timer(struct serve *s);
 
 static void end_of_turn(struct serve *s)
 {
@@ -33,6 +34,7 @@ static void end_of_turn(struct serve *s)
     flush_all(s);
     reads_ask(s);
     update_wheel_timer(s);
+    update_watch_timer(s);
 }
 
 static void on_prepare(uv_prepare_t *prepare)
@@ -79,9 +81,9 @@ static void close_handles(struct serve *s)
     accept_stop(s);
     reads_release(s);
     mailbox_close(&s->mail);
-    uv_handle_t *handles[] = {(uv_handle_t *)&s->wake, (uv_handle_t *)&s->prepare,
-                              (uv_handle_t *)&s->check, (uv_handle_t *)&s->wheel_timer,
-                              (uv_handle_t *)&s->housekeeping};
+    uv_handle_t *handles[] = {(uv_handle_t *)&s->wake,         (uv_handle_t *)&s->prepare,
+                              (uv_handle_t *)&s->check,        (uv_handle_t *)&s->wheel_timer,
+                              (uv_handle_t *)&s->housekeeping, (uv_handle_t *)&s->watch};
     for (unsigned i = 0; i < sizeof handles / sizeof handles[0]; i++) {
         uv_close(handles[i], NULL);
     }
@@ -113,9 +115,26 @@ static void on_housekeeping(uv_timer_t *timer)
         return;
     }
     accept_go_on(s);
+    uint64_t members = members_version(&s->node->members);
     LIST_FOREACH(n, &s->connections)
     {
-        connection_check(LIST_ENTRY(n, struct connection, node), now);
+        connection_check(LIST_ENTRY(n, struct connection, node), now, members);
+    }
+}
+
+#define WATCH_MS 100
+
+static void on_watch(uv_timer_t *timer)
+{
+    struct serve *s = timer->data;
+    member_changes_look(s);
+}
+
+static void update_watch_timer(struct serve *s)
+{
+    bool active = uv_is_active((uv_handle_t *)&s->watch) != 0;
+    if (!list_is_empty(&s->watching) && !active) {
+        (void)uv_timer_start(&s->watch, on_watch, WATCH_MS, 0);
     }
 }
 
@@ -290,6 +309,7 @@ static bool open_loop(struct serve *s)
            uv_async_init(&s->loop, &s->wake, on_wake) == 0 &&
            uv_prepare_init(&s->loop, &s->prepare) == 0 && uv_check_init(&s->loop, &s->check) == 0 &&
            uv_timer_init(&s->loop, &s->wheel_timer) == 0 &&
+           uv_timer_init(&s->loop, &s->watch) == 0 &&
            uv_timer_init(&s->loop, &s->housekeeping) == 0 &&
            uv_prepare_start(&s->prepare, on_prepare) == 0 &&
            uv_check_start(&s->check, on_check) == 0 &&
@@ -304,8 +324,8 @@ int serve_new(struct node *n, unsigned index, struct serve **ret, struct error *
     }
     s->node = n;
     s->index = index;
-    struct list *lists[] = {&s->connections, &s->dirty,   &s->pool,   &s->fresh,
-                            &s->tickets,     &s->indexed, &s->waiting};
+    struct list *lists[] = {&s->connections, &s->dirty,   &s->pool,    &s->fresh,
+                            &s->tickets,     &s->indexed, &s->waiting, &s->watching};
     for (unsigned i = 0; i < sizeof lists / sizeof lists[0]; i++) {
         list_init(lists[i]);
     }
@@ -316,6 +336,7 @@ int serve_new(struct node *n, unsigned index, struct serve **ret, struct error *
     s->check.data = s;
     s->wheel_timer.data = s;
     s->housekeeping.data = s;
+    s->watch.data = s;
     s->chunk = malloc(READ_CHUNK_BYTES);
     if (s->chunk == NULL || !open_loop(s)) {
         return error_set(error, CLADE_ERR_NO_MEMORY, NULL, "a serving loop cannot be made");

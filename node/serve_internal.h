@@ -1,6 +1,6 @@
 #pragma once
 /* What the files of a serving thread share: serve.c (the loop), accept.c, connection.c (bytes),
- * dispatch.c (methods), writes.c, reads.c, workers.c (long queries), status.c.
+ * dispatch.c (methods), writes.c, reads.c, workers.c (long queries), status.c, member_change.c.
  *
  * A request is freed by the function that answers it; nobody touches it after. */
 #include "base/arena.h"
@@ -8,6 +8,7 @@
 #include "consensus/proposal.h"
 #include "node/mailbox.h"
 #include "node/node.h"
+#include "node/raft_thread.h"
 #include "node/serve.h"
 #include "node/wheel.h"
 #include "storage/reader.h"
@@ -35,7 +36,8 @@ enum request_state {
     REQUEST_READ_ASKED, /* in a ticket's list */
     REQUEST_READ_WAITS, /* waits for a revision; in serve->waiting */
     REQUEST_QUERY,      /* with the query workers */
-    REQUEST_ASKING      /* the raft loop has a letter; in the serve's table */
+    REQUEST_ASKING,     /* the raft loop has a letter; in the serve's table */
+    REQUEST_WATCHING    /* a change of members was taken and is waited for; in serve->watching */
 };
 
 /* A long query's outcome, filled by a worker. */
@@ -62,6 +64,7 @@ struct request {
     struct arena arena;
     struct proposal *proposal;
     uint64_t lease_ms;
+    struct member_change *change; /* METHOD_MEMBER */
     struct query query;
     struct query_result *result;
     struct mail mail; /* from the worker */
@@ -93,9 +96,10 @@ struct connection {
     uint64_t write_started_us;
     uint64_t opened_us;
     bool said_hello;
-    bool paused; /* not reading: too much in flight */
-    bool ended;  /* the peer sends no more */
-    bool doomed; /* closes when its output is written */
+    uint64_t members_version; /* that it was told of last */
+    bool paused;              /* not reading: too much in flight */
+    bool ended;               /* the peer sends no more */
+    bool doomed;              /* closes when its output is written */
     bool closing;
     bool closed;
     char *names; /* what the spans below borrow from */
@@ -147,10 +151,12 @@ struct serve {
     size_t table_len;
     uint64_t next_key;
 
-    struct list fresh;   /* reads to be asked for */
-    struct list tickets; /* asked */
-    struct list indexed; /* tickets that wait for their index to be published */
-    struct list waiting; /* reads that wait for a revision */
+    struct list fresh;    /* reads to be asked for */
+    struct list tickets;  /* asked */
+    struct list indexed;  /* tickets that wait for their index to be published */
+    struct list waiting;  /* reads that wait for a revision */
+    struct list watching; /* changes of members that are waited for */
+    uv_timer_t watch;     /* active while there are some */
     unsigned tickets_len;
     unsigned queries_out; /* requests that the workers have; the mailbox stays open for them */
     uint64_t retry_us;    /* no ticket before this: the last one failed */
@@ -179,8 +185,8 @@ void connection_doom(struct connection *c);
 void connection_close(struct connection *c);
 /* Writes what is there and reads on where it was paused. */
 void connection_flush(struct connection *c);
-/* Closes those that waited too long. */
-void connection_check(struct connection *c, uint64_t now_us);
+/* Closes one that waited too long; tells it of the members if their list is another one now. */
+void connection_check(struct connection *c, uint64_t now_us, uint64_t members_version);
 /* One of its long queries came back. */
 void connection_query_returned(struct connection *c);
 
@@ -233,7 +239,45 @@ void reads_index(struct serve *s, uint64_t ticket, int code, uint64_t index);
 void read_finish(struct request *r);
 void reads_release(struct serve *s);
 
+void write_member_wanted(struct request *r, const struct group_change *change);
+
+/* member_change.c */
+void member_change(struct request *r, const struct value *params);
+/* Its command was applied. */
+void member_change_taken(struct request *r);
+/* Its deadline has passed, or its client cancelled it, after it was taken: answers how far it is.
+ */
+void member_change_expire(struct request *r);
+/* Looks at those that wait again. */
+void member_changes_look(struct serve *s);
+/* Accepts NULL. */
+void member_change_free(struct member_change *change);
+
 /* status.c */
+/* Registers the request under the letter's key and in the wheel; false when it was answered with an
+ * error: the letter stays the caller's. */
+bool ask_raft(struct request *r,
+              struct raft_letter *letter,
+              void (*on_reply)(struct mail *mail, void *owner));
+/* The request that a letter came back for; NULL when it is gone. */
+struct request *ask_raft_answered(struct serve *s, const struct raft_letter *letter);
+/* The loop did not take the letter: answers the request. */
+void ask_raft_refused(struct request *r);
+/* Asks the raft loop for a status, a struct raft_status_letter that on_reply owns; false when the
+ * request was answered with an error. */
+bool ask_status(struct request *r, void (*on_reply)(struct mail *mail, void *owner));
+/* Answers with `data`, which it releases. */
+void status_answer(struct request *r, struct buffer *data);
+/* Appends the map of one member; `address` is where it shall be while the configuration has it
+ * not. */
+void status_put_member(struct buffer *b,
+                       struct node *n,
+                       const struct group_status *status,
+                       uint64_t id,
+                       enum member_wanted wanted,
+                       const char *address);
+/* Tells a client whom it may go to. */
+void status_tell_members(struct connection *c);
 void status_hello(struct request *r);
 void status_limits(struct request *r, const struct value *params);
 void status_status(struct request *r, const struct value *params);

@@ -1,6 +1,8 @@
 /* What a node says of itself: hello, limits, status, and handing over leadership. */
 #include <stdlib.h>
 
+#include "consensus/archive.h"
+#include "node/copier.h"
 #include "node/raft_thread.h"
 #include "node/serve_internal.h"
 #include "wire/frame.h"
@@ -28,10 +30,12 @@ static void put_hash(struct buffer *b, const char *key, struct hash128 h)
 
 /* --- hello, limits --- */
 
-static void put_member_clients(struct buffer *b, struct node *n)
+/* The member "members": whom clients may go to. Returns the list's version. */
+static uint64_t put_member_clients(struct buffer *b, struct node *n)
 {
     struct member_client list[GROUP_MEMBERS_MAX];
-    size_t len = members_copy(&n->members, list);
+    uint64_t version;
+    size_t len = members_serving(&n->members, list, &version);
     value_put_str(b, "members");
     value_put_array(b, (uint32_t)len);
     for (size_t i = 0; i < len; i++) {
@@ -39,6 +43,7 @@ static void put_member_clients(struct buffer *b, struct node *n)
         put_uint(b, "id", list[i].id);
         put_str(b, "client", list[i].address);
     }
+    return version;
 }
 
 #define LIMIT_COUNT(name, value, unit, text) +1
@@ -64,10 +69,18 @@ void status_hello(struct request *r)
     put_uint(b, "node", n->folder.identity.node);
     put_str(b, "server", "claded/" CLADE_VERSION);
     put_uint(b, "leader", atomic_load(&n->leader) == n->folder.identity.node);
-    put_member_clients(b, n);
+    r->conn->members_version = put_member_clients(b, n);
     put_limits_map(b);
     frame_end(b, at);
     request_finish(r);
+}
+
+void status_tell_members(struct connection *c)
+{
+    size_t at = notification_begin(&c->out, METHOD_MEMBERS, 1);
+    c->members_version = put_member_clients(&c->out, c->serve->node);
+    frame_end(&c->out, at);
+    connection_touch(c);
 }
 
 static bool refuse_params(struct request *r, const struct value *params)
@@ -80,7 +93,7 @@ static bool refuse_params(struct request *r, const struct value *params)
     return true;
 }
 
-static void answer_data(struct request *r, struct buffer *data)
+void status_answer(struct request *r, struct buffer *data)
 {
     struct serve *s = r->conn->serve;
     const struct answer_head head = head_make(s, atomic_load(&s->node->published_revision));
@@ -108,15 +121,14 @@ void status_limits(struct request *r, const struct value *params)
     put_str(&b, "text", text_);
     CLADE_LIMITS(PUT_LIMIT_ROW)
 #undef PUT_LIMIT_ROW
-    answer_data(r, &b);
+    status_answer(r, &b);
 }
 
 /* --- asking the raft loop --- */
 
-/* Registers the request under a key; false when it was answered with an error. */
-static bool wait_for_letter(struct request *r,
-                            struct raft_letter *letter,
-                            void (*on_reply)(struct mail *mail, void *owner))
+bool ask_raft(struct request *r,
+              struct raft_letter *letter,
+              void (*on_reply)(struct mail *mail, void *owner))
 {
     struct serve *s = r->conn->serve;
     if (!table_add(s, r)) {
@@ -124,15 +136,16 @@ static bool wait_for_letter(struct request *r,
         return false;
     }
     r->state = REQUEST_ASKING;
-    wheel_add(&s->wheel, &r->timer, r->deadline_us);
+    if (!list_is_linked(&r->timer.node)) {
+        wheel_add(&s->wheel, &r->timer, r->deadline_us);
+    }
     letter->reply = &s->mail;
     letter->on_reply = on_reply;
     letter->key = r->key;
     return true;
 }
 
-/* The request that a letter came back for; NULL when it is gone. */
-static struct request *take_asker(struct serve *s, const struct raft_letter *letter)
+struct request *ask_raft_answered(struct serve *s, const struct raft_letter *letter)
 {
     struct request *r = table_find(s, letter->key);
     if (r != NULL) {
@@ -142,10 +155,30 @@ static struct request *take_asker(struct serve *s, const struct raft_letter *let
     return r;
 }
 
-static void refuse_asker(struct request *r)
+void ask_raft_refused(struct request *r)
 {
     table_remove(r->conn->serve, r);
+    r->state = REQUEST_NEW;
     request_fail_code(r, CLADE_ERR_UNAVAILABLE, "the node is stopping");
+}
+
+bool ask_status(struct request *r, void (*on_reply)(struct mail *mail, void *owner))
+{
+    struct raft_status_letter *l = calloc(1, sizeof *l);
+    if (l == NULL) {
+        request_fail_code(r, CLADE_ERR_NO_MEMORY, "out of memory");
+        return false;
+    }
+    if (!ask_raft(r, &l->letter, on_reply)) {
+        free(l);
+        return false;
+    }
+    if (!raft_thread_status(r->conn->serve->node->raft, l)) {
+        free(l);
+        ask_raft_refused(r);
+        return false;
+    }
+    return true;
 }
 
 /* --- status --- */
@@ -157,20 +190,76 @@ static const char *role_name(enum group_role role)
     return names[role];
 }
 
-static void put_member(struct buffer *b,
-                       struct node *n,
-                       const struct group_member_status *m,
-                       const struct group_status *status)
+static const char *wanted_name(enum member_wanted wanted)
 {
+    static const char *const names[] = {[MEMBER_AS_CONFIGURED] = "configured",
+                                        [MEMBER_VOTER] = "voter",
+                                        [MEMBER_STANDBY] = "standby",
+                                        [MEMBER_REMOVED] = "removed"};
+    return names[wanted];
+}
+
+static const struct group_member_status *find_member(const struct group_status *status, uint64_t id)
+{
+    for (size_t i = 0; i < status->members_len; i++) {
+        if (status->members[i].member.id == id) {
+            return &status->members[i];
+        }
+    }
+    return NULL;
+}
+
+static void put_digest(struct buffer *b, const struct group_member_status *m)
+{
+    value_put_str(b, "digest");
+    if (m->sample_index == 0) {
+        value_put_nil(b);
+        return;
+    }
+    value_put_map(b, 3);
+    put_uint(b, "index", m->sample_index);
+    put_hash(b, "data", m->data);
+    put_hash(b, "state", m->state);
+}
+
+/* Of a spare, and of whoever takes a copy: the index that its store has reached, the one that it is
+ * on its way to, and bytes of the copy. */
+static void put_catching_up(struct buffer *b,
+                            const struct group_member_status *m,
+                            const struct group_status *status)
+{
+    value_put_str(b, "catching_up");
+    if (m->member.role != GROUP_SPARE && m->copy_bytes_total == 0) {
+        value_put_nil(b);
+        return;
+    }
+    value_put_map(b, 4);
+    put_uint(b, "index", m->published);
+    put_uint(b, "of", status->commit);
+    put_uint(b, "copy_bytes", m->copy_bytes);
+    put_uint(b, "copy_bytes_total", m->copy_bytes_total);
+}
+
+void status_put_member(struct buffer *b,
+                       struct node *n,
+                       const struct group_status *status,
+                       uint64_t id,
+                       enum member_wanted wanted,
+                       const char *address)
+{
+    static const struct group_member_status absent;
+    const struct group_member_status *m = find_member(status, id);
     char client[MEMBER_ADDRESS_BYTES];
-    members_find(&n->members, m->member.id, client);
-    value_put_map(b, 12);
-    put_uint(b, "id", m->member.id);
-    put_str(b, "role", role_name(m->member.role));
-    put_str(b, "address", m->member.address);
+    members_find(&n->members, id, client);
+    value_put_map(b, 14);
+    put_uint(b, "id", id);
+    put_str(b, "role", m == NULL ? "none" : role_name(m->member.role));
+    put_str(b, "wanted", wanted_name(wanted));
+    put_str(b, "address", m == NULL ? address : m->member.address);
     put_str(b, "client", client);
     value_put_str(b, "leader");
-    value_put_bool(b, status->leader == m->member.id);
+    value_put_bool(b, status->leader == id);
+    m = m == NULL ? &absent : m;
     value_put_str(b, "connected");
     value_put_bool(b, m->connected);
     value_put_str(b, "heard");
@@ -178,17 +267,60 @@ static void put_member(struct buffer *b,
     put_uint(b, "match", m->match);
     put_uint(b, "published", m->published);
     put_uint(b, "revision", m->revision);
-    value_put_str(b, "digest");
-    if (m->sample_index == 0) {
-        value_put_nil(b);
-    } else {
-        value_put_map(b, 3);
-        put_uint(b, "index", m->sample_index);
-        put_hash(b, "data", m->data);
-        put_hash(b, "state", m->state);
-    }
+    put_digest(b, m);
     value_put_str(b, "clock_offset_us");
     value_put_int(b, m->clock_offset_us);
+    put_catching_up(b, m, status);
+}
+
+/* The records that a status shows: of members, and of nodes that are on their way to be. */
+struct shown_records {
+    const struct group_status *status;
+    struct member_record list[2 * GROUP_MEMBERS_MAX];
+    size_t len;
+};
+
+static void on_record(void *arg, const struct member_record *record)
+{
+    struct shown_records *s = arg;
+    bool comes = record->wanted == MEMBER_VOTER || record->wanted == MEMBER_STANDBY;
+    if ((comes || find_member(s->status, record->node) != NULL) &&
+        s->len < sizeof s->list / sizeof s->list[0]) {
+        s->list[s->len++] = *record;
+    }
+}
+
+static const struct member_record *find_record(const struct shown_records *s, uint64_t id)
+{
+    for (size_t i = 0; i < s->len; i++) {
+        if (s->list[i].node == id) {
+            return &s->list[i];
+        }
+    }
+    return NULL;
+}
+
+static void put_members(struct buffer *b, struct node *n, const struct group_status *status)
+{
+    static const struct member_record unknown;
+    struct shown_records shown = {.status = status};
+    uint32_t len = 0;
+    (void)store_members(n->store, on_record, &shown, NULL); /* of a broken disk others will tell */
+    value_put_str(b, "members");
+    size_t at = value_begin_array(b);
+    for (size_t i = 0; i < status->members_len; i++, len++) {
+        uint64_t id = status->members[i].member.id;
+        const struct member_record *r = find_record(&shown, id);
+        status_put_member(b, n, status, id, r == NULL ? unknown.wanted : r->wanted, "");
+    }
+    for (size_t i = 0; i < shown.len; i++) {
+        const struct member_record *r = &shown.list[i];
+        if (find_member(status, r->node) == NULL) {
+            status_put_member(b, n, status, r->node, r->wanted, r->peer_address);
+            len++;
+        }
+    }
+    value_end(b, at, len);
 }
 
 static void put_alarms(struct buffer *b, struct node *n, const struct group_status *status)
@@ -215,13 +347,63 @@ static void put_alarms(struct buffer *b, struct node *n, const struct group_stat
     value_end(b, at, on);
 }
 
-static void put_status(struct buffer *b, struct node *n, const struct group_status *status)
+static void put_log(struct buffer *b, const struct group_status *status)
 {
+    value_put_str(b, "log");
+    value_put_map(b, 5);
+    put_uint(b, "first", status->log_first);
+    put_uint(b, "last", status->last_index);
+    put_uint(b, "bytes", status->log_bytes);
+    put_uint(b, "snapshot", status->snapshot_index);
+    put_uint(b, "snapshots", status->snapshots);
+}
+
+static void put_archive(struct buffer *b, struct node *n)
+{
+    uint64_t base;
+    uint64_t last;
+    archive_range(n->archive, &base, &last);
+    value_put_str(b, "archive");
+    value_put_map(b, 3);
+    put_uint(b, "base", base);
+    put_uint(b, "last", last);
+    put_uint(b, "bytes", archive_bytes(n->archive));
+}
+
+/* What this node itself fetches from others. */
+static void put_catch_up(struct buffer *b, struct node *n)
+{
+    struct catch_up_status c;
+    copier_status(n->copier, &c);
+    value_put_str(b, "catch_up");
+    value_put_map(b, 6);
+    put_str(b, "state", catch_up_state_name(c.state));
+    put_uint(b, "source", c.source);
+    put_uint(b, "target", c.target);
+    put_uint(b, "bytes", c.bytes);
+    put_uint(b, "bytes_total", c.bytes_total);
+    put_uint(b, "copies", c.copies);
+}
+
+/* What was refused of other nodes since the start, by cause. */
+static void put_refused(struct buffer *b, const struct raft_status_letter *l)
+{
+    value_put_str(b, "refused");
+    value_put_map(b, PEER_CAUSE_COUNT + 1);
+    for (unsigned i = 0; i < PEER_CAUSE_COUNT; i++) {
+        put_uint(b, peer_cause_name((enum peer_cause)i), l->refused[i]);
+    }
+    put_uint(b, "message", l->status.malformed);
+}
+
+static void put_status(struct buffer *b, struct node *n, const struct raft_status_letter *l)
+{
+    const struct group_status *status = &l->status;
     uint64_t used;
     uint64_t map;
     struct store_digest digest = store_digest_current(n->store);
     store_usage(n->store, &used, &map);
-    value_put_map(b, 14);
+    value_put_map(b, 18);
     put_hash(b, "cluster", n->folder.identity.cluster);
     put_uint(b, "node", status->id);
     put_uint(b, "term", status->term);
@@ -237,11 +419,11 @@ static void put_status(struct buffer *b, struct node *n, const struct group_stat
     put_uint(b, "index", digest.index);
     put_hash(b, "data", digest.data);
     put_hash(b, "state", digest.state);
-    value_put_str(b, "members");
-    value_put_array(b, (uint32_t)status->members_len);
-    for (size_t i = 0; i < status->members_len; i++) {
-        put_member(b, n, &status->members[i], status);
-    }
+    put_log(b, status);
+    put_archive(b, n);
+    put_catch_up(b, n);
+    put_refused(b, l);
+    put_members(b, n, status);
     put_alarms(b, n, status);
     put_str(b, "version", CLADE_VERSION);
 }
@@ -250,12 +432,12 @@ static void on_status(struct mail *mail, void *owner)
 {
     struct raft_letter *letter = LIST_ENTRY(mail, struct raft_letter, mail);
     struct raft_status_letter *l = LIST_ENTRY(letter, struct raft_status_letter, letter);
-    struct request *r = take_asker(owner, letter);
+    struct request *r = ask_raft_answered(owner, letter);
     if (r != NULL) {
         struct buffer b;
         buffer_init(&b, DATA_BYTES_MAX);
-        put_status(&b, r->conn->serve->node, &l->status);
-        answer_data(r, &b);
+        put_status(&b, r->conn->serve->node, l);
+        status_answer(r, &b);
     }
     free(l);
 }
@@ -265,17 +447,7 @@ void status_status(struct request *r, const struct value *params)
     if (refuse_params(r, params)) {
         return;
     }
-    struct raft_status_letter *l = calloc(1, sizeof *l);
-    if (l == NULL) {
-        request_fail_code(r, CLADE_ERR_NO_MEMORY, "out of memory");
-        return;
-    }
-    if (!wait_for_letter(r, &l->letter, on_status)) {
-        free(l);
-    } else if (!raft_thread_status(r->conn->serve->node->raft, l)) {
-        free(l);
-        refuse_asker(r);
-    }
+    (void)ask_status(r, on_status);
 }
 
 /* --- transfer --- */
@@ -284,7 +456,7 @@ static void on_transfer(struct mail *mail, void *owner)
 {
     struct raft_letter *letter = LIST_ENTRY(mail, struct raft_letter, mail);
     struct raft_transfer_letter *l = LIST_ENTRY(letter, struct raft_transfer_letter, letter);
-    struct request *r = take_asker(owner, letter);
+    struct request *r = ask_raft_answered(owner, letter);
     if (r != NULL && l->error.code != 0) {
         request_fail_with_leader(r, &l->error);
     } else if (r != NULL) {
@@ -292,7 +464,7 @@ static void on_transfer(struct mail *mail, void *owner)
         buffer_init(&b, DATA_BYTES_MAX);
         value_put_map(&b, 1);
         put_uint(&b, "leader", l->leader);
-        answer_data(r, &b);
+        status_answer(r, &b);
     }
     free(l);
 }
@@ -312,10 +484,10 @@ void status_transfer(struct request *r, const struct value *params)
     }
     l->to = to;
     l->deadline_us = r->deadline_us;
-    if (!wait_for_letter(r, &l->letter, on_transfer)) {
+    if (!ask_raft(r, &l->letter, on_transfer)) {
         free(l);
     } else if (!raft_thread_transfer(r->conn->serve->node->raft, l)) {
         free(l);
-        refuse_asker(r);
+        ask_raft_refused(r);
     }
 }

@@ -44,7 +44,9 @@ static void propose(struct request *r, struct item *item, bool repeatable)
     }
     recharge(r, r->proposal->len);
     r->state = REQUEST_WRITE;
-    wheel_add(&s->wheel, &r->timer, r->deadline_us);
+    if (!list_is_linked(&r->timer.node)) {
+        wheel_add(&s->wheel, &r->timer, r->deadline_us);
+    }
     if (!raft_thread_propose(s->node->raft, r->proposal)) {
         table_remove(s, r);
         request_fail_code(r, CLADE_ERR_RETRY, "the node is stopping");
@@ -106,6 +108,18 @@ void write_session_close(struct request *r, const struct value *params)
     propose(r, &item, true);
 }
 
+/* It has the same effect twice. */
+void write_member_wanted(struct request *r, const struct group_change *change)
+{
+    uint8_t command[9 + MEMBER_ADDRESS_BYTES];
+    size_t len = strlen(change->address);
+    put_u64le(command, change->id);
+    command[8] = (uint8_t)change->wanted;
+    memcpy(command + 9, change->address, len);
+    struct item item = {.kind = ITEM_MEMBER_WANTED, .command = span_make(command, 9 + len)};
+    propose(r, &item, true);
+}
+
 bool write_withdraw(struct request *r)
 {
     return proposal_move(r->proposal, PROPOSAL_QUEUED, PROPOSAL_WITHDRAWN);
@@ -131,6 +145,8 @@ void write_answered(struct serve *s, const struct answer_record *a, struct span 
         request_finish(r);
     } else if (r->method == METHOD_SESSION_OPEN) {
         answer_session(r, a);
+    } else if (r->method == METHOD_MEMBER) {
+        member_change_taken(r);
     } else {
         struct answer_head head = head_make(s, a->revision);
         head.has_time = r->method == METHOD_TXN;

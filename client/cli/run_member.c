@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 #include "cli/run.h"
 #include "cli/show.h"
+#include "cli/table.h"
 #include "cli/text.h"
 
 #define WAIT_MS         600000u /* unless --timeout says otherwise: a copy of a store takes a while */
@@ -123,7 +124,8 @@ static int wait_for(struct cli *cli, const struct change *change)
     }
     for (;;) {
         struct clade_response *response = ask(cli, change, true);
-        bool late = clock_monotonic_us(clock_system()) / 1000 >= until_ms;
+        /* An answer comes a little before its deadline. */
+        bool late = clock_monotonic_us(clock_system()) / 1000 + ask_ms / 10 >= until_ms;
         if (goes_on(clade_response_code(response)) && !late) {
             show_progress(cli, response, shown);
             clade_response_free(response);
@@ -263,11 +265,67 @@ static void show_part(struct cli *cli,
     }
 }
 
+/* "67% of a copy", "at 1,200 of 5,000"; "-" where there is nothing to say. */
+static void append_catching_up(struct buffer *b, const struct clade_value *v)
+{
+    uint64_t total = clade_value_uint(clade_value_get(v, "copy_bytes_total"));
+    char at[TEXT_BYTES_MAX];
+    char of[TEXT_BYTES_MAX];
+    if (clade_value_type(v) != CLADE_MAP) {
+        buffer_append_str(b, "-");
+    } else if (total > 0) {
+        uint64_t bytes = clade_value_uint(clade_value_get(v, "copy_bytes"));
+        buffer_append_fmt(b, "%.0f%% of a copy", (double)bytes / (double)total * 100);
+    } else {
+        text_count(clade_value_uint(clade_value_get(v, "index")), at);
+        text_count(clade_value_uint(clade_value_get(v, "of")), of);
+        buffer_append_fmt(b, "at %s of %s", at, of);
+    }
+}
+
+static void append_cell(struct buffer *b, const char *heading, const struct clade_value *member)
+{
+    const struct clade_value *v = clade_value_get(member, heading);
+    char text[TEXT_BYTES_MAX];
+    if (strcmp(heading, "catching_up") == 0) {
+        append_catching_up(b, v);
+    } else if (clade_value_type(v) == CLADE_BOOL) {
+        buffer_append_str(b, clade_value_bool(v) ? "yes" : "no");
+    } else if (strcmp(heading, "published") == 0) {
+        text_count(clade_value_uint(v), text);
+        buffer_append_str(b, text);
+    } else if (clade_value_type(v) == CLADE_UINT) {
+        buffer_append_fmt(b, "%llu", (unsigned long long)clade_value_uint(v));
+    } else {
+        table_append_clean(b, text_at(member, heading));
+    }
+}
+
+static void show_members(struct cli *cli, const struct clade_value *members)
+{
+    static const struct table_column columns[] = {
+        {"id", TABLE_RIGHT, false},       {"role", TABLE_LEFT, false},
+        {"wanted", TABLE_LEFT, false},    {"leader", TABLE_LEFT, false},
+        {"address", TABLE_LEFT, true},    {"client", TABLE_LEFT, true},
+        {"connected", TABLE_LEFT, false}, {"published", TABLE_RIGHT, false},
+        {"catching_up", TABLE_LEFT, true}};
+    const size_t len = sizeof columns / sizeof columns[0];
+    struct table t;
+    struct buffer b;
+    table_init(&t, columns, len);
+    buffer_init(&b, CLADE_MAX_FRAME_BYTES);
+    for (size_t i = 0; i < clade_value_len(members) * len; i++) {
+        buffer_clear(&b);
+        append_cell(&b, columns[i % len].heading, clade_value_at(members, i / len));
+        (void)table_add(&t, buffer_span(&b));
+    }
+    table_flush(&t, cli->out, cli->terminal_columns, cli->color);
+    buffer_release(&b);
+    table_release(&t);
+}
+
 int run_member_list(struct cli *cli)
 {
-    static const char *const columns[] = {"id",          "role",   "wanted",    "leader",
-                                          "address",     "client", "connected", "published",
-                                          "catching_up", NULL};
     int code = cli_open(cli);
     if (code != EXIT_DONE) {
         return code;
@@ -277,7 +335,7 @@ int run_member_list(struct cli *cli)
     if (clade_response_code(response) != 0) {
         code = cli_fail(cli, NULL, response);
     } else if (cli->settings.write == WRITE_TABLE) {
-        show_rows(cli, members, columns);
+        show_members(cli, members);
     } else {
         show_part(cli, response, members);
     }

@@ -210,27 +210,6 @@ static void table_row(struct table *t,
     buffer_release(&b);
 }
 
-static void print_rows(struct cli *cli,
-                       const struct clade_value *rows,
-                       const struct table_column *columns,
-                       size_t len)
-{
-    struct table t;
-    table_init(&t, columns, len);
-    for (size_t i = 0; i < clade_value_len(rows); i++) {
-        table_row(&t, columns, len, clade_value_at(rows, i));
-    }
-    table_flush(&t, cli->out, cli->terminal_columns, cli->color);
-    table_release(&t);
-}
-
-static struct table_column column_of(const char *name, const struct clade_value *first)
-{
-    bool number = clade_value_type(clade_value_get(first, name)) == CLADE_UINT;
-    return (struct table_column){
-        .heading = name, .align = number ? TABLE_RIGHT : TABLE_LEFT, .elastic = !number};
-}
-
 /* An array of maps as a table, its columns the keys of the first one. */
 static void show_table(struct cli *cli, const struct clade_value *rows)
 {
@@ -242,23 +221,21 @@ static void show_table(struct cli *cli, const struct clade_value *rows)
     for (size_t i = 0; i < clade_value_len(first) && len < TABLE_COLUMNS_MAX; i++) {
         const char *name = arena_copy_str(&names.arena, text_of(clade_value_key_at(first, i)));
         if (name != NULL) {
-            columns[len++] = column_of(name, first);
+            bool number = clade_value_type(clade_value_at(first, i)) == CLADE_UINT;
+            columns[len++] = (struct table_column){
+                .heading = name, .align = number ? TABLE_RIGHT : TABLE_LEFT, .elastic = !number};
         }
     }
     if (len > 0) {
-        print_rows(cli, rows, columns, len);
+        struct table t;
+        table_init(&t, columns, len);
+        for (size_t i = 0; i < clade_value_len(rows); i++) {
+            table_row(&t, columns, len, clade_value_at(rows, i));
+        }
+        table_flush(&t, cli->out, cli->terminal_columns, cli->color);
+        table_release(&t);
     }
     cli_list_release(&names);
-}
-
-void show_rows(struct cli *cli, const struct clade_value *rows, const char *const names[])
-{
-    struct table_column columns[TABLE_COLUMNS_MAX];
-    size_t len = 0;
-    for (; names[len] != NULL && len < TABLE_COLUMNS_MAX; len++) {
-        columns[len] = column_of(names[len], clade_value_at(rows, 0));
-    }
-    print_rows(cli, rows, columns, len);
 }
 
 static void show_heading(struct cli *cli, struct span key)

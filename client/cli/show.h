@@ -7,8 +7,6 @@ void show_thing(struct cli *cli, const struct clade_value *thing);
 /* Any answer: scalars as lines, arrays of maps as tables, nested maps below a heading. Numbers
  * are made readable by what their key says they are. */
 void show_document(struct cli *cli, const struct clade_value *value);
-/* An array of maps as a table with these columns, NULL-terminated; what a row lacks is "-". */
-void show_rows(struct cli *cli, const struct clade_value *rows, const char *const columns[]);
 /* One JSON document: {"revision", "node", "term", "complete", "data"}. */
 void show_json(struct cli *cli, const struct clade_response *response);
 /* The same with a part of the data in the place of all of it. */

@@ -143,6 +143,16 @@ class Node:
         if done.returncode != 0:
             raise AssertionError(f'claded init: exit {done.returncode}: {done.stderr}')
 
+    def init_joining(self, contacts):
+        """The folder of a node that joins the running cluster of these nodes."""
+        flags = []
+        for node in (*contacts, self):
+            flags += ['--member', f'{node.number}={node.peer_address}']
+        done = self.claded('init', '--node', str(self.number), '--join', '--cluster',
+                           self.cluster.id(), *flags)
+        if done.returncode != 0:
+            raise AssertionError(f'claded init --join: exit {done.returncode}: {done.stderr}')
+
     def claded(self, *words, timeout=60):
         """Runs `claded` with this node's settings to its end."""
         return subprocess.run([claded(), *words, '--config', str(self.config)],
@@ -234,11 +244,13 @@ class Cluster:
     def __init__(self, n=3, start=True, first_port=None, **settings):
         self.name = f'test-{os.getpid()}-{os.urandom(3).hex()}'
         self.settings = settings
+        self.keep = False  # the folder, when it is closed
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix='clade-'))
         _folders.add(self.folder)
         ports = free_ports(2 * n)
         if first_port:
             ports[0] = first_port
+        self.former = []  # removed from the cluster
         self.nodes = [Node(self, i + 1, ports[2 * i], ports[2 * i + 1]) for i in range(n)]
         try:
             for node in self.nodes:
@@ -263,14 +275,15 @@ class Cluster:
         return self.nodes[number - 1]
 
     def print_logs(self):
-        for node in self.nodes:
+        for node in (*self.nodes, *self.former):
             print(f'--- node {node.number} ({"runs" if node.alive() else "ended"}), its last '
                   f'lines\n{node.log_tail()}', flush=True)
 
     def close(self):
-        for node in self.nodes:
+        for node in (*self.nodes, *self.former):
             node.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if not self.keep:
+            shutil.rmtree(self.folder, ignore_errors=True)
         _folders.discard(self.folder)
 
     def start(self):
@@ -290,6 +303,79 @@ class Cluster:
         for node in self.nodes:
             node.signal(signal.SIGTERM)
         return [node.wait_exit() for node in self.nodes]
+
+    # Members that come and go.
+
+    def id(self):
+        """The cluster's id, 32 hex digits."""
+        def ask():
+            for node in self.running():
+                with node.client(timeout=3) as c:
+                    return c.hello['cluster']
+        return until(ask, 'a node tells the cluster\'s id')
+
+    def new_node(self, start=True, **settings):
+        """A node with an id of its own and a folder that is made to join; not added yet."""
+        number = max(n.number for n in (*self.nodes, *self.former)) + 1
+        ports = free_ports(2)
+        node = Node(self, number, ports[0], ports[1])
+        node.write_config(**settings)
+        node.init_joining(self.running())
+        self.nodes.append(node)
+        if start:
+            node.start()
+        return node
+
+    def member(self, action, node, wait=True, timeout=60.0, **params):
+        """Asks the leader for a change until it is answered; what it says. Errors that are not
+        about who leads are the caller's."""
+        number = node if isinstance(node, int) else node.number
+        if action == 'add' and 'address' not in params:
+            params['address'] = node.peer_address
+        deadline = time.monotonic() + timeout
+        while True:
+            left = deadline - time.monotonic()
+            try:
+                with self.leader(max(1.0, left)).client(timeout=max(1.0, left)) as c:
+                    return c.call('member', {'action': action, 'node': number, 'wait': wait,
+                                             'deadline_ms': max(1, int(min(left, 5) * 1000)),
+                                             **params})['data']
+            except wire.Lost:
+                pass
+            except wire.Failure as e:
+                if e.code not in ('RETRY', 'UNKNOWN'):
+                    raise
+                last = e
+                if time.monotonic() >= deadline:
+                    raise AssertionError(f'{action} {number}: not within {timeout} s: {last}') \
+                        from e
+            time.sleep(0.02)
+
+    def grow(self, promote=True, **settings):
+        """A new node, started and in the cluster."""
+        node = self.new_node(**settings)
+        self.member('add', node, promote=promote)
+        return node
+
+    def all_heard(self, timeout=20.0):
+        """Waits until the leader has heard of each running node: it goes by that when it is asked
+        to let a voter go."""
+        def heard():
+            with self.leader().client(timeout=3) as c:
+                rows = {m['id']: m for m in c.status()['members']}
+            return all(n.number not in rows or
+                       (rows[n.number]['connected'] and rows[n.number]['heard'])
+                       for n in self.running())
+        until(heard, 'the leader has heard of all', timeout)
+
+    def remove(self, node):
+        """Takes the node out and sees it stop; its exit code."""
+        self.all_heard()
+        self.member('remove', node)
+        code = node.wait_exit()
+        self.nodes.remove(node)
+        self.former.append(node)
+        return code
 
     # Watching.
 
@@ -421,6 +507,7 @@ class Writers:
         self.maybe = set()
         self.errors = []
         self.gaps_s = []  # the longest wait of each writer for one answer
+        self.times = []   # when each was acknowledged
         self.halt = threading.Event()
         self.threads = [threading.Thread(target=self._guarded, args=(i,), daemon=True)
                         for i in range(threads)]
@@ -451,7 +538,7 @@ class Writers:
 
     def _write(self, number):
         rng = self.rngs[number]
-        session = wire.Session(self.cluster.addresses(), rng, **self.keys)
+        session = wire.Session(self.cluster.addresses, rng, **self.keys)
         worst = 0.0
         i = 0
         while not self.halt.is_set():
@@ -465,9 +552,15 @@ class Writers:
                 continue
             worst = max(worst, time.monotonic() - begin)
             self.acked[name] = answer
+            self.times.append(time.monotonic())
             self.maybe.discard(name)
         self.gaps_s.append(worst)
         session.close()
+
+    def longest_pause_s(self, begin, end):
+        """The longest time between `begin` and `end` in which nobody was answered."""
+        times = [begin] + sorted(t for t in self.times if begin <= t <= end) + [end]
+        return max(b - a for a, b in zip(times, times[1:]))
 
     def check(self, test, node=None):
         """Every acknowledged write is there, at the revision that was answered, on each node."""

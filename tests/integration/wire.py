@@ -304,7 +304,9 @@ class Session:
     REPEAT = ('RETRY', 'UNKNOWN', 'UNAVAILABLE', 'THROTTLED', 'NO_MEMORY', 'NO_SPACE')
 
     def __init__(self, addresses, rng=None, patience=30.0, attempt=3.0, user='tester'):
-        self.addresses = list(addresses)
+        # A list, or a function that gives one: members come and go.
+        self.give = addresses if callable(addresses) else lambda fixed=list(addresses): fixed
+        self.addresses = self.give()
         self.rng = rng or random.Random(0)
         self.patience = patience
         self.attempt = attempt
@@ -313,6 +315,7 @@ class Session:
         self.at = self.rng.randrange(len(self.addresses))
         self.seq = 0
         self.repeats = 0
+        self.unknown = 0  # sendings whose outcome was not known
         self.id = self._until_answered('session_open', {'lease_ms': 3600000})['session']
 
     def close(self):
@@ -343,12 +346,15 @@ class Session:
                 last = e
                 if e.code not in self.REPEAT:
                     raise
-                sent = sent or e.code == 'UNKNOWN'
+                doubt = e.code == 'UNKNOWN'
             except Lost as e:
                 last = e
-                sent = sent or not isinstance(e, NotSent)
+                doubt = not isinstance(e, NotSent)
+            sent = sent or doubt
+            self.unknown += doubt
             self.repeats += 1
             self.close()
+            self.addresses = self.give()
             self.at = (self.at + 1) % len(self.addresses)
             time.sleep(0.02 + 0.08 * self.rng.random())
         raise Gone(sent, last)

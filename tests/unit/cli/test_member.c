@@ -251,6 +251,10 @@ static const char status[] =
     "{\"id\":1,\"role\":\"voter\",\"wanted\":\"configured\",\"address\":\"a:1\",\"leader\":false},"
     "{\"id\":2,\"role\":\"voter\",\"wanted\":\"voter\",\"address\":\"b:2\",\"client\":\"b:9\","
     "\"leader\":true},"
+    "{\"id\":3,\"role\":\"spare\",\"wanted\":\"voter\",\"published\":1200,\"catching_up\":"
+    "{\"index\":1200,\"of\":5000,\"copy_bytes\":0,\"copy_bytes_total\":0}},"
+    "{\"id\":5,\"role\":\"spare\",\"wanted\":\"voter\",\"catching_up\":"
+    "{\"index\":0,\"of\":5000,\"copy_bytes\":330,\"copy_bytes_total\":1000}},"
     "{\"id\":4,\"role\":\"none\",\"wanted\":\"voter\",\"address\":\"d:4\",\"leader\":false}]}";
 static const char spare[] = "{\"id\":4,\"role\":\"spare\",\"wanted\":\"voter\"}";
 static const char voter[] = "{\"id\":4,\"role\":\"voter\",\"wanted\":\"voter\"}";
@@ -356,6 +360,8 @@ static void list_shows_a_row_for_each_member(void **state)
     assert_int_equal(RUN(f, "member", "list"), EXIT_DONE);
     assert_non_null(strstr(f->out, "id  role   wanted"));
     assert_non_null(strstr(f->out, " 4  none   voter       no      d:4"));
+    assert_non_null(strstr(f->out, "at 1,200 of 5,000"));
+    assert_non_null(strstr(f->out, "33% of a copy"));
 }
 
 static void leader_shows_who_leads(void **state)

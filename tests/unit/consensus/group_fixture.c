@@ -75,7 +75,7 @@ static void net_send(struct group_transport *t, uint64_t to, struct span message
 
 static void net_set_members(struct group_transport *t, const struct group_member *m, size_t n)
 {
-    assert_int_equal(n, NODES);
+    assert_true(n == NODES || n == 1);
 }
 
 static bool net_is_connected(struct group_transport *t, uint64_t to)

@@ -208,6 +208,24 @@ static void an_install_that_contradicts_its_reference_is_dropped(void **state)
     cluster_free(c);
 }
 
+/* Seed 2280 of the simulator. libraft would free what its stack held. */
+static void a_node_that_stops_while_a_snapshot_is_read_ends_in_order(void **state)
+{
+    struct cluster *c = cluster_new_with_log(28, LOG_BYTES);
+    struct node *leader = cluster_wait_for_leader(c);
+    struct node *late = cluster_another(c, leader);
+    cluster_isolate(c, late->id, true);
+    write_many(c, 1, 100);
+    leader = cluster_leader(c);
+    leader->log.write_us_max = 60000000; /* a disk that is slow to read */
+    cluster_isolate(c, late->id, false);
+    for (int i = 0; i < 10000 && leader->log.gets_len == 0; i++) {
+        cluster_step(c);
+    }
+    assert_true(leader->log.gets_len > 0);
+    cluster_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -218,6 +236,7 @@ int main(void)
         cmocka_unit_test(an_empty_store_behind_a_snapshot_gets_no_install),
         cmocka_unit_test(an_install_while_a_snapshot_is_taken_does_not_reach_libraft),
         cmocka_unit_test(an_install_that_contradicts_its_reference_is_dropped),
+        cmocka_unit_test(a_node_that_stops_while_a_snapshot_is_read_ends_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -247,6 +247,8 @@ static void our_own_messages_come_back_as_they_went(void **state)
     assert_int_equal(m.index, 99);
     buffer_clear(&b);
     struct peer_news news = {.published = 1, .revision = 2, .sample_index = 1024, .wall_us = 3};
+    news.copy_bytes = 6;
+    news.copy_bytes_total = 7;
     news.data.high = 4;
     news.state.low = 5;
     peer_put_news(&b, &news);

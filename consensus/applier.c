@@ -1,0 +1,184 @@
+#include "consensus/applier.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/bytes.h"
+
+#define DIRTY_BYTES_MAX (UINT64_C(256) << 20)
+
+struct applier {
+    struct applier_options options;
+    struct apply *apply;
+    uint64_t index;    /* of the job that runs */
+    uint64_t answered; /* jobs up to it were answered */
+};
+
+int applier_new(const struct applier_options *options, struct applier **ret, struct error *error)
+{
+    struct applier *a = calloc(1, sizeof *a);
+    if (a == NULL) {
+        return error_set(error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
+    }
+    a->options = *options;
+    if (a->options.dirty_bytes_max == 0) {
+        a->options.dirty_bytes_max = DIRTY_BYTES_MAX;
+    }
+    int rc = apply_new(options->store, &a->apply, error);
+    if (rc != 0) {
+        free(a);
+        return rc;
+    }
+    *ret = a;
+    return 0;
+}
+
+void applier_free(struct applier *a)
+{
+    if (a != NULL) {
+        apply_free(a->apply);
+        free(a);
+    }
+}
+
+/* --- jobs that are part of a batch --- */
+
+static bool is_of_a_batch(const struct apply_job *j)
+{
+    return j->kind == JOB_ENTRY || j->kind == JOB_ADVANCE;
+}
+
+static void on_result(void *arg, const struct apply_result *result)
+{
+    struct applier *a = arg;
+    if (a->index > a->answered) {
+        a->options.on_result(a->options.arg, result);
+    }
+}
+
+static int run_job(struct applier *a, const struct apply_job *j, struct error *error)
+{
+    struct span entry = span_make(j->bytes, j->len);
+    a->index = j->index;
+    int rc = j->kind == JOB_ADVANCE
+                 ? apply_advance(a->apply, j->previous, j->index, error)
+                 : apply_entry(a->apply, j->previous, j->index, entry, on_result, a, error);
+    /* Also what the store has already: after a crash the archive may know less than it. */
+    if (rc == 0 && a->options.archive != NULL) {
+        rc = archive_append(a->options.archive, j->previous, j->index, entry, error);
+    }
+    return rc == 0 ? 0 : error_wrap(error, "applying the log entry at index %" PRIu64, j->index);
+}
+
+static int run_batch(struct applier *a,
+                     struct apply_job *jobs,
+                     struct apply_job **ret_next,
+                     struct error *error)
+{
+    const struct applier_options *o = &a->options;
+    struct store_position position;
+    struct apply_job *j = jobs;
+    int rc = apply_begin(a->apply, error);
+    while (rc == 0 && j != NULL && is_of_a_batch(j) &&
+           (j == jobs || apply_batch_bytes(a->apply) < o->dirty_bytes_max)) {
+        rc = run_job(a, j, error);
+        j = j->next;
+    }
+    if (rc == 0) {
+        o->on_answered(o->arg);
+        a->answered = a->index > a->answered ? a->index : a->answered;
+        rc = apply_commit(a->apply, &position, error);
+    }
+    if (rc != 0) {
+        apply_abort(a->apply);
+        o->on_aborted(o->arg);
+        return rc;
+    }
+    o->on_published(o->arg, &position);
+    *ret_next = j;
+    return 0;
+}
+
+/* --- jobs that stand alone --- */
+
+/* What Raft goes on from must be in the store: a store that lost it would lack those entries for
+ * ever, and the log no longer has them. */
+static int check_expectation(struct applier *a, const struct apply_job *j, struct error *error)
+{
+    struct store_position p = store_position(a->options.store);
+    if (p.applied >= j->index) {
+        return 0;
+    }
+    return error_set(error, CLADE_ERR_CORRUPT, "store",
+                     "the log goes on after index %" PRIu64
+                     ", and the store has only reached %" PRIu64
+                     ": rebuild this node as a new member (runbook: damaged node)",
+                     j->index, p.applied);
+}
+
+static int reach_mark(struct applier *a, struct error *error)
+{
+    const struct applier_options *o = &a->options;
+    int rc = store_sync(o->store, error);
+    if (rc == 0 && o->archive != NULL) {
+        rc = archive_sync(o->archive, error);
+    }
+    if (rc == 0) {
+        struct store_position p = store_position(o->store);
+        struct store_digest d = store_digest_current(o->store);
+        o->on_marked(o->arg, &p, &d);
+    }
+    return rc;
+}
+
+static int swap_store(struct applier *a, const struct apply_job *j, struct error *error)
+{
+    const struct applier_options *o = &a->options;
+    const char *path = (const char *)j->bytes + 8;
+    struct store_position p = store_position(o->store);
+    if (get_u64le(j->bytes) <= p.applied) {
+        o->on_swapped(o->arg, path, CLADE_ERR_CONFLICT); /* Raft was faster */
+        return 0;
+    }
+    char current[PATH_MAX];
+    int rc = o->make_current(o->arg, path, current, error);
+    if (rc == CLADE_ERR_NO_SPACE) {
+        o->on_swapped(o->arg, path, rc);
+        return 0;
+    }
+    if (rc == 0) {
+        rc = store_swap(o->store, current, error); /* fails: a restart takes the current one */
+    }
+    if (rc == 0) {
+        p = store_position(o->store);
+        o->on_published(o->arg, &p);
+        o->on_swapped(o->arg, path, 0);
+    }
+    return rc;
+}
+
+int applier_run(struct applier *a,
+                struct apply_job *jobs,
+                struct apply_job **ret_next,
+                struct error *error)
+{
+    int rc = 0;
+    switch (jobs->kind) {
+    case JOB_ENTRY:
+    case JOB_ADVANCE:
+        return run_batch(a, jobs, ret_next, error);
+    case JOB_EXPECT:
+        rc = check_expectation(a, jobs, error);
+        break;
+    case JOB_MARK:
+        rc = reach_mark(a, error);
+        break;
+    case JOB_SWAP:
+        rc = swap_store(a, jobs, error);
+        break;
+    }
+    if (rc == 0) {
+        *ret_next = jobs->next;
+    }
+    return rc;
+}
