@@ -34,9 +34,8 @@ void history_drop(struct history *h, int number)
 {
     if (number >= 0) {
         struct operation *o = &h->operations[number];
-        o->op = REGISTER_NO_SWAP; /* of what never stands there; it begins where it began */
-        o->expected = UINT64_MAX;
-        o->end = h->moment++;
+        *o = (struct operation){.op = REGISTER_NO_SWAP, .expected = UINT64_MAX};
+        o->begin = o->end = h->moment++;
     }
 }
 
@@ -78,8 +77,8 @@ struct step {
 struct search {
     const struct history *history;
     struct event events[2 * HISTORY_OPERATIONS_MAX + 1];
-    struct event *head; /* before the first */
-    uint64_t done[DONE_WORDS];
+    struct event *head;                  /* before the first */
+    uint64_t state_done[1 + DONE_WORDS]; /* the state, then a bit for each operation done */
     struct step steps[HISTORY_OPERATIONS_MAX];
     size_t steps_len;
     size_t ends_left;
@@ -153,15 +152,17 @@ static void build(struct search *s)
 static void set_done(struct search *s, int operation, bool done)
 {
     uint64_t bit = UINT64_C(1) << operation % 64;
-    uint64_t *word = &s->done[operation / 64];
+    uint64_t *word = &s->state_done[1 + operation / 64];
     *word = done ? *word | bit : *word & ~bit;
 }
 
-/* Whether this set of done operations with this state is new; notes it. */
+/* Whether this set of done operations with this state is new; notes it. (Not with the state as the
+ * hash's seed: XXH3 takes short input and seed together so that pairs of them meet.) */
 static bool is_new(struct search *s, uint64_t state)
 {
-    size_t words = (s->history->len + 63) / 64;
-    uint64_t hash = hash64(span_make(s->done, words * sizeof s->done[0]), state) | 1;
+    size_t words = 1 + (s->history->len + 63) / 64;
+    s->state_done[0] = state;
+    uint64_t hash = hash64(span_make(s->state_done, words * sizeof s->state_done[0]), 0) | 1;
     for (size_t i = hash % (2 * STATES_MAX);; i = (i + 1) % (2 * STATES_MAX)) {
         if (s->seen[i] == hash) {
             return false;

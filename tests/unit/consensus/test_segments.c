@@ -206,7 +206,7 @@ static void a_torn_write_costs_nothing_that_was_acknowledged(void **state)
         take_open(l, &w.after);
         w.last = l->next - 1;
         for (unsigned i = 0; i < 300; i++) {
-            tear_and_check(&w, &r, i % 50 == 0);
+            tear_and_check(&w, &r, i % 150 == 0);
         }
         image_release(&w.before);
         image_release(&w.after);
