@@ -46,7 +46,10 @@ int data_folder_lock(const char *path, int *ret_fd, struct error *error)
         return r;
     }
     int n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
-    if (ftruncate(fd, 0) != 0 || pwrite(fd, pid, (size_t)n, 0) != n) {
+    errno = 0;
+    bool told = ftruncate(fd, 0) == 0 && pwrite(fd, pid, (size_t)n, 0) == n;
+    /* A node starts on a full disk, to serve reads: then a second process is told no pid. */
+    if (!told && errno != ENOSPC && errno != EDQUOT && errno != 0) {
         int r = error_set(error, CLADE_ERR_IO, lock, "cannot be written: %s", strerror(errno));
         (void)close(fd);
         return r;

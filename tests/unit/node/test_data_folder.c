@@ -1,10 +1,12 @@
 /* A data folder is made once, whole, and refuses to be taken for another's. */
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -151,6 +153,30 @@ static void a_locked_folder_is_refused_with_the_pid(void **state)
     assert_non_null(strstr(f->error.message, pid));
     data_folder_close(&f->folder);
     assert_int_equal(open_it(f), 0);
+}
+
+static bool disk_is_full;
+
+/* In place of libc's. */
+ssize_t pwrite(int fd, const void *data, size_t len, off_t at)
+{
+    if (disk_is_full) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return syscall(SYS_pwrite64, fd, data, len, at);
+}
+
+static void a_full_disk_does_not_keep_a_folder_from_being_opened(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(init(f, f->path), 0);
+    disk_is_full = true;
+    int r = open_it(f);
+    disk_is_full = false;
+    assert_int_equal(r, 0);
+    struct data_folder second;
+    assert_int_equal(data_folder_open(f->path, "", 0, &second, &f->error), CLADE_ERR_IN_USE);
 }
 
 static void another_cluster_or_node_than_asked_for_is_refused(void **state)
@@ -329,6 +355,7 @@ int main(void)
         TEST(an_interrupted_init_can_be_repeated),
         TEST(a_folder_that_is_not_there_or_was_not_made_is_refused),
         TEST(a_locked_folder_is_refused_with_the_pid),
+        TEST(a_full_disk_does_not_keep_a_folder_from_being_opened),
         TEST(another_cluster_or_node_than_asked_for_is_refused),
         TEST(parts_of_two_nodes_mixed_up_are_found),
         TEST(a_newer_format_and_damage_are_told_apart),
