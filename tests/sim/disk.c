@@ -156,6 +156,15 @@ static bool works(struct sim_disk *d)
     return true;
 }
 
+static bool takes_bytes(struct sim_disk *d)
+{
+    if (!works(d)) {
+        d->counts.lost++;
+        return false;
+    }
+    return true;
+}
+
 bool sim_disk_take(struct sim_disk *d, uint64_t bytes)
 {
     if (!works(d)) {
@@ -309,6 +318,7 @@ void sim_disk_crash(struct sim_disk *d, enum sim_crash how)
     }
     d->calls_left = DISK_CALLS_NEVER;
     d->counts.errors = 0;
+    d->counts.lost = 0;
 }
 
 int disk_unlink(struct sim_disk *d, const char *path)
@@ -471,7 +481,7 @@ ssize_t disk_write(struct disk_open *o, const struct iovec *parts, int n, off_t 
     for (int i = 0; i < n; i++) {
         len += parts[i].iov_len;
     }
-    if (!works(d)) {
+    if (!takes_bytes(d)) {
         return -1;
     }
     size_t fits = take_room(d, o->file, (size_t)at, len);
@@ -491,7 +501,7 @@ ssize_t disk_write(struct disk_open *o, const struct iovec *parts, int n, off_t 
 
 int disk_sync(struct disk_open *o)
 {
-    if (!works(o->disk)) {
+    if (!takes_bytes(o->disk)) {
         return -1;
     }
     o->disk->counts.syncs++;

@@ -46,6 +46,7 @@ void sim_disk_crash(struct sim_disk *disk, enum sim_crash how);
 
 struct sim_disk_counts {
     uint64_t errors; /* EIO given since the last crash */
+    uint64_t lost;   /* those of writes and syncs among them: the process must not go on */
     uint64_t full;   /* ENOSPC given, and short writes */
     uint64_t writes;
     uint64_t syncs;

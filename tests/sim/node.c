@@ -209,13 +209,13 @@ static void run_apply(struct sim_node *n)
     if (n->jobs != NULL) {
         struct error e = {0};
         struct apply_job *next = n->jobs;
-        uint64_t errors = sim_disk_counts(n->disk).errors;
+        uint64_t lost = sim_disk_counts(n->disk).lost;
         int code = applier_run(n->applier, n->jobs, &next, &e);
         if (code != 0) {
             on_apply_error(n, code, &e);
             return;
         }
-        if (sim_disk_counts(n->disk).errors > errors) {
+        if (sim_disk_counts(n->disk).lost > lost) {
             world_fail(n->world, "node %llu goes on though its disk has failed",
                        (unsigned long long)n->id);
         }
