@@ -304,12 +304,34 @@ static int open_catch_up(struct sim_node *n, struct error *e)
     return r == 0 ? catch_up_new(&o, &n->catch_up, e) : r;
 }
 
+static void on_due(void *arg, uint64_t due_us)
+{
+    struct sim_node *n = arg;
+    n->guard_us = due_us < n->guard_us ? due_us : n->guard_us;
+}
+
+static int open_guard(struct sim_node *n, struct error *e)
+{
+    int r = guard_file_open(n->folder.raft_path, &n->mark, e);
+    if (r < 0) {
+        return r;
+    }
+    const struct guard_options o = {.io = &n->log.io,
+                                    .disk = n->mark,
+                                    .clock = &n->clock,
+                                    .on_due = on_due,
+                                    .on_fatal = on_fatal,
+                                    .arg = n};
+    n->guard_us = UINT64_MAX;
+    return guard_new(&o, &n->guard, e);
+}
+
 static int open_group(struct sim_node *n, struct error *e)
 {
     const struct group_options o = {.id = n->id,
                                     .boot = n->boot,
                                     .address = "node",
-                                    .io = &n->log.io,
+                                    .io = guard_io(n->guard),
                                     .transport = &n->transport,
                                     .clock = &n->clock,
                                     .queue = n->queue,
@@ -343,7 +365,7 @@ static int open_all(struct sim_node *n, struct error *e)
     if ((r = data_folder_open(n->path, cluster, n->id, &n->folder, e)) < 0 ||
         (r = open_store(n, e)) < 0 || (r = open_archive(n, e)) < 0 ||
         (r = open_applier(n, e)) < 0 || (r = open_catch_up(n, e)) < 0 ||
-        (r = open_group(n, e)) < 0) {
+        (r = open_guard(n, e)) < 0 || (r = open_group(n, e)) < 0) {
         return r;
     }
     return 0;
@@ -360,6 +382,10 @@ static void close_all(struct sim_node *n)
         group_close(n->group, on_closed, n);
         CHECK(n->group == NULL);
     }
+    guard_free(n->guard);
+    guard_file_close(n->mark);
+    n->guard = NULL;
+    n->mark = NULL;
     drop_jobs(n, NULL);
     n->jobs_bytes = 0;
     apply_queue_free(n->queue);
@@ -469,6 +495,8 @@ static void make_data_folder(struct sim_node *n, const struct identity *id)
     }
     (void)snprintf(path, sizeof path, "%s/store/CURRENT", n->path);
     CHECK(files_write_text(path, "1\n", &e) == 0);
+    (void)snprintf(path, sizeof path, "%s/raft", n->path);
+    CHECK(guard_file_create(path, &e) == 0);
     write_identity(n, id, "/raft/identity");
     write_identity(n, id, "/store/identity");
     write_identity(n, id, "/identity");
@@ -535,6 +563,7 @@ void node_plan(struct sim_node *n)
         next = n->apply_us;
     }
     next = n->catch_up_us < next ? n->catch_up_us : next;
+    next = n->guard_us < next ? n->guard_us : next;
     n->next_us = next < n->frozen_until_us ? n->frozen_until_us : next;
 }
 
@@ -567,6 +596,10 @@ void node_step(struct sim_node *n)
         group_flush(n->group);
     } else if (n->apply_us <= w->now_us && (has_jobs(n) || front_waits(n))) {
         run_apply(n);
+    } else if (n->guard_us <= w->now_us) {
+        n->guard_us = UINT64_MAX;
+        uint64_t next_us = guard_write(n->guard, w->now_us);
+        n->guard_us = next_us < n->guard_us ? next_us : n->guard_us;
     } else if (n->catch_up_us <= w->now_us) {
         uint64_t next_us = catch_up_step(n->catch_up);
         n->catch_up_us = next_us <= w->now_us ? w->now_us + 1 : next_us;

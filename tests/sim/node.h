@@ -6,6 +6,7 @@
 #include "consensus/applier.h"
 #include "consensus/catch_up.h"
 #include "consensus/group.h"
+#include "consensus/guard.h"
 #include "consensus/supplier.h"
 #include "node/data_folder.h"
 #include "storage/reader.h"
@@ -35,6 +36,9 @@ struct sim_node {
     uint64_t commit_us_max; /* how long a commit of the store may take */
     bool headroom;
     struct sim_log log;
+    struct guard_disk *mark;
+    struct guard *guard;
+    uint64_t guard_us; /* when it wants to be called */
     struct group *group;
     struct data_folder folder;
     struct store *store;
