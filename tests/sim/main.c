@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/check.h"
 #include "tests/sim/clients.h"
@@ -12,7 +13,7 @@
 #include "tests/sim/front.h"
 #include "tests/sim/operator.h"
 
-#define RUN_US         UINT64_C(30000000) /* virtual time with faults */
+#define RUN_US         UINT64_C(40000000) /* virtual time with faults */
 #define SETTLE_US      UINT64_C(60000000) /* then without, until all agree */
 #define OPERATOR_US    100000
 #define LAST_READ_US   3000000
@@ -107,8 +108,10 @@ static void check_reads(struct sim *s)
     }
     faults_heal(w);
     uint64_t patience_us = w->now_us + LAST_LEADER_US;
+    uint64_t look_us = w->now_us + OPERATOR_US;
     /* Also that the members are as wanted: a promotion may have been lost with the crash. */
-    while (world_step(w, w->now_us + 1000) || !operator_is_content(&s->operator)) {
+    while (world_step(w, look_us) || !operator_is_content(&s->operator)) {
+        look_us = w->now_us >= look_us ? w->now_us + OPERATOR_US : look_us;
         if (w->failure[0] == '\0' && w->now_us > patience_us) {
             world_fail(w, "no leader is elected, or the members are not as wanted, though all is "
                           "well");
@@ -319,6 +322,14 @@ static bool parse(struct campaign *c, int argc, char **argv)
     return true;
 }
 
+/* Of this process: what else runs on the machine does not count. */
+static uint64_t cpu_us(void)
+{
+    struct timespec t;
+    CHECK(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t) == 0);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
 int main(int argc, char **argv)
 {
     struct campaign c = {.seeds = 200, .from = 1, .replay_every = 10};
@@ -329,15 +340,15 @@ int main(int argc, char **argv)
     }
     /* LMDB asks for 3 MiB of zeros at each opening and touches little of it. */
     (void)mallopt(M_MMAP_THRESHOLD, 1 << 20);
-    uint64_t start_us = clock_monotonic_us(clock_system());
+    uint64_t start_us = cpu_us();
     for (uint64_t seed = c.from; seed < c.from + c.seeds && !(c.stop && c.failed > 0); seed++) {
         run_one(&c, seed);
     }
-    uint64_t real_us = clock_monotonic_us(clock_system()) - start_us + 1;
+    uint64_t real_us = cpu_us() - start_us + 1;
     uint64_t virtual_s = c.virtual_us / 1000000 + 1;
     printf("%" PRIu64 " seeds from %" PRIu64 ", %" PRIu64 " replayed, %" PRIu64
            " s of virtual time at %" PRIu64 " events a second, %" PRIu64
-           " times faster than real, %u histories undecided\n",
+           " times faster than real on one core, %u histories undecided\n",
            c.seeds, c.from, c.replayed, virtual_s, c.steps / virtual_s, c.virtual_us / real_us,
            c.undecided);
     printf("sim: %" PRIu64 " passed, %" PRIu64 " failed\n", c.seeds - c.failed, c.failed);

@@ -466,7 +466,11 @@ void node_crash(struct sim_node *n, enum sim_crash how)
 static bool may_write_log(void *arg, size_t bytes)
 {
     struct sim_node *n = arg;
-    return sim_disk_take(n->disk, bytes);
+    if (sim_disk_take(n->disk, bytes)) {
+        return true;
+    }
+    sim_disk_fail_after(n->disk, 0); /* the process ends here: it writes nothing more anywhere */
+    return false;
 }
 
 static void make_folder(const struct sim_node *n, const char *name)
