@@ -437,6 +437,24 @@ off_t disk_length(const struct disk_open *o)
     return (off_t)o->file->len;
 }
 
+void *disk_map(const struct disk_open *o, size_t len)
+{
+    return o->file != NULL && len <= DISK_FILE_BYTES_MAX ? o->file->map : NULL;
+}
+
+bool disk_is_map(const void *at)
+{
+    for (size_t i = 0; i < DISKS_MAX; i++) {
+        for (const struct disk_file *f = disks[i] == NULL ? NULL : disks[i]->files; f != NULL;
+             f = f->next) {
+            if (f->map == at) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 void disk_fix_length(struct sim_disk *d, struct stat *st)
 {
     for (const struct disk_file *f = d->files; f != NULL; f = f->next) {

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
@@ -156,6 +157,19 @@ int ftruncate(int fd, off_t len)
 int ftruncate64(int fd, off_t len)
 {
     return ftruncate(fd, len);
+}
+
+/* LMDB's mapping of a file is ours of it, so that opening a store costs no page faults. */
+void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t at)
+{
+    const struct disk_open *o = disk_of_fd(fd);
+    void *map = o != NULL && at == 0 && (flags & MAP_SHARED) != 0 ? disk_map(o, len) : NULL;
+    return map != NULL ? map : (void *)syscall(SYS_mmap, addr, len, prot, flags, fd, at);
+}
+
+int munmap(void *addr, size_t len)
+{
+    return disk_is_map(addr) ? 0 : (int)syscall(SYS_munmap, addr, len);
 }
 
 int unlink(const char *path)

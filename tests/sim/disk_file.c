@@ -10,7 +10,6 @@
 #include "base/check.h"
 #include "tests/sim/disk.h"
 
-#define MAP_BYTES  ((size_t)1 << 28) /* no file of a run is larger */
 #define STEP_BYTES ((size_t)1 << 18)
 
 struct disk_file *disk_file_new(int fd)
@@ -22,15 +21,16 @@ struct disk_file *disk_file_new(int fd)
     f->inode = st.st_ino;
     f->len = (size_t)st.st_size;
     f->real_len = f->len;
-    f->map = mmap(NULL, MAP_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    CHECK(f->map != MAP_FAILED && f->len <= MAP_BYTES);
+    f->map = (uint8_t *)syscall(SYS_mmap, NULL, DISK_FILE_BYTES_MAX, PROT_READ | PROT_WRITE,
+                                MAP_SHARED, fd, 0);
+    CHECK((void *)f->map != MAP_FAILED && f->len <= DISK_FILE_BYTES_MAX);
     return f;
 }
 
 void disk_file_free(struct disk_file *f)
 {
     CHECK(f->opens == 0);
-    (void)munmap(f->map, MAP_BYTES);
+    (void)syscall(SYS_munmap, f->map, DISK_FILE_BYTES_MAX);
     (void)syscall(SYS_close, f->fd);
     free(f->changes);
     free(f->old);
@@ -72,7 +72,7 @@ static struct disk_change *note(struct disk_file *f, size_t at, size_t len)
 static void set_real_len(struct disk_file *f, size_t len)
 {
     if (len != f->real_len) {
-        CHECK(len <= MAP_BYTES && syscall(SYS_ftruncate, f->fd, (off_t)len) == 0);
+        CHECK(len <= DISK_FILE_BYTES_MAX && syscall(SYS_ftruncate, f->fd, (off_t)len) == 0);
         f->real_len = len;
     }
 }

@@ -7,6 +7,8 @@
 
 #include "tests/sim/random.h"
 
+#define DISK_FILE_BYTES_MAX ((size_t)1 << 28)
+
 /* A change of the bytes or of the length that was not synced yet. */
 struct disk_change {
     size_t at;

@@ -35,5 +35,8 @@ int disk_rename(struct sim_disk *d, const char *from, const char *to);
 int disk_mkdir(struct sim_disk *d, const char *path, mode_t mode);
 int disk_rmdir(struct sim_disk *d, const char *path);
 off_t disk_length(const struct disk_open *o);
+/* Where a file lies in memory: as good as a mapping of it. NULL: longer than ours. */
+void *disk_map(const struct disk_open *o, size_t len);
+bool disk_is_map(const void *at);
 /* The kernel's files are longer than ours while they are open. */
 void disk_fix_length(struct sim_disk *d, struct stat *st);

@@ -84,6 +84,7 @@ struct search {
     size_t ends_left;
     uint64_t *seen; /* open hashing; 0 = empty */
     size_t seen_len;
+    size_t seen_cap; /* a power of two */
 };
 
 static void link_after(struct event *at, struct event *e)
@@ -156,6 +157,30 @@ static void set_done(struct search *s, int operation, bool done)
     *word = done ? *word | bit : *word & ~bit;
 }
 
+static uint64_t *slot_of(const struct search *s, uint64_t hash)
+{
+    size_t i = (hash >> 8) & (s->seen_cap - 1);
+    while (s->seen[i] != 0 && s->seen[i] != hash) {
+        i = (i + 1) & (s->seen_cap - 1);
+    }
+    return &s->seen[i];
+}
+
+static void grow_seen(struct search *s)
+{
+    uint64_t *old = s->seen;
+    size_t old_cap = s->seen_cap;
+    s->seen_cap = old_cap == 0 ? 1024 : 4 * old_cap;
+    s->seen = calloc(s->seen_cap, sizeof *s->seen);
+    CHECK(s->seen != NULL);
+    for (size_t i = 0; i < old_cap; i++) {
+        if (old[i] != 0) {
+            *slot_of(s, old[i]) = old[i];
+        }
+    }
+    free(old);
+}
+
 /* Whether this set of done operations with this state is new; notes it. (Not with the state as the
  * hash's seed: XXH3 takes short input and seed together so that pairs of them meet.) */
 static bool is_new(struct search *s, uint64_t state)
@@ -163,16 +188,14 @@ static bool is_new(struct search *s, uint64_t state)
     size_t words = 1 + (s->history->len + 63) / 64;
     s->state_done[0] = state;
     uint64_t hash = hash64(span_make(s->state_done, words * sizeof s->state_done[0]), 0) | 1;
-    for (size_t i = hash % (2 * STATES_MAX);; i = (i + 1) % (2 * STATES_MAX)) {
-        if (s->seen[i] == hash) {
-            return false;
-        }
-        if (s->seen[i] == 0) {
-            s->seen[i] = hash;
-            s->seen_len++;
-            return true;
-        }
+    if (2 * s->seen_len >= s->seen_cap) {
+        grow_seen(s);
     }
+    uint64_t *at = slot_of(s, hash);
+    bool fresh = *at == 0;
+    *at = hash;
+    s->seen_len += fresh;
+    return fresh;
 }
 
 static enum history_verdict run(struct search *s, uint64_t state)
@@ -224,8 +247,6 @@ enum history_verdict history_check(const struct history *h, uint64_t initial)
     struct search *s = calloc(1, sizeof *s);
     CHECK(s != NULL);
     s->history = h;
-    s->seen = calloc(2 * STATES_MAX, sizeof *s->seen);
-    CHECK(s->seen != NULL);
     build(s);
     enum history_verdict v = run(s, initial);
     free(s->seen);
