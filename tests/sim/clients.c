@@ -32,7 +32,7 @@ static void rest(struct client *c)
     c->busy = false;
     c->next_us = w->now_us + (w->now_us < c->all->burst_until_us
                                   ? 1000 + random_below(&w->random, 60000)
-                                  : 50000 + random_below(&w->random, 1500000));
+                                  : 50000 + random_below(&w->random, 2000000));
 }
 
 static void see(struct client *c, uint64_t revision)
@@ -494,7 +494,7 @@ uint64_t clients_step(struct clients *cs, bool may_begin)
     uint64_t next_us = UINT64_MAX;
     if (w->now_us >= cs->next_burst_us) {
         cs->burst_until_us = w->now_us + 200000 + random_below(&w->random, 600000);
-        cs->next_burst_us = cs->burst_until_us + 500000 + random_below(&w->random, 3000000);
+        cs->next_burst_us = cs->burst_until_us + 500000 + random_below(&w->random, 5000000);
         for (unsigned i = 0; i < CLIENTS; i++) { /* all at once */
             cs->clients[i].next_us = w->now_us + random_below(&w->random, 20000);
         }

@@ -201,9 +201,32 @@ static struct name_change *note_name(struct sim_disk *d, int kind, const char *p
     return c;
 }
 
-static bool exists(const char *path)
+/* The file that was opened there last; the kernel need not be asked for it. */
+static struct disk_file *known_at(const struct sim_disk *d, const char *path)
 {
-    return syscall(SYS_access, path, F_OK) == 0;
+    for (struct disk_file *f = d->files; f != NULL; f = f->next) {
+        if (f->path != NULL && strcmp(f->path, path) == 0) {
+            return f;
+        }
+    }
+    return NULL;
+}
+
+/* Something at `path`, or below it, has moved or gone. */
+static void forget_paths(struct sim_disk *d, const char *path)
+{
+    size_t len = strlen(path);
+    for (struct disk_file *f = d->files; f != NULL; f = f->next) {
+        if (f->path != NULL && strncmp(f->path, path, len) == 0) {
+            free(f->path);
+            f->path = NULL;
+        }
+    }
+}
+
+static bool exists(const struct sim_disk *d, const char *path)
+{
+    return known_at(d, path) != NULL || syscall(SYS_access, path, F_OK) == 0;
 }
 
 /* Moves a file out of sight until its removal is durable; its new path is the caller's. */
@@ -212,6 +235,7 @@ static char *keep_aside(struct sim_disk *d, const char *path)
     char kept[PATH_MAX + 24];
     (void)snprintf(kept, sizeof kept, "%s/%llu", d->gone, (unsigned long long)++d->gone_next);
     CHECK(syscall(SYS_rename, path, kept) == 0);
+    forget_paths(d, path);
     return copy(kept);
 }
 
@@ -291,6 +315,7 @@ static void take_name_back(struct name_change *c)
 /* Names are journalled: a crash takes the last of them. */
 static void crash_names(struct sim_disk *d)
 {
+    forget_paths(d, d->folder);
     size_t kept = random_below(d->random, d->names_len + 1);
     while (d->names_len > kept) {
         take_name_back(&d->names[--d->names_len]);
@@ -326,7 +351,7 @@ int disk_unlink(struct sim_disk *d, const char *path)
     if (!works(d)) {
         return -1;
     }
-    if (!exists(path)) {
+    if (!exists(d, path)) {
         errno = ENOENT;
         return -1;
     }
@@ -340,7 +365,7 @@ int disk_rename(struct sim_disk *d, const char *from, const char *to)
     if (!works(d)) {
         return -1;
     }
-    if (!exists(from)) {
+    if (!exists(d, from)) {
         errno = ENOENT;
         return -1;
     }
@@ -350,6 +375,7 @@ int disk_rename(struct sim_disk *d, const char *from, const char *to)
     if (stat(to, &st) == 0 && S_ISREG(st.st_mode)) {
         c->kept = keep_aside(d, to);
     }
+    forget_paths(d, from);
     return (int)syscall(SYS_rename, from, to);
 }
 
@@ -377,12 +403,15 @@ static struct disk_file *file_of(struct sim_disk *d, ino_t inode, const char *pa
 {
     for (struct disk_file *f = d->files; f != NULL; f = f->next) {
         if (f->inode == inode) {
+            free(f->path);
+            f->path = copy(path);
             return f;
         }
     }
     int own = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC);
     CHECK(own >= 0);
     struct disk_file *f = disk_file_new(own);
+    f->path = copy(path);
     f->next = d->files;
     d->files = f;
     return f;
@@ -390,7 +419,7 @@ static struct disk_file *file_of(struct sim_disk *d, ino_t inode, const char *pa
 
 int disk_open(struct sim_disk *d, const char *path, int flags, mode_t mode)
 {
-    bool makes = (flags & O_CREAT) != 0 && !exists(path);
+    bool makes = (flags & O_CREAT) != 0 && !exists(d, path);
     if (makes && !works(d)) {
         return -1;
     }
@@ -404,13 +433,16 @@ int disk_open(struct sim_disk *d, const char *path, int flags, mode_t mode)
     *o = (struct disk_open){
         .disk = d, .syncs = (flags & (O_SYNC | O_DSYNC)) != 0, .appends = (flags & O_APPEND) != 0};
     opens[fd] = o;
-    struct stat st;
-    CHECK(syscall(SYS_fstat, fd, &st) == 0);
-    if (S_ISDIR(st.st_mode)) {
-        o->folder = copy(path);
-        return fd;
+    o->file = known_at(d, path);
+    if (o->file == NULL) {
+        struct stat st;
+        CHECK(syscall(SYS_fstat, fd, &st) == 0);
+        if (S_ISDIR(st.st_mode)) {
+            o->folder = copy(path);
+            return fd;
+        }
+        o->file = file_of(d, st.st_ino, path);
     }
-    o->file = file_of(d, st.st_ino, path);
     o->file->opens++;
     if (makes) {
         (void)note_name(d, NAME_MADE, path);

@@ -32,6 +32,7 @@ void disk_file_free(struct disk_file *f)
     CHECK(f->opens == 0);
     (void)syscall(SYS_munmap, f->map, DISK_FILE_BYTES_MAX);
     (void)syscall(SYS_close, f->fd);
+    free(f->path);
     free(f->changes);
     free(f->old);
     free(f);

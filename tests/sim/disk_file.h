@@ -21,6 +21,7 @@ struct disk_change {
 
 struct disk_file {
     struct disk_file *next;
+    char *path; /* where it was opened last, if it is still there; else NULL */
     ino_t inode;
     int fd;
     unsigned opens;

@@ -18,7 +18,7 @@ static enum sim_crash how(struct world *w)
 
 static void start(struct sim_node *n)
 {
-    if (!n->up && !n->removed) {
+    if (!n->up && !n->removed && !n->lost) {
         (void)node_start(n);
     }
 }
@@ -85,7 +85,8 @@ static void break_disk(struct world *w)
 
 static void fill_disk(struct world *w)
 {
-    sim_disk_set_room(any_node(w)->disk, random_below(&w->random, 512u << 10));
+    uint64_t bytes = random_chance(&w->random, 500) ? 32u << 10 : 512u << 10;
+    sim_disk_set_room(any_node(w)->disk, random_below(&w->random, bytes));
 }
 
 static void crash(struct sim_node *n)
@@ -99,9 +100,42 @@ static void crash(struct sim_node *n)
 static void crash_and_restart(struct world *w)
 {
     struct sim_node *n = any_node(w);
-    if (n->up && !n->removed && random_chance(&w->random, 60)) {
+    if (n->up && !n->removed && random_chance(&w->random, 50)) {
         crash(n);
         start(n);
+    }
+}
+
+/* Whether all voters answer and would still be a quorum without that one. */
+static bool can_spare(struct world *w, const struct sim_node *n)
+{
+    struct sim_node *leader = world_leader(w);
+    struct group_status st;
+    unsigned others = 0;
+    if (leader == NULL) {
+        return false;
+    }
+    group_status(leader->group, &st);
+    for (size_t i = 0; i < st.members_len; i++) {
+        const struct group_member_status *m = &st.members[i];
+        if (m->member.role != GROUP_VOTER || m->member.id == n->id) {
+            continue;
+        }
+        if (!w->nodes[m->member.id - 1].up || m->wanted == MEMBER_STANDBY ||
+            m->wanted == MEMBER_REMOVED) {
+            return false;
+        }
+        others++;
+    }
+    return others >= 2;
+}
+
+/* A log that comes back with less than it acknowledged: once in a run, and its node is refused. */
+static void damage(struct world *w)
+{
+    struct sim_node *n = any_node(w);
+    if (w->counts.damaged == 0 && n->up && !n->removed && can_spare(w, n) && node_damage(n)) {
+        (void)node_start(n);
     }
 }
 
@@ -109,7 +143,7 @@ static void inject(struct faults *f)
 {
     struct world *w = f->world;
     struct sim_node *n = any_node(w);
-    switch (random_below(&w->random, 20)) {
+    switch (random_below(&w->random, 21)) {
     case 0:
     case 1:
         crash(n);
@@ -154,6 +188,9 @@ static void inject(struct faults *f)
         break;
     case 14:
         start(n);
+        break;
+    case 15:
+        damage(w);
         break;
     default:
         faults_heal(w);

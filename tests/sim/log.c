@@ -424,3 +424,14 @@ void sim_log_crash(struct sim_log *l)
     l->durable_len = l->entries_len;
     l->failed = false;
 }
+
+void sim_log_lose(struct sim_log *l, raft_index last)
+{
+    cut(l, last < l->first ? 0 : (size_t)(last - l->first) + 1);
+}
+
+void sim_log_lose_term(struct sim_log *l)
+{
+    l->term--;
+    l->vote = 0;
+}

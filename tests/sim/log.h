@@ -77,3 +77,7 @@ uint64_t sim_log_next_us(const struct sim_log *l);
 bool sim_log_step(struct sim_log *l);
 /* Loses what was not written yet, but for some of it. The group on it must be closed after. */
 void sim_log_crash(struct sim_log *l);
+/* Damage, of a node that is down: the log is as if it had never had what is above `last`, or had
+ * never heard of its newest term. */
+void sim_log_lose(struct sim_log *l, raft_index last);
+void sim_log_lose_term(struct sim_log *l);

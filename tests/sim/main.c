@@ -220,10 +220,11 @@ static void print_run(struct sim *s, const struct outcome *o)
     printf("seed %" PRIu64 ": %s trace=%016" PRIx64 " steps=%" PRIu64
            " writes=%u reads=%u repeats=%u nodes=%u changes=%u removed=%" PRIu64
            " snapshots=%" PRIu64 " copies=%" PRIu64 " transfers=%" PRIu64 " disk_stops=%" PRIu64
-           " full_batches=%" PRIu64 "%s%s\n",
+           " full_batches=%" PRIu64 " damaged=%" PRIu64 "%s%s\n",
            s->w->seed, o->failed ? "FAILED" : "ok", o->trace, o->steps, k->writes, k->reads,
            k->repeats, s->w->nodes_len, s->operator.changes, n->removals, n->snapshots, n->copies,
-           n->transfers, n->disk_stops, n->full_batches, o->failed ? ": " : "", s->w->failure);
+           n->transfers, n->disk_stops, n->full_batches, n->damaged, o->failed ? ": " : "",
+           s->w->failure);
 }
 
 static struct outcome run_seed(uint64_t seed, bool verbose)

@@ -258,8 +258,8 @@ static int open_archive(struct sim_node *n, struct error *e)
     const struct archive_options o = {.path = path,
                                       .cluster = n->world->cluster,
                                       .clock = &n->clock,
-                                      .bytes_max = 8 * WORLD_LOG_BYTES,
-                                      .segment_bytes = WORLD_LOG_BYTES};
+                                      .bytes_max = 2 * WORLD_LOG_BYTES,
+                                      .segment_bytes = WORLD_LOG_BYTES / 2};
     return archive_open(&o, &n->archive, e);
 }
 
@@ -422,7 +422,12 @@ bool node_start(struct sim_node *n)
     CHECK(n->queue != NULL);
     int r = open_all(n, &e);
     struct sim_disk_counts c = sim_disk_counts(n->disk);
-    if (r != 0 && c.errors == 0 && (r != CLADE_ERR_NO_SPACE || c.full == 0)) {
+    if (n->lost && r == 0) {
+        world_fail(n->world, "node %llu starts though its log lost what it had acknowledged",
+                   (unsigned long long)n->id);
+    }
+    bool expected = n->lost || c.errors > 0 || (r == CLADE_ERR_NO_SPACE && c.full > 0);
+    if (r != 0 && !expected) {
         world_fail(n->world, "node %llu does not start: %s: %s", (unsigned long long)n->id, e.where,
                    e.message);
     }
@@ -459,6 +464,26 @@ void node_crash(struct sim_node *n, enum sim_crash how)
     close_all(n);
     sim_disk_crash(n->disk, how);
     n->next_us = UINT64_MAX;
+}
+
+bool node_damage(struct sim_node *n)
+{
+    struct guard_mark mark;
+    struct error e = {0};
+    if (guard_mark_read(n->mark, &mark, &e) != 0 || mark.index <= n->log.snapshot.index + 1) {
+        return false;
+    }
+    bool term = mark.vote != 0 && random_chance(&n->world->random, 300);
+    node_crash(n, CRASH_POWER);
+    if (term) {
+        sim_log_lose_term(&n->log);
+    } else {
+        sim_log_lose(&n->log, mark.index - 1);
+    }
+    node_note(n, term ? "lost a term" : "lost the end of its log", mark.index);
+    n->lost = true;
+    n->world->counts.damaged++;
+    return true;
 }
 
 /* --- life --- */

@@ -26,6 +26,7 @@ struct sim_node {
     uint64_t id;
     bool up;
     bool removed; /* it was told that it is no member any more, and stays down */
+    bool lost;    /* its log is damaged: it must not start */
     bool stops;   /* its process ends in this step: nothing of what it does is seen any more */
     uint64_t boot;
     uint64_t frozen_until_us; /* as a stopped process: messages wait, time goes on */
@@ -77,6 +78,9 @@ void node_release(struct sim_node *n);
 bool node_start(struct sim_node *n);
 /* Ends its process, with all that was not written. */
 void node_crash(struct sim_node *n, enum sim_crash how);
+/* The same, and the log loses something of what its mark knows of; false: there is nothing yet.
+ * From then on the node must refuse to start. */
+bool node_damage(struct sim_node *n);
 /* Does the next thing that is due. */
 void node_step(struct sim_node *n);
 void node_receive(struct sim_node *n, uint64_t from, struct span message);

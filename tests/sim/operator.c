@@ -8,7 +8,8 @@
 
 void operator_init(struct operator* o, struct world *w)
 {
-    *o = (struct operator){.world = w, .next_us = w->now_us + 2000000};
+    *o = (struct operator){
+        .world = w, .next_us = w->now_us + 2000000, .members_first = w->nodes_len};
 }
 
 static void on_changed(void *arg, uint64_t tag, const struct apply_result *result)
@@ -57,6 +58,15 @@ static void ask(struct operator* o)
     front_write(leader, &item, true, ASK_TIMEOUT_US, on_changed, o, ++o->tag);
 }
 
+static unsigned members_of(const struct operator* o)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < o->world->nodes_len; i++) {
+        n += o->wanted[i] != MEMBER_REMOVED;
+    }
+    return n;
+}
+
 static void choose(struct operator* o)
 {
     struct world *w = o->world;
@@ -64,7 +74,7 @@ static void choose(struct operator* o)
     o->next_us = w->now_us + 1000000 + random_below(&w->random, 6000000);
     o->change = (struct group_change){0};
     o->asked = false;
-    if (random_chance(&w->random, 400)) {
+    if (members_of(o) <= o->members_first && random_chance(&w->random, 500)) {
         int joined = world_join(w);
         if (joined < 0) {
             return;
@@ -83,6 +93,21 @@ static void choose(struct operator* o)
     o->active = true;
 }
 
+/* A node whose log is damaged does not start again: it is taken out, whatever else there is to do.
+ */
+static bool choose_lost(struct operator* o)
+{
+    for (unsigned i = 0; i < o->world->nodes_len; i++) {
+        if (o->world->nodes[i].lost && o->wanted[i] != MEMBER_REMOVED) {
+            o->change = (struct group_change){.id = i + 1, .wanted = MEMBER_REMOVED};
+            o->asked = false;
+            o->active = true;
+            return true;
+        }
+    }
+    return false;
+}
+
 void operator_step(struct operator* o, bool begin)
 {
     uint64_t now_us = o->world->now_us;
@@ -93,7 +118,7 @@ void operator_step(struct operator* o, bool begin)
     }
     if (o->active && !o->busy) {
         ask(o);
-    } else if (!o->active && begin && now_us >= o->next_us) {
+    } else if (!o->active && !choose_lost(o) && begin && now_us >= o->next_us) {
         choose(o);
     }
 }

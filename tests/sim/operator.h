@@ -17,6 +17,7 @@ struct operator
     uint64_t next_us;
     enum member_wanted wanted[SIM_NODES_MAX]; /* as acknowledged; voters from the start */
     unsigned changes;
+    unsigned members_first; /* at the start: about as many it keeps */
 };
 
 void operator_init(struct operator* o, struct world *w);

@@ -38,6 +38,7 @@ struct world {
         uint64_t transfers;
         uint64_t disk_stops;   /* processes ended by a failed disk */
         uint64_t full_batches; /* that had to wait for room */
+        uint64_t damaged;      /* logs that lost something */
     } counts;
     char failure[512]; /* "" = none: the first invariant that did not hold */
 };
