@@ -84,6 +84,7 @@ void network_send(struct sim_network *n,
                   uint64_t from,
                   uint64_t to,
                   uint64_t boot,
+                  bool may_double,
                   struct span message)
 {
     const struct sim_mail mail = {.from = from, .to = to, .boot = boot};
@@ -91,7 +92,7 @@ void network_send(struct sim_network *n,
         return;
     }
     post(n, mail, now_us, message);
-    if (random_chance(n->random, n->faults.double_per_thousand)) {
+    if (may_double && random_chance(n->random, n->faults.double_per_thousand)) {
         post(n, mail, now_us, message);
     }
 }

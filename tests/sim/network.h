@@ -40,12 +40,13 @@ void network_init(struct sim_network *n, struct sim_random *random);
 void network_release(struct sim_network *n);
 /* No link is cut, nothing is lost. */
 void network_heal(struct sim_network *n);
-/* Sends a copy of the message at `now_us`, or loses it. */
+/* Sends a copy of the message at `now_us`, or two if it may be doubled, or loses it. */
 void network_send(struct sim_network *n,
                   uint64_t now_us,
                   uint64_t from,
                   uint64_t to,
                   uint64_t boot,
+                  bool may_double,
                   struct span message);
 /* When the next message arrives; UINT64_MAX when none is on its way. */
 uint64_t network_next_us(const struct sim_network *n);

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/check.h"
+#include "consensus/message.h"
 #include "node/files.h"
 #include "tests/sim/front.h"
 #include "tests/sim/world.h"
@@ -39,9 +40,12 @@ static void on_send(struct group_transport *t, uint64_t to, struct span message)
 {
     struct sim_node *n = (struct sim_node *)t;
     const struct sim_node *peer = &n->world->nodes[to - 1];
+    /* TCP doubles nothing. Raft must bear it all the same; but a command without a session that
+     * comes twice is two commands. */
+    bool may_double = message.data[0] != PEER_PROPOSE;
     if (!n->stops && !n->log.failed && peer->up) {
         network_send(&n->world->network, n->world->now_us + n->send_delay_us, n->id, to, peer->boot,
-                     message);
+                     may_double, message);
     }
 }
 
