@@ -27,7 +27,7 @@ void node_note(const struct sim_node *n, const char *what, uint64_t number)
 /* A fault that was injected ends the process; any other error is a failure of the run. */
 static void stop(struct sim_node *n, const struct error *e)
 {
-    if (sim_disk_counts(n->disk).errors == 0 && !n->log.failed) {
+    if (sim_disk_counts(n->disk).errors == 0 && !n->log.failed && !n->stops) {
         world_fail(n->world, "node %llu stops: %s", (unsigned long long)n->id, e->message);
     }
     node_note(n, "stops, code", (uint64_t)-e->code);
@@ -314,14 +314,37 @@ static void on_due(void *arg, uint64_t due_us)
     n->guard_us = due_us < n->guard_us ? due_us : n->guard_us;
 }
 
+static int on_mark_read(struct guard_disk *d,
+                        uint8_t slots[2][GUARD_SLOT_BYTES],
+                        bool *ret_exists,
+                        struct error *e)
+{
+    struct sim_node *n = (struct sim_node *)((char *)d - offsetof(struct sim_node, mark));
+    return n->mark_file->read(n->mark_file, slots, ret_exists, e);
+}
+
+/* A write that fails ends the process; nothing that comes after may see it (log.h). */
+static int on_mark_write(struct guard_disk *d,
+                         unsigned slot,
+                         const uint8_t bytes[GUARD_SLOT_BYTES],
+                         struct error *e)
+{
+    struct sim_node *n = (struct sim_node *)((char *)d - offsetof(struct sim_node, mark));
+    if (n->mark_file->write(n->mark_file, slot, bytes, e) != 0) {
+        stop(n, e);
+    }
+    return 0;
+}
+
 static int open_guard(struct sim_node *n, struct error *e)
 {
-    int r = guard_file_open(n->folder.raft_path, &n->mark, e);
+    n->mark = (struct guard_disk){.read = on_mark_read, .write = on_mark_write};
+    int r = guard_file_open(n->folder.raft_path, &n->mark_file, e);
     if (r < 0) {
         return r;
     }
     const struct guard_options o = {.io = &n->log.io,
-                                    .disk = n->mark,
+                                    .disk = &n->mark,
                                     .clock = &n->clock,
                                     .on_due = on_due,
                                     .on_fatal = on_fatal,
@@ -387,9 +410,9 @@ static void close_all(struct sim_node *n)
         CHECK(n->group == NULL);
     }
     guard_free(n->guard);
-    guard_file_close(n->mark);
+    guard_file_close(n->mark_file);
     n->guard = NULL;
-    n->mark = NULL;
+    n->mark_file = NULL;
     drop_jobs(n, NULL);
     n->jobs_bytes = 0;
     apply_queue_free(n->queue);
@@ -474,7 +497,7 @@ bool node_damage(struct sim_node *n)
 {
     struct guard_mark mark;
     struct error e = {0};
-    if (guard_mark_read(n->mark, &mark, &e) != 0 || mark.index <= n->log.snapshot.index + 1) {
+    if (guard_mark_read(&n->mark, &mark, &e) != 0 || mark.index <= n->log.snapshot.index + 1) {
         return false;
     }
     bool term = mark.vote != 0 && random_chance(&n->world->random, 300);

@@ -37,7 +37,8 @@ struct sim_node {
     uint64_t commit_us_max; /* how long a commit of the store may take */
     bool headroom;
     struct sim_log log;
-    struct guard_disk *mark;
+    struct guard_disk mark; /* over mark_file */
+    struct guard_disk *mark_file;
     struct guard *guard;
     uint64_t guard_us; /* when it wants to be called */
     struct group *group;
