@@ -473,14 +473,16 @@ static int check_other(struct group *g, const struct group_change *c, struct err
     return c->wanted != MEMBER_VOTER && is_voter ? check_quorum(g, c->id, error) : 0;
 }
 
-/* A voter that is still to go: the quorum is about to change. */
+/* A voter that is about to go: the quorum will be another one. One whose going would cost the
+ * quorum waits, perhaps for a voter that never comes back: then that one may be taken out first. */
 static uint64_t retiring_voter(struct group *g)
 {
     const struct raft_configuration *c = &g->raft.configuration;
     for (unsigned i = 0; i < c->n; i++) {
         enum member_wanted wanted = group_wanted(g, c->servers[i].id);
         if (c->servers[i].role == RAFT_VOTER &&
-            (wanted == MEMBER_REMOVED || wanted == MEMBER_STANDBY)) {
+            (wanted == MEMBER_REMOVED || wanted == MEMBER_STANDBY) &&
+            check_quorum(g, c->servers[i].id, NULL) == 0) {
             return c->servers[i].id;
         }
     }
