@@ -239,12 +239,13 @@ static void forget_txn(struct rows *r)
     r->store->writing = false;
 }
 
-/* LMDB reports the short write of a full disk as EIO, which is waited out, unlike a broken one. */
-static int explain_commit(MDB_env *env, int rc)
+/* LMDB reports the short write of a full disk as EIO, which is waited out, unlike a broken one: of
+ * that the kernel says EIO too. (What a failed sync lost is not written again.) */
+static int explain_commit(MDB_env *env, int rc, int said)
 {
     int fd;
     struct statvfs fs;
-    if (rc == EIO && mdb_env_get_fd(env, &fd) == 0 && fstatvfs(fd, &fs) == 0 &&
+    if (rc == EIO && said != EIO && mdb_env_get_fd(env, &fd) == 0 && fstatvfs(fd, &fs) == 0 &&
         (uint64_t)fs.f_bavail * fs.f_frsize < FULL_BYTES) {
         return ENOSPC;
     }
@@ -262,10 +263,12 @@ int rows_commit(struct rows *r, struct error *error)
         rows_abort(r);
         return rc;
     }
+    errno = 0;
     rc = mdb_txn_commit(r->view.txn);
+    int said = errno;
     forget_txn(r);
     if (rc != 0) {
-        return lmdb_error(explain_commit(r->view.env->mdb, rc), error, "committing");
+        return lmdb_error(explain_commit(r->view.env->mdb, rc, said), error, "committing");
     }
     store_publish(r->store, &r->meta);
     return 0;

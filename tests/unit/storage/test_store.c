@@ -1,9 +1,12 @@
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -411,6 +414,55 @@ static void opening_makes_the_name_of_the_file_durable(void **state)
     fixture_open(f, FIXTURE_MAP_BYTES);
 }
 
+static enum { DISK_GOOD, DISK_SHORT, DISK_BROKEN } disk;
+
+static ssize_t fail_write(size_t len)
+{
+    errno = disk == DISK_BROKEN ? EIO : errno;
+    return disk == DISK_BROKEN ? -1 : (ssize_t)len / 2;
+}
+
+/* In place of libc's, which LMDB calls. */
+ssize_t pwrite(int fd, const void *data, size_t len, off_t at)
+{
+    return disk != DISK_GOOD ? fail_write(len) : syscall(SYS_pwrite64, fd, data, len, at);
+}
+
+ssize_t writev(int fd, const struct iovec *parts, int n)
+{
+    return disk != DISK_GOOD ? fail_write(parts[0].iov_len) : syscall(SYS_writev, fd, parts, n);
+}
+
+int fstatvfs(int fd, struct statvfs *ret)
+{
+    *ret = (struct statvfs){.f_frsize = 1, .f_bavail = 100};
+    return 0;
+}
+
+static int advance_on(struct fixture *f, int how)
+{
+    struct store_position p = store_position(f->store);
+    assert_int_equal(apply_begin(f->apply, &f->error), 0);
+    assert_int_equal(apply_advance(f->apply, p.applied, p.applied + 1, &f->error), 0);
+    disk = how;
+    int rc = apply_commit(f->apply, &p, &f->error);
+    disk = DISK_GOOD;
+    if (rc != 0) {
+        apply_abort(f->apply);
+    }
+    return rc;
+}
+
+/* A full one is waited out, and a broken one must not be: what a failed sync lost is not written
+ * again. LMDB calls both EIO. */
+static void a_broken_disk_that_is_nearly_full_too_is_not_taken_for_a_full_one(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(advance_on(f, DISK_SHORT), CLADE_ERR_NO_SPACE);
+    assert_int_equal(advance_on(f, DISK_BROKEN), CLADE_ERR_IO);
+    assert_int_equal(advance_on(f, DISK_GOOD), 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -422,6 +474,7 @@ int main(void)
         TEST(a_full_map_is_no_space_and_the_store_is_whole),
         TEST(another_format_is_refused),
         TEST(opening_makes_the_name_of_the_file_durable),
+        TEST(a_broken_disk_that_is_nearly_full_too_is_not_taken_for_a_full_one),
         TEST(a_store_of_another_format_is_told_what_to_do),
         TEST(many_changes_in_one_transaction_are_taken_back_whole),
     };
