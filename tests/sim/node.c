@@ -192,8 +192,12 @@ static void drop_jobs(struct sim_node *n, const struct apply_job *until)
 }
 
 /* A full disk is waited out; a broken one ends the process, and must end it. */
-static void on_apply_error(struct sim_node *n, int code, const struct error *e)
+static void on_apply_error(struct sim_node *n, int code, const struct error *e, bool lost)
 {
+    if (code == CLADE_ERR_NO_SPACE && lost) {
+        world_fail(n->world, "node %llu waits for room on a disk that has failed",
+                   (unsigned long long)n->id);
+    }
     if (code == CLADE_ERR_NO_SPACE && sim_disk_counts(n->disk).full > 0) {
         node_note(n, "waits for room to apply", 0);
         n->world->counts.full_batches++;
@@ -215,11 +219,12 @@ static void run_apply(struct sim_node *n)
         struct apply_job *next = n->jobs;
         uint64_t lost = sim_disk_counts(n->disk).lost;
         int code = applier_run(n->applier, n->jobs, &next, &e);
+        bool has_lost = sim_disk_counts(n->disk).lost > lost;
         if (code != 0) {
-            on_apply_error(n, code, &e);
+            on_apply_error(n, code, &e, has_lost);
             return;
         }
-        if (sim_disk_counts(n->disk).lost > lost) {
+        if (has_lost) {
             world_fail(n->world, "node %llu goes on though its disk has failed",
                        (unsigned long long)n->id);
         }
