@@ -61,6 +61,13 @@ void catch_up_begin_archive(struct catch_up *c)
     begin_archive_round(c);
 }
 
+/* What the store has beyond the queue, of an earlier start or of a copy, the queue must know of
+ * before more is pushed to it, or a mark is put behind it. */
+static void tell_queue(struct catch_up *c)
+{
+    apply_queue_expect(c->options.queue, store_position(c->options.store).applied);
+}
+
 static void finish(struct catch_up *c)
 {
     catch_up_leave_source(c);
@@ -89,10 +96,8 @@ static void end_archive_round(struct catch_up *c)
 static void ask_archive(struct catch_up *c)
 {
     if (c->ask.number == 0) {
-        c->ask.after = catch_up_position(c);
-        /* What the store has beyond the queue, of an earlier start, the queue must know of before
-         * more is pushed to it. */
-        apply_queue_expect(c->options.queue, c->ask.after);
+        tell_queue(c);
+        c->ask.after = apply_queue_last(c->options.queue);
     }
     struct fetch f = {.what = SUPPLY_ARCHIVE, .after = c->ask.after, .bytes = ARCHIVE_BYTES};
     catch_up_send(c, &f, &c->ask);
@@ -142,7 +147,7 @@ static bool records_make_sense(const struct supply *s, uint64_t after)
     uint64_t at = 0;
     bool first = true;
     while (rest.len > 0) {
-        if (archive_record_next(&rest, &r, NULL) != 0 || r.index > s->last ||
+        if (archive_record_next(&rest, &r, NULL) != 0 ||
             (first ? r.previous > after || r.index <= after : r.previous != at) ||
             !entry_makes_sense(r.bytes)) {
             return false;
@@ -166,7 +171,8 @@ static void on_archive(struct catch_up *c, const struct supply *s)
     uint64_t after = c->ask.after;
     c->ask = (struct catch_up_ask){0};
     if (s->code != 0) {
-        c->compacted |= s->code == CLADE_ERR_COMPACTED;
+        /* One that cannot be read is as good as none. */
+        c->compacted |= s->code == CLADE_ERR_COMPACTED || s->code == CLADE_ERR_IO;
         catch_up_leave_source(c);
     } else if (!records_make_sense(s, after)) {
         catch_up_suspect_source(c, CAUSE_CONTRADICTION);
@@ -191,6 +197,7 @@ void catch_up_want(struct catch_up *c, uint64_t index, const uint64_t *sources, 
         return;
     }
     if (catch_up_position(c) >= index) {
+        tell_queue(c);
         c->options.callbacks.sync(c->options.arg, index); /* it is there, and not yet synced */
     } else if (c->sources_len > 0) {
         c->target = index;

@@ -234,8 +234,7 @@ uint64_t catch_up_step_copying(struct catch_up *c)
     uint64_t now = catch_up_now(c);
     if (is_superfluous(c)) {
         close_at_source(c, c->source, c->incoming.copy);
-        incoming_drop(&c->incoming);
-        catch_up_begin_archive(c);
+        catch_up_begin_archive(c); /* which ends at once, and drops it */
         return now;
     }
     if (catch_up_written(c) == c->incoming.info.bytes) {
@@ -294,8 +293,8 @@ bool catch_up_on_chunk(struct catch_up *c, const struct supply *s)
     if (s->code == CLADE_ERR_THROTTLED) {
         c->excused_us = catch_up_now(c);
     } else if (s->code == CLADE_ERR_NOT_FOUND) {
-        /* Not at once, or a source that opens copies and does not find them is asked for ever. */
-        incoming_drop(&c->incoming);
+        /* A new one, but not at once, or a source that opens copies and does not find them is asked
+         * for ever. */
         pause(c);
     } else if (s->code != 0) {
         ask_another(c);
@@ -363,17 +362,18 @@ void catch_up_swapped(struct catch_up *c, int code)
     if (c->state != CATCH_UP_SWAPPING) {
         return;
     }
-    uint64_t applied = c->incoming.info.applied;
     if (code == CLADE_ERR_NO_SPACE) {
         pause_for(c, code);
         return;
+    }
+    if (code == 0) {
+        apply_queue_expect(c->options.queue, c->incoming.info.applied);
     }
     incoming_drop(&c->incoming);
     if (code != 0) {
         pause(c);
         return;
     }
-    apply_queue_expect(c->options.queue, applied);
     c->copies++;
     c->backoff_us = CATCH_UP_BACKOFF_US_MIN;
     c->hold_us = 0;

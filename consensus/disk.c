@@ -110,7 +110,7 @@ static int disk_set_vote(struct raft_io *io, raft_id id)
 
 /* --- appending and truncating --- */
 
-/* raft_uv truncates on a thread of its pool and tells nobody when that fails (hazard 19): what was
+/* raft_uv truncates on a thread of its pool and tells nobody when that fails (hazard 25): what was
  * to be cut off would come back before what is appended now. The first append behind it is still
  * in an open segment when it is done, so no closed one may reach as far. */
 static void check_cut(struct disk *d, raft_index cut)

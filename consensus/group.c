@@ -224,6 +224,12 @@ static bool append_is_welcome(struct group *g, uint64_t from, struct peer_messag
         apply_queue_bytes(g->options.queue) > 2 * g->options.unpublished_bytes_max) {
         peer_message_release(m); /* what is left of it is a heartbeat */
     }
+    /* libraft sets its commit index to the message's last entry where the leader's is higher, also
+     * when it knows of more already: it would go back (README.md, hazard 22). */
+    raft_index commit = raft_commit_index(&g->raft);
+    if (a->leader_commit > commit && a->prev_log_index + a->n_entries < commit) {
+        a->leader_commit = commit;
+    }
     return true;
 }
 
@@ -289,6 +295,11 @@ static void receive_raft(struct group *g, uint64_t from, struct peer_message *m)
     }
     if (m->type == PEER_REQUEST_VOTE && m->raft.request_vote.candidate_id != from) {
         group_malformed(g, from);
+        return;
+    }
+    /* libraft asks whether it is in a pre-vote before it asks whether it is a candidate, and a
+     * follower has a pointer where the answer would stand (README.md, hazard 30). */
+    if (m->type == PEER_REQUEST_VOTE_RESULT && raft_state(&g->raft) != RAFT_CANDIDATE) {
         return;
     }
     const struct group_member *member = group_known(g, from);
@@ -540,9 +551,7 @@ void group_set_headroom(struct group *g, bool enough)
 static void fill_member(struct group *g, unsigned i, struct group_member_status *s)
 {
     const struct raft_server *server = &g->raft.configuration.servers[i];
-    const struct group_member *member = group_known(g, server->id);
-    CHECK(member != NULL);
-    s->member = *member;
+    group_copy_member(server, &s->member);
     s->wanted = group_wanted(g, server->id);
     raft_index match = 0;
     if (group_leads(g) && raft_match_index(&g->raft, server->id, &match) == 0) {

@@ -274,5 +274,6 @@ void group_members_tick(struct group *g);
 void group_members_beacon(struct group *g, uint64_t from, const struct peer_beacon *b);
 /* What is wanted of a member, as it was read last. */
 enum member_wanted group_wanted(const struct group *g, uint64_t id);
+void group_copy_member(const struct raft_server *server, struct group_member *ret);
 /* The member as it is known; NULL when it is not. */
 const struct group_member *group_known(const struct group *g, uint64_t id);

@@ -41,13 +41,17 @@ static enum group_role role_of(int raft_role)
                                        : GROUP_SPARE;
 }
 
+void group_copy_member(const struct raft_server *server, struct group_member *ret)
+{
+    *ret = (struct group_member){.id = server->id, .role = role_of(server->role)};
+    (void)snprintf(ret->address, sizeof ret->address, "%s", server->address);
+}
+
 static void know_configuration(struct group *g, const struct raft_configuration *c)
 {
     g->known_len = 0;
     for (unsigned i = 0; i < c->n && g->known_len < GROUP_MEMBERS_MAX; i++) {
-        struct group_member *m = &g->known[g->known_len++];
-        *m = (struct group_member){.id = c->servers[i].id, .role = role_of(c->servers[i].role)};
-        (void)snprintf(m->address, sizeof m->address, "%s", c->servers[i].address);
+        group_copy_member(&c->servers[i], &g->known[g->known_len++]);
     }
     g->options.transport->set_members(g->options.transport, g->known, g->known_len);
 }
@@ -349,10 +353,10 @@ static void send_beacons(struct group *g)
 
 void group_members_beacon(struct group *g, uint64_t from, const struct peer_beacon *b)
 {
-    int self = group_member_index(g, g->options.id);
-    bool is_spare = self < 0 || g->raft.configuration.servers[self].role == RAFT_SPARE;
-    if (b->term < g->beacon_term || b->term < raft_current_term(&g->raft) || !is_spare ||
-        group_leads(g)) {
+    /* A leader sends it to those that are spares in its own configuration; what this node takes
+     * itself for may be a change that never came to be. */
+    if (b->term < g->beacon_term || b->term < raft_current_term(&g->raft) || group_leads(g) ||
+        b->configuration_index < g->raft.configuration_committed_index) {
         return;
     }
     g->beacon_term = b->term;

@@ -35,7 +35,7 @@ struct batch {
     bool header_whole;
     bool data_whole;
     uint64_t entries;  /* as the header says, right or not */
-    size_t header_end; /* 0 = the segment has no room for such a header */
+    size_t header_end; /* as far as it is known: of the checksums and the count at least */
     size_t end;        /* when the header is whole */
 };
 
@@ -59,11 +59,12 @@ static bool entries_are_possible(struct span s, size_t at, uint64_t n, uint64_t 
 static void batch_read(struct span s, size_t at, struct batch *ret)
 {
     uint64_t bytes;
-    *ret = (struct batch){.entries = 0};
+    *ret = (struct batch){.header_end = s.len};
     if (s.len - at < CHECKSUMS_BYTES + 8) {
         return;
     }
     size_t header = at + CHECKSUMS_BYTES;
+    ret->header_end = header + 8;
     ret->entries = get_u64le(s.data + header);
     if (ret->entries == 0 || ret->entries > BATCH_ENTRIES_MAX ||
         (s.len - header - 8) / ENTRY_BYTES < ret->entries) {
@@ -94,23 +95,10 @@ static size_t find_batch(struct span s, size_t at)
     return 0;
 }
 
-/* Up to where a broken batch at `at` reaches, as far as can be told. */
-static size_t reach_of(struct span s, size_t at, const struct batch *b, size_t after)
-{
-    if (b->header_whole) {
-        return b->end;
-    }
-    size_t end = after;
-    if (after == 0) {
-        for (end = s.len; end > at && s.data[end - 1] == 0; end--) {
-        }
-    }
-    return end > b->header_end ? end : b->header_end;
-}
-
 /* One write at a time is under way, and nothing stood before where it goes but zeros, or, in its
  * first block, what it writes again. So what a crash leaves of it lacks whole sectors, which are
- * zero from where the broken batch begins. A flipped bit takes no sector away. */
+ * zero from where the broken batch begins: one of the header's when that is broken, else one of the
+ * data's. A flipped bit takes no sector away. */
 static bool lacks_a_sector(struct span s, size_t at, size_t end)
 {
     for (size_t sector = at / SECTOR_BYTES * SECTOR_BYTES; sector < end; sector += SECTOR_BYTES) {
@@ -130,9 +118,12 @@ static void judge(struct span s, const struct batch *b, struct segment_scan *ret
         ret->end = SEGMENT_WHOLE;
         return;
     }
+    if (lacks_a_sector(s, at, b->header_whole ? b->end : b->header_end)) {
+        ret->end = SEGMENT_TORN;
+        return;
+    }
+    ret->end = SEGMENT_DAMAGED;
     ret->after = find_batch(s, at + 8);
-    ret->end =
-        lacks_a_sector(s, at, reach_of(s, at, b, ret->after)) ? SEGMENT_TORN : SEGMENT_DAMAGED;
 }
 
 /* The format is written with the first batches: without it, none of them was acknowledged. */

@@ -21,7 +21,7 @@ struct segment_scan {
     enum segment_end end;
     size_t bytes;     /* of the format and the whole batches: where the end begins */
     uint64_t entries; /* in those batches */
-    size_t after;     /* where the next whole batch stands behind the end; 0 = none was found */
+    size_t after;     /* DAMAGED: where the next whole batch stands; 0 = there is none */
 };
 
 void segment_scan(struct span bytes, struct segment_scan *ret);

@@ -6,11 +6,10 @@
  *     INIT         there while an init is under way
  *     REMOVED      there when the node was removed from its cluster: the folder is not used any
  *                  more. A sentence, then lines cluster, node, index (of the log), time
- *     raft/        the log (of a node that joins, at first empty), its mark (consensus/guard.h), and
- *                  a stamp `identity`
- *     store/       CURRENT (the number of the LMDB folder beside it) and a stamp `identity`
- *     store/1/     LMDB; a higher number once a copy of another member's store took its place
- *     store/incoming/  a copy that is being received (consensus/catch_up.h)
+ *     raft/        the log (of a node that joins, at first empty), its mark (consensus/guard.h),
+ * and a stamp `identity` store/       CURRENT (the number of the LMDB folder beside it) and a stamp
+ * `identity` store/1/     LMDB; a higher number once a copy of another member's store took its
+ * place store/incoming/  a copy that is being received (consensus/catch_up.h)
  */
 #include "node/config.h"
 #include "node/identity.h"

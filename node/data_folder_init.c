@@ -100,8 +100,7 @@ static int make_all(const char *path, const struct identity *identity, struct er
     if ((r = files_make_dir(raft, error)) < 0 || (r = files_make_dir(store, error)) < 0 ||
         (r = files_empty_dir(raft, 0, error)) < 0 || (r = files_empty_dir(store, 1, error)) < 0 ||
         (!identity->joined && (r = bootstrap_log(raft, identity, error)) < 0) ||
-        (r = guard_file_create(raft, error)) < 0 ||
-        (r = make_store(path, error)) < 0 ||
+        (r = guard_file_create(raft, error)) < 0 || (r = make_store(path, error)) < 0 ||
         (r = stamp_and_sync(path, "raft", identity, error)) < 0 ||
         (r = stamp_and_sync(path, "store", identity, error)) < 0 ||
         (r = files_sync_dir(path, error)) < 0) {

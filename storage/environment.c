@@ -1,11 +1,13 @@
 #include "storage/environment.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/check.h"
@@ -195,6 +197,21 @@ static int open_or_create(struct environment *env,
                       : create(env, ret_meta, error);
 }
 
+/* LMDB leaves the name data.mdb to the kernel. With a power cut that takes it the store begins
+ * anew, while the log, cut behind a snapshot, no longer has what was in it. At every opening: the
+ * process that made the file may have been killed before it came to this. */
+static int sync_folder(const char *path, struct error *error)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int rc = fd >= 0 && fsync(fd) == 0
+                 ? 0
+                 : error_set(error, CLADE_ERR_IO, path, "cannot be synced: %s", strerror(errno));
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return rc;
+}
+
 int environment_open(const struct store_options *options,
                      bool must_exist,
                      struct environment **ret,
@@ -212,6 +229,9 @@ int environment_open(const struct store_options *options,
     }
     struct meta meta;
     int rc = open_or_create(env, options, must_exist, &meta, error);
+    if (rc == 0 && !options->no_sync) {
+        rc = sync_folder(options->path, error);
+    }
     if (rc != 0) {
         environment_close(env);
         return rc;

@@ -157,18 +157,32 @@ int member_set_client(struct rows *rows, struct span command)
     return put(rows, &m);
 }
 
+/* Raft's configuration does not change an address, so a wish for another one would come to nothing.
+ */
+static int check_same_peer(struct rows *rows, const struct member_record *m, struct span peer)
+{
+    if (m->peer_address[0] == '\0' || span_equal_str(peer, m->peer_address)) {
+        return 0;
+    }
+    return error_set(rows->view.error, CLADE_ERR_CONFLICT, "address",
+                     "node %" PRIu64 " is a member, or on its way to be one, at %s; a node keeps "
+                     "its peer address",
+                     m->node, m->peer_address);
+}
+
 /* What a record becomes. */
 static int change(struct rows *rows, struct member_record *m, uint8_t wanted, struct span peer)
 {
     if (wanted == MEMBER_REMOVED) {
         m->client_address[0] = '\0';
     } else if (peer.len > 0) {
-        int rc = check_peer(rows, m->node, peer);
+        int rc = check_same_peer(rows, m, peer);
+        if (rc == 0) {
+            rc = check_peer(rows, m->node, peer);
+        }
         if (rc != 0) {
             return rc;
         }
-    }
-    if (peer.len > 0) {
         copy_address(m->peer_address, peer);
     }
     m->wanted = (enum member_wanted)wanted;

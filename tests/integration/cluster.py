@@ -358,8 +358,20 @@ class Cluster:
         self.member('add', node, promote=promote)
         return node
 
+    def all_heard(self, timeout=20.0):
+        """Waits until the leader has heard of each running node: it goes by that when it is asked
+        to let a voter go."""
+        def heard():
+            with self.leader().client(timeout=3) as c:
+                rows = {m['id']: m for m in c.status()['members']}
+            return all(n.number not in rows or
+                       (rows[n.number]['connected'] and rows[n.number]['heard'])
+                       for n in self.running())
+        until(heard, 'the leader has heard of all', timeout)
+
     def remove(self, node):
         """Takes the node out and sees it stop; its exit code."""
+        self.all_heard()
         self.member('remove', node)
         code = node.wait_exit()
         self.nodes.remove(node)

@@ -178,8 +178,9 @@ class Refused(Case):
                 ('CONFLICT', 'is a member already', 'add', 1, {'address': free}),
                 ('CONFLICT', 'is the address of node 1', 'add', 78,
                  {'address': c[1].peer_address}),
-                ('CONFLICT', 'being added', 'add', pending, {'address': free}),
-                ('CONFLICT', 'being added', 'add', 78, {'address': pending.peer_address}),
+                ('CONFLICT', pending.peer_address, 'add', pending, {'address': free}),
+                ('CONFLICT', f'node {pending.number}', 'add', 78,
+                 {'address': pending.peer_address}),
                 ('INVALID', 'HOST:PORT', 'add', 78, {'address': 'nowhere'}),
                 ('INVALID', 'HOST:PORT', 'add', 78, {'address': '127.0.0.1:'}),
                 ('INVALID', 'node', 'remove', 0, {}),
@@ -204,6 +205,7 @@ class Refused(Case):
                 e = self.refused('UNAVAILABLE', c.member, action, other, wait=False)
                 self.assertIn('quorum', str(e))
             # The dead one may go: two of two are left.
+            c.all_heard()
             c.member('remove', follower)
             self.assertEqual(len(roles(c)), 2)
         with Cluster(1) as c:
@@ -276,6 +278,7 @@ class Removed(Case):
                 with c.leader().client() as client:
                     return not row_of(client.status(), node.number)['connected']
             until(noticed, 'the leader has noticed')
+            c.all_heard()
             c.member('remove', node)
             node.start()
             self.assertEqual(node.wait_exit(), 0, node.log_tail())
@@ -319,6 +322,7 @@ class Standbys(Case):
                 self.assertEqual(roles(c)[node.number], role)
             # A leader that is to be a standby hands over first.
             leader = c.leader()
+            c.all_heard()
             c.member('demote', leader)
             self.assertIsNot(c.leader(), leader)
             with leader.client() as client:

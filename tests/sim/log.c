@@ -135,16 +135,33 @@ static int on_bootstrap(struct raft_io *io, const struct raft_configuration *con
     return 0;
 }
 
+/* False when the write fails: then the process ends before it could tell anybody, so that libraft
+ * is not told either. What it was to write may be there or not. */
+static bool works(struct sim_log *l, size_t bytes)
+{
+    if (!l->failed && l->may_write != NULL && !l->may_write(l->arg, bytes)) {
+        l->failed = true;
+        return random_chance(l->random, 500);
+    }
+    return !l->failed;
+}
+
 static int on_set_term(struct raft_io *io, raft_term term)
 {
-    of(io)->term = term;
-    of(io)->vote = 0;
+    struct sim_log *l = of(io);
+    if (works(l, 0)) {
+        l->term = term;
+        l->vote = 0;
+    }
     return 0;
 }
 
 static int on_set_vote(struct raft_io *io, raft_id id)
 {
-    of(io)->vote = id;
+    struct sim_log *l = of(io);
+    if (works(l, 0)) {
+        l->vote = id;
+    }
     return 0;
 }
 
@@ -155,9 +172,16 @@ static int on_append(struct raft_io *io,
                      raft_io_append_cb cb)
 {
     struct sim_log *l = of(io);
-    CHECK(l->writes_len < SIM_WRITES_MAX);
+    size_t bytes = 0;
     for (unsigned i = 0; i < n; i++) {
         push(l, &entries[i]);
+        bytes += entries[i].buf.len;
+    }
+    (void)works(l, bytes);
+    if (l->writes_len == l->writes_cap) {
+        l->writes_cap = l->writes_cap == 0 ? 64 : 2 * l->writes_cap;
+        l->writes = realloc(l->writes, l->writes_cap * sizeof *l->writes);
+        CHECK(l->writes != NULL);
     }
     uint64_t due_us = *l->now_us + 50 + random_below(l->random, l->write_us_max);
     if (l->writes_len > 0 && l->writes[l->writes_len - 1].due_us > due_us) {
@@ -178,10 +202,40 @@ static void cut(struct sim_log *l, size_t len)
     }
 }
 
+static void forget_tail(struct sim_log *l)
+{
+    for (size_t i = 0; i < l->tail_len; i++) {
+        raft_free(l->tail[i].batch);
+    }
+    free(l->tail);
+    l->tail = NULL;
+    l->tail_len = 0;
+}
+
+/* The disk removes what is durable of it before it writes anything else, but not at once. */
+static void keep_tail(struct sim_log *l, size_t from)
+{
+    if (from >= l->durable_len) {
+        return;
+    }
+    forget_tail(l);
+    l->tail_len = l->durable_len - from;
+    l->tail = malloc(l->tail_len * sizeof *l->tail);
+    CHECK(l->tail != NULL);
+    l->tail_first = l->first + from;
+    for (size_t i = 0; i < l->tail_len; i++) {
+        l->tail[i] = copy_entry(&l->entries[from + i]);
+    }
+}
+
 static int on_truncate(struct raft_io *io, raft_index index)
 {
     struct sim_log *l = of(io);
     CHECK(index >= l->first);
+    if (!works(l, 0)) {
+        return 0;
+    }
+    keep_tail(l, index - l->first);
     cut(l, index - l->first);
     if (l->entries_len == 0) {
         l->first = index;
@@ -210,6 +264,7 @@ static int on_snapshot_put(struct raft_io *io,
                               .configuration_index = snapshot->configuration_index,
                               .data = copy_bytes(snapshot->bufs[0].base, snapshot->bufs[0].len)};
     CHECK(raft_configuration_encode(&snapshot->configuration, &l->writing.configuration) == 0);
+    (void)works(l, 0);
     l->put = req;
     l->put_cb = cb;
     l->put_trailing = trailing;
@@ -234,6 +289,7 @@ static void drop_prefix(struct sim_log *l, size_t n)
 static void finish_put(struct sim_log *l)
 {
     struct raft_io_snapshot_put *put = l->put;
+    forget_tail(l);
     release_snapshot(&l->snapshot);
     l->snapshot = l->writing;
     l->writing = (struct sim_snapshot){0};
@@ -300,13 +356,18 @@ void sim_log_init(struct sim_log *l, const uint64_t *now_us, struct sim_random *
 void sim_log_release(struct sim_log *l)
 {
     cut(l, 0);
+    forget_tail(l);
     release_snapshot(&l->snapshot);
     free(l->entries);
+    free(l->writes);
     l->entries = NULL;
 }
 
 uint64_t sim_log_next_us(const struct sim_log *l)
 {
+    if (l->failed) {
+        return UINT64_MAX;
+    }
     uint64_t next = l->tick == NULL ? UINT64_MAX : l->next_tick_us;
     if (l->writes_len > 0 && l->writes[0].due_us < next) {
         next = l->writes[0].due_us;
@@ -325,6 +386,7 @@ bool sim_log_step(struct sim_log *l)
     if (l->writes_len > 0 && l->writes[0].due_us <= *l->now_us) {
         struct sim_write w = l->writes[0];
         memmove(l->writes, l->writes + 1, --l->writes_len * sizeof l->writes[0]);
+        forget_tail(l);
         if (w.entries_len > l->durable_len) {
             l->durable_len = w.entries_len;
         }
@@ -349,7 +411,16 @@ bool sim_log_step(struct sim_log *l)
 
 void sim_log_crash(struct sim_log *l)
 {
-    size_t at_risk = l->entries_len - l->durable_len;
-    cut(l, l->durable_len + (at_risk == 0 ? 0 : random_below(l->random, at_risk + 1)));
+    if (l->tail_len > 0 && random_chance(l->random, 500)) { /* the cut had not come to be */
+        cut(l, l->tail_first - l->first);
+        for (size_t i = 0; i < l->tail_len; i++) {
+            push(l, &l->tail[i]);
+        }
+    } else {
+        size_t at_risk = l->entries_len - l->durable_len;
+        cut(l, l->durable_len + (at_risk == 0 ? 0 : random_below(l->random, at_risk + 1)));
+    }
+    forget_tail(l);
     l->durable_len = l->entries_len;
+    l->failed = false;
 }

@@ -1,14 +1,14 @@
 #pragma once
 /* A node's Raft log as a disk would keep it: a raft_io on virtual time. What is being written is
- * lost, or kept in part, when the node crashes; what was reported as written survives. */
+ * lost, or kept in part, when the node crashes; what was reported as written survives. Entries that
+ * were cut off may come back with a crash, until something was written in their place. */
 #include <stddef.h>
 
 #include <raft.h>
 
 #include "tests/sim/random.h"
 
-#define SIM_WRITES_MAX 8192
-#define SIM_GETS_MAX   64
+#define SIM_GETS_MAX 64
 
 struct sim_write {
     struct raft_io_append *req;
@@ -43,9 +43,13 @@ struct sim_log {
     raft_index first;
     size_t entries_len;
     size_t entries_cap;
-    size_t durable_len; /* entries that a crash can not take */
-    struct sim_write writes[SIM_WRITES_MAX];
+    size_t durable_len;      /* entries that a crash can not take */
+    struct raft_entry *tail; /* what was cut off last */
+    size_t tail_len;
+    raft_index tail_first;
+    struct sim_write *writes;
     size_t writes_len;
+    size_t writes_cap;
     struct sim_snapshot snapshot;
     struct sim_snapshot writing; /* until put_due_us; lost in a crash */
     struct raft_io_snapshot_put *put;
@@ -58,6 +62,11 @@ struct sim_log {
     uint64_t next_tick_us;
     raft_io_tick_cb tick;
     bool closing;
+    bool failed; /* nothing is written any more until a crash, and nothing is reported */
+    /* Whether the disk takes a write of so many bytes; NULL: always. At the first that it does not
+     * take the log fails: the node must stop, as disk.h's on_fatal stops it. */
+    bool (*may_write)(void *arg, size_t bytes);
+    void *arg;
 };
 
 void sim_log_init(struct sim_log *l, const uint64_t *now_us, struct sim_random *random);

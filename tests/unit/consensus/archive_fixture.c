@@ -35,7 +35,12 @@ int fdatasync(int fd)
         errno = EIO;
         return -1;
     }
-    return (int)syscall(SYS_fdatasync, fd);
+    return 0; /* nothing here depends on it, and thousands take minutes on a busy disk */
+}
+
+int fsync(int fd)
+{
+    return fdatasync(fd);
 }
 
 /* --- the fixture --- */

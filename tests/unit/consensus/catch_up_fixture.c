@@ -201,7 +201,7 @@ void node_open(struct node *n)
         .queue = n->queue,
         .store = n->store,
         .boot = n->boot,
-        .map_bytes = MAP_BYTES,
+        .map_bytes = w->map_bytes,
         .chunk_bytes = CHUNK,
         .sync_bytes = w->sync_bytes,
         .queue_bytes_max = w->queue_bytes_max,
@@ -287,6 +287,7 @@ int world_setup(void **state)
     w->now_us = SECOND;
     w->archive_bytes_max = 16 << 20;
     w->archive_segment_bytes = 8192;
+    w->map_bytes = MAP_BYTES;
     w->sync_bytes = 4 * CHUNK;
     for (uint64_t i = 1; i <= NODES; i++) {
         struct node *n = node_of(w, i);
@@ -527,6 +528,14 @@ bool run(struct world *w, uint64_t us)
     return true;
 }
 
+void deliver_all(struct world *w)
+{
+    while (w->mail != NULL) {
+        w->now_us = w->mail->due_us > w->now_us ? w->mail->due_us : w->now_us;
+        deliver(w);
+    }
+}
+
 void assert_caught_up(struct world *w, uint64_t index)
 {
     struct node *n = node_of(w, 3);
@@ -536,6 +545,7 @@ void assert_caught_up(struct world *w, uint64_t index)
     }
     assert_int_equal(store_position(n->store).applied, index);
     assert_int_equal(n->synced, index);
+    assert_int_equal(apply_queue_last(n->queue), index);
     struct store_digest ours = store_digest_current(n->store);
     struct store_digest theirs = store_digest_current(node_of(w, 1)->store);
     if (theirs.index == index) {

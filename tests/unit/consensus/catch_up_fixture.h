@@ -77,6 +77,7 @@ struct world {
     bool killed;
     uint64_t archive_bytes_max;
     uint64_t archive_segment_bytes;
+    uint64_t map_bytes; /* of catch_up */
     uint64_t rate_bytes;
     uint64_t sync_bytes;
     uint64_t queue_bytes_max;
@@ -110,6 +111,8 @@ void cut_archives(struct world *w);
 void want(struct world *w, uint64_t index);
 /* Runs until node 3 is idle, or so many microseconds went by; true when idle. */
 bool run(struct world *w, uint64_t us);
+/* Delivers what is under way, and lets nobody else do anything. */
+void deliver_all(struct world *w);
 void assert_caught_up(struct world *w, uint64_t index);
 struct catch_up_status status_of(struct node *n);
 /* Whether anything of a copy lies in the folder of node 3. */

@@ -44,6 +44,7 @@ static void a_flipped_bit_is_never_read(void **state)
     size_t len;
     reopen(f);
     append_up_to(f, 60);
+    unsigned files = files_of(f);
     for (unsigned nth = 0; nth < 3; nth += 2) {
         newest_path(f, nth, path);
         uint8_t *bytes = load_file(path, &len);
@@ -65,9 +66,12 @@ static void a_flipped_bit_is_never_read(void **state)
             bytes[at] ^= (uint8_t)(1 << at % 8);
             archive_close(f->archive);
             f->archive = NULL;
-            remove_files(f->path);
-            reopen(f);
-            append_up_to(f, 60);
+            store_file(path, bytes, len);
+            if (files_of(f) != files) { /* one with a damaged header went with all before it */
+                remove_files(f->path);
+                reopen(f);
+                append_up_to(f, 60);
+            }
         }
         free(bytes);
     }

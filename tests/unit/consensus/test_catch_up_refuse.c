@@ -214,6 +214,7 @@ static void a_copy_that_cannot_fit_is_not_begun(void **state)
     cut_archives(w);
     w->on_supply = announce;
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        w->map_bytes = i == 0 ? MAP_BYTES : 0; /* 0: only the disk's bound holds */
         node_wipe(node_of(w, 3));
         w->counter = sizes[i];
         unsigned fetches = node_of(w, 3)->fetches;
@@ -250,20 +251,13 @@ static void no_more_is_pushed_than_the_queue_may_hold(void **state)
     assert_true(n->fetches > 3);
 }
 
-static void when_raft_is_faster_the_copy_is_given_up(void **state)
+/* Raft gives node 3 all up to `index`. */
+static void commit(struct world *w, uint64_t index)
 {
-    struct world *w = *state;
     struct node *n = node_of(w, 3);
     struct buffer b;
-    grow(w, 300);
-    cut_archives(w);
-    want(w, 300);
-    while (status_of(n).bytes < 10 * CHUNK) {
-        assert_false(run(w, 100));
-    }
-    assert_true(has_incoming(w));
     buffer_init(&b, 64 << 10);
-    for (uint64_t i = 1; i <= 300; i++) {
+    for (uint64_t i = 1; i <= index; i++) {
         buffer_clear(&b);
         if (i % 7 != 0) {
             make_entry(&b, i);
@@ -273,24 +267,64 @@ static void when_raft_is_faster_the_copy_is_given_up(void **state)
         }
     }
     buffer_release(&b);
+}
+
+static void copy_some(struct world *w)
+{
+    grow(w, 300);
+    cut_archives(w);
+    want(w, 300);
+    while (status_of(node_of(w, 3)).bytes < 10 * CHUNK) {
+        assert_false(run(w, 100));
+    }
+    assert_true(has_incoming(w));
+}
+
+static void when_raft_is_faster_the_copy_is_given_up(void **state)
+{
+    struct world *w = *state;
+    copy_some(w);
+    commit(w, 300);
     assert_true(run(w, SECOND));
     assert_caught_up(w, 300);
-    assert_int_equal(status_of(n).copies, 0);
+    assert_int_equal(status_of(node_of(w, 3)).copies, 0);
+    /* Its source has closed it: another member may have one. */
+    struct fetch f = {.boot = 8, .number = 1, .what = SUPPLY_OPEN_COPY};
+    struct buffer b;
+    uint64_t delay_us;
+    struct supply s;
+    deliver_all(w);
+    buffer_init(&b, 4096);
+    fetch_encode(&b, &f);
+    struct buffer out;
+    buffer_init(&out, 4096);
+    assert_true(supplier_answer(node_of(w, 1)->supplier, 8, buffer_span(&b), &out, &delay_us));
+    assert_true(supply_decode(buffer_span(&out), &s));
+    assert_int_equal(s.code, 0);
+    buffer_release(&out);
+    buffer_release(&b);
+}
+
+static void a_copy_that_was_left_goes_when_it_is_not_needed(void **state)
+{
+    struct world *w = *state;
+    copy_some(w);
+    node_kill(node_of(w, 3));
+    assert_true(has_incoming(w));
+    want(w, 300);
+    commit(w, 300);
+    assert_true(run(w, SECOND));
+    assert_caught_up(w, 300);
 }
 
 static void what_an_earlier_run_left_goes_when_it_is_of_no_use(void **state)
 {
     struct world *w = *state;
     struct node *n = node_of(w, 3);
-    grow(w, 300);
-    cut_archives(w);
-    want(w, 300);
-    while (status_of(n).bytes < 10 * CHUNK) {
-        assert_false(run(w, 100));
-    }
+    char path[128];
+    copy_some(w);
     node_kill(n);
     assert_true(has_incoming(w)); /* it may be gone on with */
-    char path[128];
     (void)snprintf(path, sizeof path, "%s/incoming/progress", n->path);
     int rc = truncate(path, 50);
     assert_int_equal(rc, 0);
@@ -327,6 +361,70 @@ static void a_copy_keeps_to_the_rate_of_its_source(void **state)
     assert_int_equal(status_of(node_of(w, 3)).refused, 0);
 }
 
+/* Until `counter`, member 1 says "later" to every chunk. */
+static bool say_later(struct world *w, uint64_t from, uint64_t to, struct buffer *supply)
+{
+    struct supply s;
+    assert_true(supply_decode(buffer_span(supply), &s));
+    if (from == 1 && s.what == SUPPLY_READ_COPY && w->now_us < w->counter) {
+        s.code = CLADE_ERR_THROTTLED;
+        buffer_clear(supply);
+        supply_encode(supply, &s);
+    }
+    return true;
+}
+
+static void a_source_that_says_later_is_waited_for_but_not_for_ever(void **state)
+{
+    struct world *w = *state;
+    struct node *n = node_of(w, 3);
+    grow(w, 300);
+    cut_archives(w);
+    w->on_supply = say_later;
+    w->counter = w->now_us + 40 * SECOND;
+    want(w, 300);
+    assert_false(run(w, 39 * SECOND));
+    assert_int_equal(status_of(n).source, 1);
+    assert_true(run(w, 10 * SECOND));
+    assert_caught_up(w, 300);
+    assert_int_equal(n->notices, 0);
+    node_wipe(n);
+    w->counter = UINT64_MAX;
+    want(w, 300);
+    assert_false(run(w, 59 * SECOND));
+    assert_int_equal(status_of(n).source, 1);
+    assert_true(run(w, 10 * SECOND));
+    assert_caught_up(w, 300);
+}
+
+/* Every archive answers with the code `counter`. */
+static bool fail_archives(struct world *w, uint64_t from, uint64_t to, struct buffer *supply)
+{
+    struct supply s;
+    assert_true(supply_decode(buffer_span(supply), &s));
+    if (s.what == SUPPLY_ARCHIVE && w->counter != 0) {
+        s.code = -(int32_t)w->counter;
+        buffer_clear(supply);
+        supply_encode(supply, &s);
+    }
+    return true;
+}
+
+static void archives_that_cannot_be_read_lead_to_a_copy_and_busy_ones_do_not(void **state)
+{
+    struct world *w = *state;
+    grow(w, 300);
+    w->on_supply = fail_archives;
+    w->counter = -CLADE_ERR_NO_MEMORY;
+    want(w, 300);
+    assert_false(run(w, 100 * SECOND));
+    assert_int_equal(status_of(node_of(w, 3)).state, CATCH_UP_ARCHIVE);
+    w->counter = -CLADE_ERR_IO;
+    assert_true(run(w, 100 * SECOND));
+    assert_caught_up(w, 300);
+    assert_int_equal(status_of(node_of(w, 3)).copies, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
 int main(void)
@@ -338,7 +436,10 @@ int main(void)
         TEST(a_copy_that_cannot_fit_is_not_begun),
         TEST(no_more_is_pushed_than_the_queue_may_hold),
         TEST(when_raft_is_faster_the_copy_is_given_up),
+        TEST(a_copy_that_was_left_goes_when_it_is_not_needed),
         TEST(what_an_earlier_run_left_goes_when_it_is_of_no_use),
+        TEST(a_source_that_says_later_is_waited_for_but_not_for_ever),
+        TEST(archives_that_cannot_be_read_lead_to_a_copy_and_busy_ones_do_not),
         TEST(a_copy_keeps_to_the_rate_of_its_source),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

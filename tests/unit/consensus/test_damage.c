@@ -1,5 +1,6 @@
-/* Bits flip and files lose their ends, in every file of the log: a node then starts with everything
- * that it acknowledged, or it does not start and says why. It never starts with less.
+/* Bits flip, sectors are lost, files lose their ends or are gone, each file of the log: a node then
+ * starts with everything that it acknowledged, or it does not start and says why. It never starts
+ * with less.
  *
  * CLADE_DAMAGE_ROUNDS=N for a longer run (about 30 ms each), CLADE_DAMAGE_SEED=N to repeat one. */
 #include <setjmp.h>
@@ -14,7 +15,8 @@
 #include "tests/sim/random.h"
 #include "tests/unit/consensus/log_fixture.h"
 
-#define ROUNDS 60 /* for each of the logs */
+#define ROUNDS       70 /* for each of the logs */
+#define SECTOR_BYTES 512
 
 static uint64_t from_environment(const char *name, uint64_t otherwise)
 {
@@ -69,25 +71,51 @@ static void prepare(struct log_fixture *l, unsigned kind, struct remains *ret)
     log_close(l);
 }
 
+static void cut(struct image_file *f, size_t used, struct sim_random *r, char text[128])
+{
+    size_t len = random_below(r, random_chance(r, 500) ? used + 1 : f->len);
+    (void)snprintf(text, 128, "%s is cut from %zu to %zu", f->name, f->len, len);
+    f->len = len;
+}
+
+/* As if writes that were synced had never come to the disk. */
+static void lose_sectors(struct image_file *f, size_t used, struct sim_random *r, char text[128])
+{
+    size_t from = random_below(r, used / SECTOR_BYTES + 1) * SECTOR_BYTES;
+    size_t to = from + SECTOR_BYTES * (1 + random_below(r, 16));
+    to = random_chance(r, 300) || to > f->len ? f->len : to;
+    (void)snprintf(text, 128, "%s is zero from %zu to %zu", f->name, from, to);
+    memset(f->bytes + from, 0, to > from ? to - from : 0);
+}
+
+static void flip(struct image_file *f, size_t used, struct sim_random *r, char text[128])
+{
+    size_t at = random_below(r, used > 0 && !random_chance(r, 100) ? used : f->len);
+    unsigned bit = (unsigned)random_below(r, 8);
+    (void)snprintf(text, 128, "%s byte %zu bit %u", f->name, at, bit);
+    f->bytes[at] ^= (uint8_t)(1u << bit);
+}
+
 /* The file's name, and what was done to it. */
 static void damage(struct image *image, struct sim_random *r, char text[128])
 {
     struct image_file *f = &image->files[random_below(r, image->len)];
+    unsigned what = (unsigned)random_below(r, 100);
     size_t used = f->len; /* most of an open segment is empty yet */
     while (used > 0 && f->bytes[used - 1] == 0) {
         used--;
     }
     if (f->len == 0) {
         (void)snprintf(text, 128, "%s is empty anyway", f->name);
-    } else if (random_chance(r, 250)) {
-        size_t len = random_below(r, random_chance(r, 500) ? used + 1 : f->len);
-        (void)snprintf(text, 128, "%s is cut from %zu to %zu", f->name, f->len, len);
-        f->len = len;
+    } else if (what < 10) {
+        (void)snprintf(text, 128, "%s is gone", f->name);
+        image_remove(image, f);
+    } else if (what < 25) {
+        cut(f, used, r, text);
+    } else if (what < 50) {
+        lose_sectors(f, used, r, text);
     } else {
-        size_t at = random_below(r, used > 0 && !random_chance(r, 100) ? used : f->len);
-        unsigned bit = (unsigned)random_below(r, 8);
-        (void)snprintf(text, 128, "%s byte %zu bit %u", f->name, at, bit);
-        f->bytes[at] ^= (uint8_t)(1u << bit);
+        flip(f, used, r, text);
     }
 }
 

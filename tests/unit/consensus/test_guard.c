@@ -599,6 +599,25 @@ static void an_install_lowers_the_mark_and_then_raises_it(void **state)
     log_free(l);
 }
 
+static void an_append_that_ends_during_an_install_does_not_raise_the_mark(void **state)
+{
+    struct log_fixture *l = log_new();
+    struct guard_mark m;
+    assert_int_equal(log_open(l, NULL, NULL), 0);
+    for (unsigned i = 0; i < 50; i++) {
+        log_append(l, 1, 400);
+    }
+    log_snapshot(l, 30, 7, 0);
+    guard_flush(l->guard);
+    assert_int_equal(guard_mark_read(l->mark, &m, NULL), 0);
+    assert_int_equal(m.index, 30);
+    assert_int_equal(m.index_term, 7);
+    log_close(l);
+    assert_int_equal(log_open(l, NULL, NULL), 0);
+    log_close(l);
+    log_free(l);
+}
+
 static void a_snapshot_of_ones_own_leaves_the_mark(void **state)
 {
     struct log_fixture *l = log_new();
@@ -642,6 +661,7 @@ int main(void)
         cmocka_unit_test(a_thread_that_writes_disturbs_nothing),
         cmocka_unit_test(the_file_comes_back_as_it_was_written),
         cmocka_unit_test(an_install_lowers_the_mark_and_then_raises_it),
+        cmocka_unit_test(an_append_that_ends_during_an_install_does_not_raise_the_mark),
         cmocka_unit_test(a_snapshot_of_ones_own_leaves_the_mark),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -305,7 +305,7 @@ static void a_node_that_joins_has_an_empty_log_and_the_cluster_that_was_given(vo
     assert_true(f->folder.identity.joined);
     hash128_format(f->folder.identity.cluster, cluster);
     assert_string_equal(cluster, "00112233445566778899aabbccddeeff");
-    shell("test \"$(ls '%s/raft')\" = identity%s", f->path, "");
+    shell("test \"$(ls '%s/raft' | tr '\\n' ' ')\" = 'identity mark '%s", f->path, "");
 }
 
 static void a_folder_made_to_join_is_not_one_of_a_new_cluster(void **state)

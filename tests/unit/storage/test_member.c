@@ -137,10 +137,22 @@ static void a_peer_address_belongs_to_one_member(void **state)
     assert_int_equal(set_wanted(f, 3, MEMBER_VOTER, ""), 0);
     assert_int_equal(set_wanted(f, 4, MEMBER_VOTER, ""), 0); /* no address is no one's */
     assert_int_equal(set_wanted(f, 1, MEMBER_REMOVED, ""), 0);
-    assert_int_equal(set_wanted(f, 2, MEMBER_VOTER, "a:1"), 0); /* it is free again */
-    assert_int_equal(set_wanted(f, 5, MEMBER_VOTER, "b:1"), 0);
+    assert_int_equal(set_wanted(f, 5, MEMBER_VOTER, "a:1"), 0); /* it is free again */
     assert_member(f, 1, MEMBER_REMOVED, "a:1", "");
-    assert_member(f, 2, MEMBER_VOTER, "a:1", "");
+    assert_member(f, 5, MEMBER_VOTER, "a:1", "");
+}
+
+static void a_member_keeps_its_peer_address(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(set_client(f, 2, "client:1"), 0);
+    assert_int_equal(set_wanted(f, 2, MEMBER_STANDBY, ""), 0);
+    assert_int_equal(set_wanted(f, 2, MEMBER_STANDBY, "b:1"), 0); /* its first */
+    assert_int_equal(set_wanted(f, 2, MEMBER_VOTER, "c:1"), CLADE_ERR_CONFLICT);
+    assert_message(f, "node 2 is a member, or on its way to be one, at b:1");
+    assert_member(f, 2, MEMBER_STANDBY, "b:1", "client:1");
+    assert_int_equal(set_wanted(f, 2, MEMBER_REMOVED, "c:1"), 0);
+    assert_member(f, 2, MEMBER_REMOVED, "b:1", "");
 }
 
 static void malformed_commands_are_refused(void **state)
@@ -246,6 +258,7 @@ int main(void)
         TEST(records_are_kept_and_listed_by_id),
         TEST(a_removed_node_never_comes_back),
         TEST(a_peer_address_belongs_to_one_member),
+        TEST(a_member_keeps_its_peer_address),
         TEST(malformed_commands_are_refused),
         TEST(there_is_an_end_of_records),
         TEST(the_same_items_give_the_same_answers_and_digests),

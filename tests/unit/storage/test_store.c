@@ -2,6 +2,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -381,6 +383,34 @@ static void many_changes_in_one_transaction_are_taken_back_whole(void **state)
     buffer_release(&command);
 }
 
+static ino_t synced_folder;
+
+/* In place of libc's. */
+int fsync(int fd)
+{
+    struct stat st;
+    if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+        synced_folder = st.st_ino;
+    }
+    return (int)syscall(SYS_fsync, fd);
+}
+
+/* Else a power cut could take data.mdb's name: the store would begin anew, and its log would not.
+ */
+static void opening_makes_the_name_of_the_file_durable(void **state)
+{
+    struct fixture *f = *state;
+    struct store_options options = {.path = f->dir, .map_bytes = FIXTURE_MAP_BYTES};
+    struct stat st;
+    fixture_close(f);
+    assert_int_equal(stat(f->dir, &st), 0);
+    synced_folder = 0;
+    assert_int_equal(store_open(&options, &f->store, NULL), 0);
+    assert_true(synced_folder == st.st_ino);
+    store_close(f->store);
+    fixture_open(f, FIXTURE_MAP_BYTES);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -391,6 +421,7 @@ int main(void)
         TEST(verify_finds_a_flipped_bit),
         TEST(a_full_map_is_no_space_and_the_store_is_whole),
         TEST(another_format_is_refused),
+        TEST(opening_makes_the_name_of_the_file_durable),
         TEST(a_store_of_another_format_is_told_what_to_do),
         TEST(many_changes_in_one_transaction_are_taken_back_whole),
     };

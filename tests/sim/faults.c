@@ -1,0 +1,177 @@
+#include "tests/sim/faults.h"
+
+#define FLAKY_LOOK_US  20000
+#define LOG_US_MAX     1000
+#define LOG_US_SLOW    200000
+#define COMMIT_US_MAX  4000
+#define COMMIT_US_SLOW 300000
+
+void faults_init(struct faults *f, struct world *w)
+{
+    *f = (struct faults){.world = w, .next_us = w->now_us + 500000};
+}
+
+static enum sim_crash how(struct world *w)
+{
+    return random_chance(&w->random, 500) ? CRASH_POWER : CRASH_PROCESS;
+}
+
+static void start(struct sim_node *n)
+{
+    if (!n->up && !n->removed) {
+        (void)node_start(n);
+    }
+}
+
+void faults_heal(struct world *w)
+{
+    network_heal(&w->network);
+    for (unsigned i = 0; i < w->nodes_len; i++) {
+        struct sim_node *n = &w->nodes[i];
+        n->log.write_us_max = LOG_US_MAX;
+        n->commit_us_max = COMMIT_US_MAX;
+        n->frozen_until_us = 0;
+        sim_disk_set_room(n->disk, DISK_ROOM_ENOUGH);
+        if (n->up) {
+            sim_disk_fail_after(n->disk, DISK_CALLS_NEVER);
+            node_plan(n);
+        }
+        start(n);
+    }
+}
+
+static void cut_randomly(struct world *w)
+{
+    for (unsigned a = 1; a <= w->nodes_len; a++) {
+        for (unsigned b = 1; b <= w->nodes_len; b++) {
+            w->network.cut[a][b] = a != b && random_chance(&w->random, 350);
+        }
+    }
+}
+
+static struct sim_node *any_node(struct world *w)
+{
+    return &w->nodes[random_below(&w->random, w->nodes_len)];
+}
+
+/* Stops the leader's process, or any when there is none, long enough for another leader to be
+ * elected; what waits meets the old one at once. */
+static void freeze(struct world *w)
+{
+    struct sim_node *leader = world_leader(w);
+    struct sim_node *n = leader != NULL ? leader : any_node(w);
+    n->frozen_until_us = w->now_us + 1500000 + random_below(&w->random, 3000000);
+    node_plan(n);
+}
+
+static void hand_over(struct world *w)
+{
+    struct sim_node *leader = world_leader(w);
+    if (leader != NULL) {
+        uint64_t to = random_chance(&w->random, 500) ? 0 : any_node(w)->id;
+        group_transfer(leader->group, 1, to, w->now_us + 2000000);
+        node_plan(leader);
+    }
+}
+
+/* Its disk goes within its next writes, wherever those are: in the log, in a commit, in a copy. */
+static void break_disk(struct world *w)
+{
+    struct sim_node *n = any_node(w);
+    if (n->up) {
+        sim_disk_fail_after(n->disk, random_below(&w->random, 60));
+    }
+}
+
+static void fill_disk(struct world *w)
+{
+    sim_disk_set_room(any_node(w)->disk, random_below(&w->random, 512u << 10));
+}
+
+static void crash(struct sim_node *n)
+{
+    if (n->up) {
+        node_crash(n, how(n->world));
+    }
+}
+
+/* A process that dies and is started again at once: what it kept in memory alone is gone. */
+static void crash_and_restart(struct world *w)
+{
+    struct sim_node *n = any_node(w);
+    if (n->up && !n->removed && random_chance(&w->random, 60)) {
+        crash(n);
+        start(n);
+    }
+}
+
+static void inject(struct faults *f)
+{
+    struct world *w = f->world;
+    struct sim_node *n = any_node(w);
+    switch (random_below(&w->random, 20)) {
+    case 0:
+    case 1:
+        crash(n);
+        break;
+    case 2:
+        cut_randomly(w);
+        break;
+    case 3:
+        w->network.faults = (struct sim_network_faults){
+            .lose_per_thousand = 100, .double_per_thousand = 300, .delay_us_max = 50000};
+        break;
+    case 4:
+        n->log.write_us_max = LOG_US_SLOW;
+        n->commit_us_max = COMMIT_US_SLOW;
+        break;
+    case 5:
+        n->clock_offset_us += (int64_t)random_below(&w->random, 20000000) - 10000000;
+        break;
+    case 6:
+    case 7:
+        freeze(w);
+        break;
+    case 8:
+        f->flaky_until_us = w->now_us + 6000000;
+        w->network.faults =
+            (struct sim_network_faults){.lose_per_thousand = 50, .delay_us_max = 100000};
+        break;
+    case 9:
+        for (unsigned i = 0; i < w->nodes_len; i++) {
+            crash(&w->nodes[i]);
+        }
+        break;
+    case 10:
+        hand_over(w);
+        break;
+    case 11:
+    case 12:
+        break_disk(w);
+        break;
+    case 13:
+        fill_disk(w);
+        break;
+    case 14:
+        start(n);
+        break;
+    default:
+        faults_heal(w);
+        break;
+    }
+    f->next_us = w->now_us + 100000 + random_below(&w->random, 2000000);
+}
+
+uint64_t faults_step(struct faults *f)
+{
+    uint64_t now_us = f->world->now_us;
+    if (now_us < f->flaky_until_us && now_us >= f->flaky_look_us) {
+        f->flaky_look_us = now_us + FLAKY_LOOK_US;
+        crash_and_restart(f->world);
+    }
+    if (now_us >= f->next_us) {
+        inject(f);
+    }
+    bool flaky = now_us < f->flaky_until_us && f->flaky_look_us < f->next_us;
+    return flaky ? f->flaky_look_us : f->next_us;
+}

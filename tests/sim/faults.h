@@ -1,0 +1,16 @@
+#pragma once
+/* What goes wrong in a run, by chance: every second or two of virtual time something does. */
+#include "tests/sim/world.h"
+
+struct faults {
+    struct world *world;
+    uint64_t next_us;
+    uint64_t flaky_until_us; /* nodes crash and come back all the time */
+    uint64_t flaky_look_us;
+};
+
+void faults_init(struct faults *f, struct world *w);
+/* Does what is due; returns when it wants to be called next. */
+uint64_t faults_step(struct faults *f);
+/* Mends everything, and starts what is down. */
+void faults_heal(struct world *w);

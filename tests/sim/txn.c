@@ -1,0 +1,78 @@
+#include "tests/sim/txn.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "command/value.h"
+
+static void put_pair(struct buffer *b, const char *key, const char *value)
+{
+    value_put_str(b, key);
+    value_put_str(b, value);
+}
+
+static void put_head(struct buffer *b)
+{
+    value_put_str(b, "v");
+    value_put_uint(b, 1);
+}
+
+void txn_begin(struct buffer *b, uint32_t operations)
+{
+    value_put_map(b, 2);
+    put_head(b);
+    value_put_str(b, "ops");
+    value_put_array(b, operations);
+}
+
+void txn_begin_guarded(struct buffer *b, const char *ref, uint64_t revision, uint32_t operations)
+{
+    value_put_map(b, 3);
+    put_head(b);
+    value_put_str(b, "guards");
+    value_put_array(b, 1);
+    value_put_map(b, 3);
+    put_pair(b, "guard", "unchanged");
+    put_pair(b, "ref", ref);
+    value_put_str(b, "revision");
+    value_put_uint(b, revision);
+    value_put_str(b, "ops");
+    value_put_array(b, operations);
+}
+
+void txn_create(struct buffer *b, const char *kind, const char *name)
+{
+    value_put_map(b, 3);
+    put_pair(b, "op", "create");
+    put_pair(b, "kind", kind);
+    put_pair(b, "name", name);
+}
+
+void txn_get_or_create(struct buffer *b, const char *kind, const char *name)
+{
+    value_put_map(b, 4);
+    put_pair(b, "op", "create");
+    put_pair(b, "kind", kind);
+    put_pair(b, "name", name);
+    put_pair(b, "if_exists", "return");
+}
+
+void txn_create_version(struct buffer *b, const char *model)
+{
+    value_put_map(b, 3);
+    put_pair(b, "op", "create");
+    put_pair(b, "kind", "version");
+    put_pair(b, "model", model);
+}
+
+void txn_set_tag(struct buffer *b, const char *ref, uint64_t value)
+{
+    char text[24];
+    (void)snprintf(text, sizeof text, "%" PRIu64, value);
+    value_put_map(b, 3);
+    put_pair(b, "op", "update");
+    put_pair(b, "ref", ref);
+    value_put_str(b, "tags");
+    value_put_map(b, 1);
+    put_pair(b, "v", text);
+}

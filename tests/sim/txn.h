@@ -1,0 +1,16 @@
+#pragma once
+/* Transactions as the simulated clients write them (client/command/README.md). */
+#include <stdint.h>
+
+#include "base/buffer.h"
+
+/* The operations follow. */
+void txn_begin(struct buffer *b, uint32_t operations);
+/* Only if `ref` was not changed since that revision. */
+void txn_begin_guarded(struct buffer *b, const char *ref, uint64_t revision, uint32_t operations);
+void txn_create(struct buffer *b, const char *kind, const char *name);
+void txn_get_or_create(struct buffer *b, const char *kind, const char *name);
+/* The next number of a model. */
+void txn_create_version(struct buffer *b, const char *model);
+/* Tag "v" of a thing that is there. */
+void txn_set_tag(struct buffer *b, const char *ref, uint64_t value);
