@@ -213,6 +213,21 @@ static bool is_of_leader(struct group *g, uint64_t from, uint64_t its_term, stru
     return true;
 }
 
+/* libraft asks for the entry before a message's first, but where there is none: of a message from
+ * the log's very beginning it takes what was cut here for new, and crashes (README.md, hazard 31).
+ * What was cut is committed and so in the leader's log, too: a heartbeat that stands on it says so.
+ */
+static void stand_on_snapshot(struct group *g, struct peer_message *m)
+{
+    const struct raft *r = &g->raft;
+    if (r->trail.offset == 0 || r->snapshot.installing) {
+        return; /* nothing is cut; or libraft drops it itself */
+    }
+    peer_message_release(m);
+    m->raft.append_entries.prev_log_index = r->trail.snapshot.index;
+    m->raft.append_entries.prev_log_term = r->trail.snapshot.term;
+}
+
 /* Whether libraft may see it; else it was answered or dropped. */
 static bool append_is_welcome(struct group *g, uint64_t from, struct peer_message *m)
 {
@@ -223,6 +238,9 @@ static bool append_is_welcome(struct group *g, uint64_t from, struct peer_messag
     if (a->n_entries > 0 &&
         apply_queue_bytes(g->options.queue) > 2 * g->options.unpublished_bytes_max) {
         peer_message_release(m); /* what is left of it is a heartbeat */
+    }
+    if (a->prev_log_index == 0 && a->n_entries > 0) {
+        stand_on_snapshot(g, m);
     }
     /* libraft sets its commit index to the message's last entry where the leader's is higher, also
      * when it knows of more already: it would go back (README.md, hazard 22). */

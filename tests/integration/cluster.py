@@ -167,7 +167,8 @@ class Node:
             with open(self.log, 'ab') as log:
                 self.process = subprocess.Popen(
                     [claded(), 'run', '--config', str(self.config)], stdin=subprocess.DEVNULL,
-                    stdout=log, stderr=subprocess.STDOUT, env=clean_environment())
+                    stdout=log, stderr=subprocess.STDOUT, env=clean_environment(),
+                    cwd=self.folder)  # where a core would lie
             self.stopped = False
             _nodes.add(self)
 

@@ -226,6 +226,44 @@ static void a_node_that_stops_while_a_snapshot_is_read_ends_in_order(void **stat
     cluster_free(c);
 }
 
+/* A new member is sent the log from its beginning, and then, since the leader has cut it, a
+ * snapshot; what was on its way comes behind that. libraft would take the entries for new ones. */
+static void an_append_from_the_beginning_does_not_reach_a_log_that_was_cut(void **state)
+{
+    struct cluster *c = cluster_new_with_log(29, LOG_BYTES);
+    struct node *n = cluster_another(c, cluster_wait_for_leader(c));
+    write_many(c, 1, 60);
+    cluster_run_ms(c, 500);
+    struct node *leader = cluster_leader(c);
+    struct group_status before = node_status(n);
+    assert_in_range(before.log_first, 2, 256);
+    assert_true(before.last_index >= before.log_first);
+    uint8_t bytes[8] = {0};
+    struct raft_entry entries[256];
+    for (size_t i = 0; i < 256; i++) {
+        entries[i] = (struct raft_entry){
+            .term = 1, .type = RAFT_BARRIER, .buf = {.base = bytes, .len = sizeof bytes}};
+    }
+    struct raft_message m = {.type = RAFT_APPEND_ENTRIES};
+    m.append_entries =
+        (struct raft_append_entries){.term = before.term, .leader_commit = before.commit};
+    struct buffer b;
+    buffer_init(&b, 65536);
+    assert_true(peer_put_raft(&b, &m, entries, before.log_first));
+    group_receive(n->group, leader->id, buffer_span(&b));
+    struct group_status after = node_status(n);
+    assert_int_equal(after.log_first, before.log_first);
+    assert_int_equal(after.last_index, before.last_index);
+    assert_int_equal(after.commit, before.commit);
+    write_many(c, 60, 70);
+    cluster_run_ms(c, 500);
+    for (uint64_t i = 1; i < 70; i++) {
+        assert_all_applied_once(c, i);
+    }
+    buffer_release(&b);
+    cluster_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,6 +275,7 @@ int main(void)
         cmocka_unit_test(an_install_while_a_snapshot_is_taken_does_not_reach_libraft),
         cmocka_unit_test(an_install_that_contradicts_its_reference_is_dropped),
         cmocka_unit_test(a_node_that_stops_while_a_snapshot_is_read_ends_in_order),
+        cmocka_unit_test(an_append_from_the_beginning_does_not_reach_a_log_that_was_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
