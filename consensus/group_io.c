@@ -200,29 +200,59 @@ static unsigned entries_that_fit(const struct raft_entry *entries, unsigned n, s
     return i;
 }
 
+/* Entries that a member without a vote may have already: those before a configuration that is not
+ * committed. A voter that loses its vote by it must not have it before those who keep theirs: if it
+ * alone did, the others could not be elected, whose logs are shorter, and it does not stand
+ * (README.md, hazard 31). */
+static unsigned entries_that_may_go(struct group *g, const struct raft_message *message)
+{
+    const struct raft_append_entries *all = &message->append_entries;
+    raft_index uncommitted = g->raft.configuration_uncommitted_index;
+    int i = group_member_index(g, message->server_id);
+    if (uncommitted == 0 || i < 0 || g->raft.configuration.servers[i].role == RAFT_VOTER ||
+        all->prev_log_index + all->n_entries < uncommitted) {
+        return all->n_entries;
+    }
+    return all->prev_log_index >= uncommitted ? 0
+                                              : (unsigned)(uncommitted - 1 - all->prev_log_index);
+}
+
+/* libraft answers a pre-vote with the asker's own term, so that it never learns of a higher one
+ * that is all that stands against it: with a longer log and a lower term than the others it asks
+ * for ever (README.md, hazard 32). */
+static void tell_term(struct group *g, struct raft_message *message)
+{
+    struct raft_request_vote_result *r = &message->request_vote_result;
+    raft_term term = raft_current_term(&g->raft);
+    if (r->pre_vote && !r->vote_granted && r->term < term) {
+        r->term = term;
+    }
+}
+
 /* A follower that lags is otherwise sent thousands of entries in one message. The parts are
  * appends of their own, each following on the one before. */
 static void send_append(struct group *g, const struct raft_message *message)
 {
     struct raft_message part = *message;
     const struct raft_append_entries *all = &message->append_entries;
+    unsigned all_n = entries_that_may_go(g, message);
     unsigned done = 0;
     int i = group_member_index(g, message->server_id);
     if (i >= 0) {
         g->commit_told[i] = all->leader_commit;
     }
     do {
-        unsigned n = entries_that_fit(all->entries + done, all->n_entries - done,
-                                      g->options.append_bytes_max);
+        unsigned n =
+            entries_that_fit(all->entries + done, all_n - done, g->options.append_bytes_max);
         buffer_clear(&g->scratch);
         (void)peer_put_raft(&g->scratch, &part, all->entries + done, n);
         group_send_scratch(g, message->server_id);
         done += n;
-        if (done < all->n_entries) {
+        if (done < all_n) {
             part.append_entries.prev_log_index = all->prev_log_index + done;
             part.append_entries.prev_log_term = all->entries[done - 1].term;
         }
-    } while (done < all->n_entries);
+    } while (done < all_n);
 }
 
 /* Always 0: an error would be taken for a failed step, and Raft repeats what is lost. The callback
@@ -238,8 +268,12 @@ static int on_send(struct raft_io *io,
             send_append(g, message);
         } else if (message->type != RAFT_INSTALL_SNAPSHOT ||
                    group_install_may_leave(&message->install_snapshot)) {
+            struct raft_message m = *message;
+            if (m.type == RAFT_REQUEST_VOTE_RESULT) {
+                tell_term(g, &m);
+            }
             buffer_clear(&g->scratch);
-            if (peer_put_raft(&g->scratch, message, NULL, 0)) {
+            if (peer_put_raft(&g->scratch, &m, NULL, 0)) {
                 group_send_scratch(g, message->server_id);
             }
         }

@@ -446,6 +446,54 @@ static void a_vote_that_comes_late_does_not_move_a_follower_to_its_term(void **s
     cluster_free(c);
 }
 
+/* Seed 14609 of the simulator: two voters, one with the longer log, the other in the higher term.
+ */
+static void a_denied_pre_vote_tells_the_term_that_it_was_denied_in(void **state)
+{
+    struct cluster *c = cluster_new(19);
+    struct node *leader = cluster_wait_for_leader(c);
+    struct node *n = cluster_another(c, leader);
+    cluster_run_ms(c, 300);
+    uint64_t term = node_status(n).term;
+    struct raft_message ask = {.type = RAFT_REQUEST_VOTE};
+    ask.request_vote = (struct raft_request_vote){
+        .version = 2, .term = term - 1, .candidate_id = leader->id, .pre_vote = true};
+    struct buffer b;
+    struct peer_message answer;
+    buffer_init(&b, 4096);
+    assert_true(peer_put_raft(&b, &ask, NULL, 0));
+    group_receive(n->group, leader->id, buffer_span(&b));
+    assert_true(last_mail(c, n->id, leader->id, &answer));
+    assert_int_equal(answer.type, PEER_REQUEST_VOTE_RESULT);
+    assert_false(answer.raft.request_vote_result.vote_granted);
+    assert_int_equal(answer.raft.request_vote_result.term, term);
+    buffer_release(&b);
+    cluster_free(c);
+}
+
+/* Seed 10791 of the simulator: the one voter that was left lost the entry in a crash, the one that
+ * had lost its vote had it; its log was the longer one, and it did not stand. */
+static void a_voter_hears_of_losing_its_vote_when_that_is_committed(void **state)
+{
+    struct cluster *c = cluster_new(20);
+    struct node *leader = cluster_wait_for_leader(c);
+    struct node *demoted = cluster_another(c, leader);
+    struct node *kept = &c->nodes[6 - leader->id - demoted->id - 1];
+    struct raft_change change;
+    cluster_run_ms(c, 300);
+    cluster_isolate(c, kept->id, true); /* both votes that are left are needed */
+    uint64_t last = node_status(leader).last_index;
+    assert_int_equal(raft_assign(leader->log.io.data, &change, demoted->id, RAFT_STANDBY, NULL), 0);
+    cluster_run_ms(c, 500);
+    assert_int_equal(node_status(leader).last_index, last + 1);
+    assert_int_equal(node_status(demoted).last_index, last);
+    cluster_isolate(c, kept->id, false);
+    cluster_run_ms(c, 3000);
+    assert_true(node_status(demoted).last_index > last);
+    assert_int_equal(node_status(demoted).members[demoted->id - 1].member.role, GROUP_STANDBY);
+    cluster_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -468,6 +516,8 @@ int main(void)
         cmocka_unit_test(a_standby_votes_once_its_leader_is_silent),
         cmocka_unit_test(a_sole_voter_leads_in_a_new_term_after_a_restart),
         cmocka_unit_test(a_vote_that_comes_late_does_not_move_a_follower_to_its_term),
+        cmocka_unit_test(a_denied_pre_vote_tells_the_term_that_it_was_denied_in),
+        cmocka_unit_test(a_voter_hears_of_losing_its_vote_when_that_is_committed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
