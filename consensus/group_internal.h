@@ -272,6 +272,8 @@ void group_members_notice(struct group *g);
 /* Moves the configuration towards what is wanted; sends beacons. */
 void group_members_tick(struct group *g);
 void group_members_beacon(struct group *g, uint64_t from, const struct peer_beacon *b);
+/* Leader: tells a member who the members are and how far the log is. */
+void group_members_send_beacon(struct group *g, uint64_t to);
 /* What is wanted of a member, as it was read last. */
 enum member_wanted group_wanted(const struct group *g, uint64_t id);
 void group_copy_member(const struct raft_server *server, struct group_member *ret);

@@ -264,6 +264,9 @@ static int on_send(struct raft_io *io,
 {
     struct group *g = group_of(io);
     if (!g->closing) {
+        if (message->type == RAFT_INSTALL_SNAPSHOT) {
+            group_members_send_beacon(g, message->server_id); /* it may know none of us */
+        }
         if (message->type == RAFT_APPEND_ENTRIES) {
             send_append(g, message);
         } else if (message->type != RAFT_INSTALL_SNAPSHOT ||

@@ -324,37 +324,42 @@ static void reconcile(struct group *g)
 
 /* --- beacons --- */
 
+void group_members_send_beacon(struct group *g, uint64_t to)
+{
+    struct raft_buffer conf;
+    if (raft_configuration_encode(&g->raft.configuration, &conf) != 0) {
+        return;
+    }
+    const struct peer_beacon b = {.term = raft_current_term(&g->raft),
+                                  .commit = raft_commit_index(&g->raft),
+                                  .log_start = g->log.first - 1,
+                                  .configuration_index =
+                                      g->raft.configuration_uncommitted_index != 0
+                                          ? g->raft.configuration_uncommitted_index
+                                          : g->raft.configuration_committed_index,
+                                  .configuration = span_make(conf.base, conf.len)};
+    buffer_clear(&g->scratch);
+    peer_put_beacon(&g->scratch, &b);
+    group_send_scratch(g, to);
+    raft_free(conf.base);
+}
+
+/* libraft tells a spare nothing. */
 static void send_beacons(struct group *g)
 {
     const struct raft_configuration *c = &g->raft.configuration;
-    struct raft_buffer conf = {0};
     g->beacon_sent_us = group_now(g);
     for (unsigned i = 0; i < c->n; i++) {
-        if (c->servers[i].role != RAFT_SPARE) {
-            continue;
+        if (c->servers[i].role == RAFT_SPARE) {
+            group_members_send_beacon(g, c->servers[i].id);
         }
-        if (conf.base == NULL && raft_configuration_encode(c, &conf) != 0) {
-            return;
-        }
-        const struct peer_beacon b = {.term = raft_current_term(&g->raft),
-                                      .commit = raft_commit_index(&g->raft),
-                                      .log_start = g->log.first - 1,
-                                      .configuration_index =
-                                          g->raft.configuration_uncommitted_index != 0
-                                              ? g->raft.configuration_uncommitted_index
-                                              : g->raft.configuration_committed_index,
-                                      .configuration = span_make(conf.base, conf.len)};
-        buffer_clear(&g->scratch);
-        peer_put_beacon(&g->scratch, &b);
-        group_send_scratch(g, c->servers[i].id);
     }
-    raft_free(conf.base);
 }
 
 void group_members_beacon(struct group *g, uint64_t from, const struct peer_beacon *b)
 {
-    /* A leader sends it to those that are spares in its own configuration; what this node takes
-     * itself for may be a change that never came to be. */
+    /* A leader sends it to those that are spares in its own configuration, and with an install;
+     * what this node takes itself for may be a change that never came to be, or long past. */
     if (b->term < g->beacon_term || b->term < raft_current_term(&g->raft) || group_leads(g) ||
         b->configuration_index < g->raft.configuration_committed_index) {
         return;

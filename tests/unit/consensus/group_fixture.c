@@ -68,6 +68,7 @@ static void net_send(struct group_transport *t, uint64_t to, struct span message
     }
     struct mail *m = &c->mail[c->mail_len++];
     c->installs += message.data[0] == PEER_INSTALL_SNAPSHOT;
+    c->beacons += message.data[0] == PEER_BEACON;
     c->longest = message.len > c->longest ? message.len : c->longest;
     *m = (struct mail){.from = n->id, .to = to, .len = message.len, .bytes = malloc(message.len)};
     memcpy(m->bytes, message.data, message.len);

@@ -56,6 +56,7 @@ struct cluster {
     size_t longest; /* message sent */
     uint64_t log_bytes_max;
     unsigned installs; /* messages of that kind sent */
+    unsigned beacons;
 };
 
 struct cluster *cluster_new(unsigned seed);

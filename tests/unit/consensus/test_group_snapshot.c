@@ -145,6 +145,24 @@ static void an_empty_store_behind_a_snapshot_gets_no_install(void **state)
     cluster_free(c);
 }
 
+/* The members may be others than it has ever heard of: it must know whom to ask for what it lacks,
+ * and where the leader is. */
+static void an_install_comes_with_the_members(void **state)
+{
+    struct cluster *c = cluster_new_with_log(28, LOG_BYTES);
+    struct node *leader = cluster_wait_for_leader(c);
+    struct node *late = cluster_another(c, leader);
+    cluster_isolate(c, late->id, true);
+    write_many(c, 1, 100);
+    assert_int_equal(c->beacons, 0);
+    cluster_isolate(c, late->id, false);
+    cluster_run_ms(c, 3000);
+    assert_true(c->installs > 0);
+    assert_true(c->beacons > 0);
+    assert_true(late->behinds > 0);
+    cluster_free(c);
+}
+
 /* As the leader would send it. */
 static void put_install(struct buffer *b, struct node *leader, uint64_t index, uint64_t reference)
 {
@@ -272,6 +290,7 @@ int main(void)
         cmocka_unit_test(a_node_that_restarts_behind_a_snapshot_expects_its_store_there),
         cmocka_unit_test(a_member_that_is_behind_the_log_is_sent_elsewhere_and_then_follows),
         cmocka_unit_test(an_empty_store_behind_a_snapshot_gets_no_install),
+        cmocka_unit_test(an_install_comes_with_the_members),
         cmocka_unit_test(an_install_while_a_snapshot_is_taken_does_not_reach_libraft),
         cmocka_unit_test(an_install_that_contradicts_its_reference_is_dropped),
         cmocka_unit_test(a_node_that_stops_while_a_snapshot_is_read_ends_in_order),
