@@ -344,43 +344,60 @@ void group_members_send_beacon(struct group *g, uint64_t to)
     raft_free(conf.base);
 }
 
-/* libraft tells a spare nothing. */
+/* To spares, which libraft tells nothing, and to those that are not heard: one that was away while
+ * the members changed may not know the leader, and could not answer it. */
 static void send_beacons(struct group *g)
 {
     const struct raft_configuration *c = &g->raft.configuration;
     g->beacon_sent_us = group_now(g);
     for (unsigned i = 0; i < c->n; i++) {
-        if (c->servers[i].role == RAFT_SPARE) {
-            group_members_send_beacon(g, c->servers[i].id);
+        raft_id id = c->servers[i].id;
+        const struct member_news *news = group_news_of(g, id);
+        bool heard = news != NULL && group_now(g) - news->heard_us < GROUP_HEARD_US;
+        if (id != g->options.id && (c->servers[i].role == RAFT_SPARE || !heard)) {
+            group_members_send_beacon(g, id);
         }
     }
 }
 
+static bool is_spare_in(const struct raft_configuration *c, raft_id id)
+{
+    for (unsigned i = 0; i < c->n; i++) {
+        if (c->servers[i].id == id) {
+            return c->servers[i].role == RAFT_SPARE;
+        }
+    }
+    return true;
+}
+
 void group_members_beacon(struct group *g, uint64_t from, const struct peer_beacon *b)
 {
-    /* A leader sends it to those that are spares in its own configuration, and with an install;
-     * what this node takes itself for may be a change that never came to be, or long past. */
+    /* By the leader's own configuration: what this node takes itself for may be a change that never
+     * came to be, or long past. */
     if (b->term < g->beacon_term || b->term < raft_current_term(&g->raft) || group_leads(g) ||
         b->configuration_index < g->raft.configuration_committed_index) {
+        return;
+    }
+    struct raft_configuration c;
+    const struct raft_buffer bytes = {.base = (void *)b->configuration.data,
+                                      .len = b->configuration.len};
+    raft_configuration_init(&c);
+    if (raft_configuration_decode(&bytes, &c) != 0) {
+        raft_configuration_close(&c);
         return;
     }
     g->beacon_term = b->term;
     g->beacon_from = from;
     if (b->configuration_index > g->beacon_index &&
         b->configuration_index > g->raft.configuration_committed_index) {
-        struct raft_configuration c;
-        const struct raft_buffer bytes = {.base = (void *)b->configuration.data,
-                                          .len = b->configuration.len};
-        raft_configuration_init(&c);
-        if (raft_configuration_decode(&bytes, &c) == 0) {
-            g->beacon_index = b->configuration_index;
-            know_configuration(g, &c);
-        }
-        raft_configuration_close(&c);
+        g->beacon_index = b->configuration_index;
+        know_configuration(g, &c);
     }
-    if (b->commit > apply_queue_last(g->options.queue)) {
+    uint64_t last = apply_queue_last(g->options.queue);
+    if (b->commit > last && (last < b->log_start || is_spare_in(&c, g->options.id))) {
         group_snapshot_want(g, b->commit);
     }
+    raft_configuration_close(&c);
 }
 
 /* --- the tick --- */
@@ -403,11 +420,11 @@ static void notice_removal(struct group *g)
 
 void group_members_tick(struct group *g)
 {
-    if (g->options.store == NULL) {
-        return;
-    }
     if (group_leads(g) && group_now(g) - g->beacon_sent_us >= BEACON_INTERVAL_US) {
         send_beacons(g);
+    }
+    if (g->options.store == NULL) {
+        return;
     }
     reconcile(g);
     notice_removal(g);
