@@ -116,6 +116,9 @@ static bool can_spare(struct world *w, const struct sim_node *n)
         return false;
     }
     group_status(leader->group, &st);
+    if (st.commit < st.last_index) {
+        return false; /* a promotion may not have come to be */
+    }
     for (size_t i = 0; i < st.members_len; i++) {
         const struct group_member_status *m = &st.members[i];
         if (m->member.role != GROUP_VOTER || m->member.id == n->id) {

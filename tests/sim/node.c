@@ -43,20 +43,25 @@ static void on_send(struct group_transport *t, uint64_t to, struct span message)
     /* TCP doubles nothing. Raft must bear it all the same; but a command without a session that
      * comes twice is two commands. */
     bool may_double = message.data[0] != PEER_PROPOSE;
-    if (!n->stops && !n->log.failed && peer->up) {
+    if (!n->stops && !n->log.failed && peer->up && n->links[to]) {
         network_send(&n->world->network, n->world->now_us + n->send_delay_us, n->id, to, peer->boot,
                      may_double, message);
     }
 }
 
-static void on_set_members(struct group_transport *t, const struct group_member *m, size_t n)
+static void on_set_members(struct group_transport *t, const struct group_member *m, size_t len)
 {
+    struct sim_node *n = (struct sim_node *)t;
+    memset(n->links, 0, sizeof n->links);
+    for (size_t i = 0; i < len; i++) {
+        n->links[m[i].id] = true;
+    }
 }
 
 static bool on_is_connected(struct group_transport *t, uint64_t to)
 {
     const struct sim_node *n = (struct sim_node *)t;
-    return n->world->nodes[to - 1].up && !n->world->network.cut[n->id][to];
+    return n->links[to] && n->world->nodes[to - 1].up && !n->world->network.cut[n->id][to];
 }
 
 static void on_leader(void *arg, uint64_t leader, uint64_t term)
@@ -446,6 +451,7 @@ bool node_start(struct sim_node *n)
     n->stops = false;
     n->wake = false;
     n->headroom = true;
+    memset(n->links, 0, sizeof n->links);
     n->frozen_until_us = 0;
     n->counter = 0;
     n->confirmed_us = 0;

@@ -12,6 +12,7 @@
 #include "storage/reader.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/log.h"
+#include "tests/sim/network.h"
 
 struct world;
 struct sim_call;
@@ -36,6 +37,7 @@ struct sim_node {
     struct sim_disk *disk;
     uint64_t commit_us_max; /* how long a commit of the store may take */
     bool headroom;
+    bool links[SIM_NODES_MAX + 1]; /* by id: members that it may send to, as peers.h has it */
     struct sim_log log;
     struct guard_disk mark; /* over mark_file */
     struct guard_disk *mark_file;
