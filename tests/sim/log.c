@@ -141,6 +141,7 @@ static bool works(struct sim_log *l, size_t bytes)
 {
     if (!l->failed && l->may_write != NULL && !l->may_write(l->arg, bytes)) {
         l->failed = true;
+        l->failed_len = l->entries_len;
         return random_chance(l->random, 500);
     }
     return !l->failed;
@@ -411,6 +412,9 @@ bool sim_log_step(struct sim_log *l)
 
 void sim_log_crash(struct sim_log *l)
 {
+    if (l->failed && l->entries_len > l->failed_len) {
+        cut(l, l->failed_len); /* the process had ended before it could write these */
+    }
     if (l->tail_len > 0 && random_chance(l->random, 500)) { /* the cut had not come to be */
         cut(l, l->tail_first - l->first);
         for (size_t i = 0; i < l->tail_len; i++) {

@@ -62,7 +62,8 @@ struct sim_log {
     uint64_t next_tick_us;
     raft_io_tick_cb tick;
     bool closing;
-    bool failed; /* nothing is written any more until a crash, and nothing is reported */
+    bool failed;       /* nothing is written any more until a crash, and nothing is reported */
+    size_t failed_len; /* entries that were given to the disk by then */
     /* Whether the disk takes a write of so many bytes; NULL: always. At the first that it does not
      * take the log fails: the node must stop, as disk.h's on_fatal stops it. */
     bool (*may_write)(void *arg, size_t bytes);
