@@ -75,7 +75,12 @@ void group_members_notice(struct group *g)
     g->members_seen = true;
     g->configuration_seen[0] = r->configuration_committed_index;
     g->configuration_seen[1] = r->configuration_uncommitted_index;
-    if (r->configuration.n > 0) {
+    raft_index newest = r->configuration_uncommitted_index != 0 ? r->configuration_uncommitted_index
+                                                                : r->configuration_committed_index;
+    /* A member that follows a log from long ago meets the configurations of then: what the leader
+     * of this term said of now stands above them. */
+    bool told = g->beacon_index > newest && g->beacon_term == raft_current_term(&g->raft);
+    if (r->configuration.n > 0 && !told) {
         know_configuration(g, &r->configuration);
     } else {
         g->options.transport->set_members(g->options.transport, g->known, g->known_len);
@@ -386,10 +391,10 @@ void group_members_beacon(struct group *g, uint64_t from, const struct peer_beac
         raft_configuration_close(&c);
         return;
     }
+    bool news = b->term > g->beacon_term || b->configuration_index > g->beacon_index;
     g->beacon_term = b->term;
     g->beacon_from = from;
-    if (b->configuration_index > g->beacon_index &&
-        b->configuration_index > g->raft.configuration_committed_index) {
+    if (news && b->configuration_index > g->raft.configuration_committed_index) {
         g->beacon_index = b->configuration_index;
         know_configuration(g, &c);
     }
