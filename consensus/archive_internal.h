@@ -71,8 +71,9 @@ struct archive {
     int fd; /* of the newest segment; -1: the next record begins one */
     bool dirty;
     bool folder_dirty;
-    bool ragged; /* part of a record may stand behind the newest segment's last one */
-    bool failed; /* a sync failed: what is on disk is not known any more */
+    uint64_t written_back; /* of the newest segment's bytes, begun to be written to the disk */
+    bool ragged;           /* part of a record may stand behind the newest segment's last one */
+    bool failed;           /* a sync failed: what is on disk is not known any more */
     struct buffer scratch;
     uint64_t next_serial;
     /* under the mutex; only the apply thread changes them, but for `damaged` and the hints */

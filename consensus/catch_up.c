@@ -14,8 +14,8 @@
 #define QUEUE_BYTES_MAX (32u << 20)
 #define QUEUE_PAUSE_US  20000u
 #define DRY_PAUSE_US    250000u
-#define SYNC_BYTES      (UINT64_C(16) << 20)
-#define ARCHIVE_BYTES   (1u << 20)
+#define SYNC_BYTES      (UINT64_C(1) << 20)
+#define ARCHIVE_BYTES   (256u << 10)
 
 static const bool may_follow[CATCH_UP_STATE_COUNT][CATCH_UP_STATE_COUNT] = {
     [CATCH_UP_IDLE] = {[CATCH_UP_ARCHIVE] = true},
@@ -170,7 +170,10 @@ static void on_archive(struct catch_up *c, const struct supply *s)
 {
     uint64_t after = c->ask.after;
     c->ask = (struct catch_up_ask){0};
-    if (s->code != 0) {
+    if (s->code == CLADE_ERR_THROTTLED) {
+        c->excused_us = catch_up_now(c);
+        c->hold_us = c->excused_us + DRY_PAUSE_US;
+    } else if (s->code != 0) {
         /* One that cannot be read is as good as none. */
         c->compacted |= s->code == CLADE_ERR_COMPACTED || s->code == CLADE_ERR_IO;
         catch_up_leave_source(c);

@@ -102,6 +102,24 @@ static void close_copy_of(struct supplier *s, uint64_t id, uint64_t from)
     }
 }
 
+/* --- the rate --- */
+
+/* Microseconds until the rate lets more bytes go. */
+static uint64_t rate_delay(const struct supplier *s)
+{
+    uint64_t now = clock_monotonic_us(s->options.clock);
+    return s->free_us > now ? s->free_us - now : 0;
+}
+
+static void rate_take(struct supplier *s, size_t bytes)
+{
+    if (s->options.rate_bytes > 0) {
+        uint64_t now = clock_monotonic_us(s->options.clock);
+        s->free_us =
+            (s->free_us > now ? s->free_us : now) + bytes * MICROSECONDS / s->options.rate_bytes;
+    }
+}
+
 /* --- archive --- */
 
 /* The archive does not go on behind `after`, though the store does: it was lost, or begun later. */
@@ -113,8 +131,15 @@ static bool has_hole(struct supplier *s, uint64_t after, uint64_t last)
 static void give_archive(struct supplier *s,
                          const struct fetch *f,
                          struct supply *head,
-                         struct buffer *out)
+                         struct buffer *out,
+                         uint64_t *ret_delay_us)
 {
+    uint64_t delay = rate_delay(s);
+    if (delay > DELAY_US_MAX) {
+        head->code = CLADE_ERR_THROTTLED;
+        supply_encode(out, head);
+        return;
+    }
     size_t wanted = f->bytes < s->options.chunk_bytes_max ? f->bytes : s->options.chunk_bytes_max;
     uint64_t last;
     supply_encode(out, head); /* room, and written over with what is known then */
@@ -134,6 +159,10 @@ static void give_archive(struct supplier *s,
     supply_encode(out, head); /* into memory that is there: it cannot fail, nor move */
     CHECK(out->len == head_bytes && out->data == bytes);
     out->len = len;
+    if (len > head_bytes) {
+        rate_take(s, len - head_bytes);
+        *ret_delay_us = delay;
+    }
 }
 
 /* --- copies --- */
@@ -225,23 +254,6 @@ static void give_open(struct supplier *s, uint64_t from, const struct fetch *f, 
     }
 }
 
-/* Microseconds until the rate lets so many bytes go. */
-static uint64_t take_rate(struct supplier *s, size_t bytes)
-{
-    uint64_t now = clock_monotonic_us(s->options.clock);
-    if (s->options.rate_bytes == 0) {
-        return 0;
-    }
-    if (s->free_us < now) {
-        s->free_us = now;
-    }
-    uint64_t delay = s->free_us - now;
-    if (delay <= DELAY_US_MAX) {
-        s->free_us += bytes * MICROSECONDS / s->options.rate_bytes;
-    }
-    return delay;
-}
-
 /* How much a fetch of a chunk gets; 0: there is no such chunk. */
 static size_t chunk_bytes(const struct supplier *s,
                           const struct open_copy *c,
@@ -270,13 +282,16 @@ static int read_chunk(struct supplier *s,
     if (len == 0) {
         return CLADE_ERR_INVALID;
     }
-    uint64_t delay = take_rate(s, len);
+    uint64_t delay = rate_delay(s);
     if (delay > DELAY_US_MAX) {
         return CLADE_ERR_THROTTLED;
     }
     uint8_t *to = buffer_extend(chunk, len);
     int rc = to == NULL ? CLADE_ERR_NO_MEMORY : store_copy_read(c->copy, f->offset, to, len, NULL);
-    *ret_delay_us = rc == 0 ? delay : 0;
+    if (rc == 0) {
+        rate_take(s, len);
+        *ret_delay_us = delay;
+    }
     return rc;
 }
 
@@ -317,7 +332,7 @@ bool supplier_answer(struct supplier *s,
     CHECK(out->bytes_max >= SUPPLY_HEAD_BYTES_MAX);
     switch (f.what) {
     case SUPPLY_ARCHIVE:
-        give_archive(s, &f, &head, out);
+        give_archive(s, &f, &head, out, ret_delay_us);
         break;
     case SUPPLY_OPEN_COPY:
         give_open(s, from, &f, &head);

@@ -19,7 +19,7 @@
  * When the code is not 0 the other fields say nothing, and no bytes follow.
  * Codes: COMPACTED: the archive does not go on behind `after`, though the store does. NOT_FOUND: no
  * such copy any more. THROTTLED: too many copies are open, or the rate is used up; ask again later
- * (what 3: the asker waits). INVALID: no such chunk. A chunk may be shorter than was wanted.
+ * (what 1 and 3: the asker waits). INVALID: no such chunk. A chunk may be shorter than was wanted.
  * A member has one copy open: a new one closes its former one. A fetch may come twice: it opens one
  * copy.
  */
@@ -35,7 +35,7 @@ struct supplier_options {
     struct archive *archive;
     const struct clock *clock;
     uint64_t boot;          /* copies of an earlier start are not found */
-    uint64_t rate_bytes;    /* of copies, a second; 0 = no limit. Default 100 MiB by node/ */
+    uint64_t rate_bytes;    /* of archive and copies together, a second; 0 = no limit */
     uint64_t copy_idle_us;  /* a copy that nobody reads is closed after; default 60 s. One that is
                                read is closed ten minutes and four times the time that it takes at
                                rate_bytes (64 MiB/s at most) after it was opened */

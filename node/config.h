@@ -33,7 +33,7 @@ enum option_id {
     OPTION_LOG_BYTES,
     OPTION_ARCHIVE_BYTES,
     OPTION_ARCHIVE_AGE_S,
-    OPTION_COPY_RATE_BYTES,
+    OPTION_CATCH_UP_RATE_BYTES,
     OPTION_MAP_BYTES,
     OPTION_HEADROOM_BYTES,
     OPTION_LOG_GUARD,
@@ -62,9 +62,9 @@ struct config {
     uint64_t unpublished_bytes_max;
     uint64_t log_bytes;
     uint64_t archive_bytes;
-    uint64_t archive_age_s;   /* 0 = any age */
-    uint64_t copy_rate_bytes; /* a second; 0 = as fast as it goes */
-    uint64_t map_bytes;       /* 0 = sized to the file system */
+    uint64_t archive_age_s;       /* 0 = any age */
+    uint64_t catch_up_rate_bytes; /* a second; 0 = as fast as it goes */
+    uint64_t map_bytes;           /* 0 = sized to the file system */
     uint64_t headroom_bytes;
     bool log_guard;
     /* where each came from */

@@ -281,7 +281,7 @@ static int open_parts(struct copier *c, struct error *error)
                                               .archive = n->archive,
                                               .clock = n->clock,
                                               .boot = n->boot,
-                                              .rate_bytes = n->config->copy_rate_bytes};
+                                              .rate_bytes = n->config->catch_up_rate_bytes};
     int r = supplier_new(&supplier, &c->supplier, error);
     if (r < 0) {
         return r;

@@ -107,7 +107,7 @@ class Behind(Case):
             check_there(self, late, names)
 
     def test_a_follower_behind_the_archives_gets_a_copy_killed_or_not(self):
-        with Cluster(3, **SMALL, copy_rate_bytes='16MiB') as c:
+        with Cluster(3, **SMALL, catch_up_rate_bytes='16MiB') as c:
             late = c.followers()[0]
             fill(c, self.rng, 2, 'a')
             late.kill()
@@ -129,7 +129,7 @@ class Behind(Case):
             self.assertEqual(len(folders), 1, f'the former store is gone: {folders}')
 
     def test_the_source_dies_while_it_gives_a_copy(self):
-        with Cluster(3, **SMALL, copy_rate_bytes='8MiB') as c:
+        with Cluster(3, **SMALL, catch_up_rate_bytes='8MiB') as c:
             late = c.followers()[0]
             fill(c, self.rng, 2, 'a')
             late.kill()

@@ -113,7 +113,7 @@ class Joiner(Case):
                 has_everything(c, self, writers)
 
     def test_where_no_archive_reaches_back_a_joiner_takes_a_copy_though_it_is_killed(self):
-        settings = {'log_bytes': '1MiB', 'archive_bytes': '32MiB', 'copy_rate_bytes': '8MiB'}
+        settings = {'log_bytes': '1MiB', 'archive_bytes': '32MiB', 'catch_up_rate_bytes': '8MiB'}
         with Cluster(**settings) as c:
             with c.leader().client(timeout=30) as client:
                 text = 'x' * 60000

@@ -296,6 +296,32 @@ static void a_slow_answer_counts_though_it_was_asked_for_again(void **state)
     assert_int_equal(status_of(node_of(w, 3)).dropped, 0);
 }
 
+static bool count_sources(struct world *w, uint64_t from, uint64_t to, const struct fetch *f)
+{
+    w->counter |= UINT64_C(1) << to;
+    return true;
+}
+
+static void a_member_that_keeps_its_rate_is_waited_for(void **state)
+{
+    struct world *w = *state;
+    w->rate_bytes = w->archive_segment_bytes; /* one answer a second, more than it holds one back */
+    for (uint64_t id = 1; id <= 2; id++) {
+        node_close(node_of(w, id));
+        node_open(node_of(w, id));
+    }
+    grow(w, 300);
+    uint64_t bytes = archive_bytes(node_of(w, 1)->archive);
+    w->on_fetch = count_sources;
+    want(w, 300);
+    assert_false(run(w, (bytes / w->rate_bytes - 2) * SECOND));
+    assert_true(run(w, (bytes / w->rate_bytes + 4) * SECOND));
+    assert_caught_up(w, 300);
+    assert_int_equal(status_of(node_of(w, 3)).copies, 0);
+    assert_int_equal(node_of(w, 3)->notices, 0);
+    assert_int_equal(w->counter & (w->counter - 1), 0); /* of one member */
+}
+
 static void a_copy_that_expires_is_begun_anew(void **state)
 {
     struct world *w = *state;
@@ -411,6 +437,7 @@ int main(void)
         TEST(a_source_that_lies_is_found_out_and_another_is_asked),
         TEST(a_source_that_falls_silent_is_left_after_ten_seconds),
         TEST(a_slow_answer_counts_though_it_was_asked_for_again),
+        TEST(a_member_that_keeps_its_rate_is_waited_for),
         TEST(a_copy_that_expires_is_begun_anew),
         TEST(an_archive_that_is_cut_midway_leads_to_a_copy),
         TEST(an_archive_that_was_lost_leads_to_a_copy),

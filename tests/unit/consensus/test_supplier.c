@@ -254,7 +254,7 @@ static void the_rate_is_kept_by_delays_and_then_by_refusals(void **state)
     assert_int_equal(asked.delay_us, 200000);
     assert_int_equal(read_copy(w, 7, copy, 0, 100), CLADE_ERR_THROTTLED); /* in 0.6 s */
     assert_int_equal(asked.delay_us, 0);
-    assert_int_equal(ask_archive(w, 0, 1000), 0); /* archives are not of the rate */
+    assert_int_equal(ask_archive(w, 0, 1000), CLADE_ERR_THROTTLED);
     assert_int_equal(asked.delay_us, 0);
     w->now_us += 100000;
     assert_int_equal(read_copy(w, 7, copy, 0, 100), 0);
@@ -266,6 +266,24 @@ static void the_rate_is_kept_by_delays_and_then_by_refusals(void **state)
     assert_int_equal(read_copy(w, 7, copy, 0, 50000), 0);
     assert_int_equal(read_copy(w, 7, copy, 0, 50000), 0);
     assert_int_equal(asked.delay_us, 500000);
+}
+
+static void an_archive_takes_of_the_rate_what_it_is(void **state)
+{
+    struct world *w = *state;
+    w->rate_bytes = 10000;
+    reopen(w);
+    assert_int_equal(ask_archive(w, 0, 1000), 0);
+    assert_int_equal(asked.delay_us, 0);
+    uint64_t cost = asked.supply.bytes.len * 100;
+    assert_in_range(cost, 1, 100000);
+    assert_int_equal(ask_archive(w, 0, 1000), 0);
+    assert_int_equal(asked.delay_us, cost);
+    /* One that has all takes nothing, and waits for nobody. */
+    assert_int_equal(ask_archive(w, 300, 1 << 20), 0);
+    assert_int_equal(asked.delay_us, 0);
+    assert_int_equal(ask_archive(w, 0, 1000), 0);
+    assert_int_equal(asked.delay_us, 2 * cost);
 }
 
 /* --- bytes --- */
@@ -323,6 +341,7 @@ int main(void)
         TEST(a_copy_that_takes_too_long_is_closed_though_it_is_read),
         TEST(a_copy_of_an_earlier_start_is_not_found),
         TEST(the_rate_is_kept_by_delays_and_then_by_refusals),
+        TEST(an_archive_takes_of_the_rate_what_it_is),
         TEST(fetches_and_supplies_are_decoded_as_they_were_encoded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
