@@ -14,7 +14,7 @@
 #define QUEUE_BYTES_MAX (32u << 20)
 #define QUEUE_PAUSE_US  20000u
 #define DRY_PAUSE_US    250000u
-#define SYNC_BYTES      (UINT64_C(1) << 20)
+#define SYNC_BYTES      (UINT64_C(8) << 20)
 #define ARCHIVE_BYTES   (256u << 10)
 
 static const bool may_follow[CATCH_UP_STATE_COUNT][CATCH_UP_STATE_COUNT] = {

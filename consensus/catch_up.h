@@ -56,7 +56,7 @@ struct catch_up_options {
     unsigned window;          /* chunks asked for at once; default 4 */
     uint64_t timeout_us;      /* a fetch without an answer is repeated after; default 2 s. A source
                                  that gives nothing of use for five times as long is left */
-    uint64_t sync_bytes;      /* received bytes of a copy are synced after as many; default 1 MiB:
+    uint64_t sync_bytes;      /* received bytes of a copy are synced after as many; default 8 MiB:
                                  about that much is fetched again after a restart */
     uint64_t queue_bytes_max; /* no more is pushed above; default 32 MiB */
     struct catch_up_callbacks callbacks;
