@@ -66,8 +66,9 @@ struct group_callbacks {
      * NULL. */
     void (*on_fetch)(void *arg, uint64_t from, struct span fetch);
     void (*on_supply)(void *arg, uint64_t from, struct span supply);
-    /* This node was removed from the cluster: it must stop, and may not come back. */
-    void (*on_removed)(void *arg);
+    /* This node was removed from the cluster, by the configuration at that index: it must stop, and
+     * may not come back. */
+    void (*on_removed)(void *arg, uint64_t index);
     /* The node must stop at once: a disk error, or this member's digest is in the minority. */
     void (*on_fatal)(void *arg, const struct error *error);
 };

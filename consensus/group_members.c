@@ -418,7 +418,7 @@ static void notice_removal(struct group *g)
     if (group_is_gone(g, g->options.id)) {
         g->changes.removed_told = true;
         if (g->options.callbacks.on_removed != NULL) {
-            g->options.callbacks.on_removed(g->options.arg);
+            g->options.callbacks.on_removed(g->options.arg, g->raft.configuration_committed_index);
         }
     }
 }

@@ -128,16 +128,16 @@ static void on_supply(void *arg, uint64_t from, struct span supply)
     copier_supply(rt->node->copier, from, supply);
 }
 
-static void on_group_removed(void *arg)
+static void on_group_removed(void *arg, uint64_t index)
 {
     struct raft_thread *rt = arg;
-    node_removed(rt->node);
+    node_removed(rt->node, index);
 }
 
 static void on_peer_says_removed(void *arg, uint64_t by)
 {
     struct raft_thread *rt = arg;
-    node_removed(rt->node);
+    node_removed(rt->node, 0);
 }
 
 static bool on_is_gone(void *arg, uint64_t node)

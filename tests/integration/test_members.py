@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import time
 
 import wire
@@ -284,9 +285,33 @@ class Removed(Case):
             self.assertEqual(node.wait_exit(), 0, node.log_tail())
             self.assert_never_again(node)
 
+    def test_a_node_that_is_removed_while_it_stops_stops_in_order(self):
+        with Cluster() as c:
+            c.all_heard()
+            node = c.followers()[0]
+            with node.client() as client:
+                # Keeps it from being done before it hears that it was removed.
+                client.send('describe', {'consistency': 'at_least', 'at_least': 1 << 40,
+                                         'deadline_ms': 60000})
+                client.call('ping')
+                node.signal(signal.SIGTERM)
+                until(lambda: 'claded stops' in node.log_text(), 'it stops')
+                c.member('remove', node)
+                self.assertEqual(node.wait_exit(), 0, node.log_tail())
+            self.assertTrue((node.data / 'REMOVED').is_file())
+            self.assert_never_again(node)
+
 
 class Standbys(Case):
     cost_s = 40
+
+    def changed(self, client, action, node):
+        """Asks for a change; False while another one is under way."""
+        try:
+            return client.call('member', {'action': action, 'node': node.number})
+        except wire.Failure as e:
+            self.assertEqual(e.code, 'RETRY', e)
+            return False
 
     def test_a_standby_serves_consistent_reads_and_does_not_vote(self):
         with Cluster() as c:
