@@ -244,6 +244,16 @@ class Refused(Case):
                                      {'action': 'demote', 'node': 1})
                     self.assertEqual(e.error['leader'], leader.address)
 
+    def test_a_change_that_is_cancelled_before_it_is_proposed_never_happens(self):
+        with Cluster() as c:
+            with c.leader().client() as client:
+                msgid = next(client.ids)
+                add = {'action': 'add', 'node': 9, 'address': '127.0.0.1:9'}
+                client.send_bytes(wire.frame([0, msgid, 'member', add])
+                                  + wire.frame([2, 'cancel', {'msgid': msgid}]))
+                self.refused('CANCELLED', client.receive, msgid)
+                self.assertIsNone(row_of(client.status(), 9))
+
     def test_a_wait_that_is_in_vain_says_how_far_it_got(self):
         with Cluster() as c:
             node = c.new_node(start=False)
@@ -256,6 +266,11 @@ class Refused(Case):
                                   'address': node.peer_address, 'deadline_ms': 700})
                 self.assertLess(time.monotonic() - begin, 1.5)
                 self.assertIn(f'node {node.number} is a spare and does not answer', str(e))
+                # Many may wait.
+                add = {'action': 'add', 'node': node.number, 'wait': True,
+                       'address': node.peer_address}
+                for e in client.pipeline([('member', {**add, 'deadline_ms': 900})] * 50):
+                    self.assertEqual(e.code, 'UNKNOWN', e)
             # It is given up: nobody has ever started it.
             c.member('remove', node)
             self.assertEqual(set(roles(c)), {1, 2, 3})
@@ -365,6 +380,15 @@ class Standbys(Case):
                 said = c.member(action, node)
                 self.assertEqual((said['role'], said['wanted']), (role, role))
                 self.assertEqual(roles(c)[node.number], role)
+            # What was answered last is what comes to be, though the store lags behind the log.
+            with c.leader().client() as client:
+                for i in range(40):
+                    for action in ('demote', 'promote'):
+                        until(lambda: self.changed(client, action, node), f'{action} {i}',
+                              pause=0)
+                    until(lambda: row_of(client.status(), node.number)['wanted'] == 'voter',
+                          f'the last answer counts, {i}', 5)
+            c.member('promote', node)
             # A leader that is to be a standby hands over first.
             leader = c.leader()
             c.all_heard()
