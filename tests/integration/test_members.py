@@ -214,26 +214,6 @@ class Refused(Case):
                 e = self.refused('CONFLICT', c.member, action, 1)
                 self.assertIn('last voter', str(e))
 
-    def test_a_change_while_another_is_under_way_is_for_later(self):
-        with Cluster() as c:
-            one, other = c.followers()
-
-            def refused():
-                """The refusal; None when the first change was done before the second was asked."""
-                c.all_heard()
-                with c.leader().client() as client:
-                    client.call('member', {'action': 'demote', 'node': one.number})
-                    try:
-                        client.call('member', {'action': 'demote', 'node': other.number})
-                    except wire.Failure as e:
-                        return e
-                for node in (one, other):
-                    c.member('promote', node)
-                return None
-            e = until(refused, 'the second comes before the first is done')
-            self.assertEqual(e.code, 'RETRY', e)
-            self.assertIn('under way', str(e))
-
     def test_another_node_than_the_leader_says_where_it_is(self):
         with Cluster() as c:
             leader = c.leader()
