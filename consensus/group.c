@@ -214,7 +214,7 @@ static bool is_of_leader(struct group *g, uint64_t from, uint64_t its_term, stru
 }
 
 /* libraft asks for the entry before a message's first, but where there is none: of a message from
- * the log's very beginning it takes what was cut here for new, and crashes (README.md, hazard 31).
+ * the log's very beginning it takes what was cut here for new, and crashes (README.md, hazard 33).
  * What was cut is committed and so in the leader's log, too: a heartbeat that stands on it says so.
  */
 static void stand_on_snapshot(struct group *g, struct peer_message *m)

@@ -19,7 +19,8 @@
 #include "storage/member.h"
 
 #define GROUP_MEMBERS_MAX    32
-#define MEMBER_ADDRESS_BYTES 272 /* a host name, ':', a port, NUL */
+#define MEMBER_ADDRESS_BYTES (CLADE_MAX_ADDRESS_BYTES + 1) /* with NUL */
+_Static_assert(MEMBER_ADDRESS_MAX == CLADE_MAX_ADDRESS_BYTES, "each address can be stored");
 
 struct group;
 struct raft_io;
@@ -66,8 +67,9 @@ struct group_callbacks {
      * NULL. */
     void (*on_fetch)(void *arg, uint64_t from, struct span fetch);
     void (*on_supply)(void *arg, uint64_t from, struct span supply);
-    /* This node was removed from the cluster: it must stop, and may not come back. */
-    void (*on_removed)(void *arg);
+    /* This node was removed from the cluster, by the configuration at that index: it must stop, and
+     * may not come back. */
+    void (*on_removed)(void *arg, uint64_t index);
     /* The node must stop at once: a disk error, or this member's digest is in the minority. */
     void (*on_fatal)(void *arg, const struct error *error);
 };
@@ -149,9 +151,8 @@ struct group_change {
     bool is_add;
     char address[MEMBER_ADDRESS_BYTES]; /* add: its peer address */
 };
-/* Whether the change may be asked for now: 0, RETRY when this node does not lead, or CONFLICT,
- * INVALID, NOT_FOUND, LIMIT, UNAVAILABLE with the reason: it would lose the quorum, another change
- * is under way, ... */
+/* Whether the change may be asked for now: 0, RETRY when this node does not lead or another change
+ * is under way, or CONFLICT, NOT_FOUND, LIMIT, UNAVAILABLE with the reason. */
 int group_check_change(struct group *g, const struct group_change *change, struct error *error);
 /* Whether a node was removed from this cluster, for certain: it may be told to stop. */
 bool group_is_gone(struct group *g, uint64_t id);

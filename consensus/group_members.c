@@ -418,7 +418,7 @@ static void notice_removal(struct group *g)
     if (group_is_gone(g, g->options.id)) {
         g->changes.removed_told = true;
         if (g->options.callbacks.on_removed != NULL) {
-            g->options.callbacks.on_removed(g->options.arg);
+            g->options.callbacks.on_removed(g->options.arg, g->raft.configuration_committed_index);
         }
     }
 }
@@ -527,7 +527,7 @@ int group_check_change(struct group *g, const struct group_change *change, struc
     uint64_t retiring = retiring_voter(g);
     if (g->raft.configuration_uncommitted_index != 0 || g->raft.legacy.change != NULL ||
         (retiring != 0 && retiring != change->id)) {
-        return error_set(error, CLADE_ERR_CONFLICT, "node",
+        return error_set(error, CLADE_ERR_RETRY, "node",
                          "another change of the members is under way; try again when it has ended");
     }
     if (g->transfer.active) {

@@ -12,11 +12,11 @@
  * again for what is on its way, and take up the rate for it. */
 #define DELAY_US_MAX 500000u
 #define MICROSECONDS UINT64_C(1000000)
-/* A copy is given up after ten minutes, and four times what it takes at this rate or its own: it
- * keeps every page that is freed meanwhile from being used again. */
+/* A copy is given up when ten minutes have not brought it this much further, or one of so many
+ * parts: it keeps every page that is freed meanwhile from being used again. */
 #define LIFE_US    (600 * MICROSECONDS)
-#define LIFE_RATE  (UINT64_C(64) << 20)
-#define LIFE_TIMES 4
+#define LIFE_BYTES (UINT64_C(16) << 20)
+#define LIFE_PARTS 8
 
 struct open_copy {
     uint64_t id; /* 0 = none */
@@ -24,6 +24,8 @@ struct open_copy {
     uint64_t boot;   /* of the fetch that opened it */
     uint64_t number; /* the same: sent twice, it opens one copy */
     uint64_t used_us;
+    uint64_t reached; /* by what was read */
+    uint64_t goal;    /* from there on its life is longer */
     uint64_t end_us;
     struct store_copy *copy;
     struct store_copy_info info;
@@ -73,13 +75,24 @@ void supplier_free(struct supplier *s)
     free(s);
 }
 
+/* One that was read to its end was not lost: the word that it may go was. */
+static void give_up(struct supplier *s, struct open_copy *c, const char *what)
+{
+    if (s->options.on_notice != NULL && c->reached < c->info.bytes) {
+        s->options.on_notice(s->options.arg, what, c->from);
+    }
+    close_copy(c);
+}
+
 void supplier_tick(struct supplier *s)
 {
     uint64_t now = clock_monotonic_us(s->options.clock);
     for (size_t i = 0; i < COPIES_MAX; i++) {
         struct open_copy *c = &s->copies[i];
-        if (c->id != 0 && (now - c->used_us > s->options.copy_idle_us || now > c->end_us)) {
-            close_copy(c);
+        if (c->id != 0 && now - c->used_us > s->options.copy_idle_us) {
+            give_up(s, c, "a copy of the store was closed part-way: the member stopped reading it");
+        } else if (c->id != 0 && now > c->end_us) {
+            give_up(s, c, "a copy of the store was closed part-way: the member reads too slowly");
         }
     }
 }
@@ -141,6 +154,7 @@ static void give_archive(struct supplier *s,
         return;
     }
     size_t wanted = f->bytes < s->options.chunk_bytes_max ? f->bytes : s->options.chunk_bytes_max;
+    uint64_t base;
     uint64_t last;
     supply_encode(out, head); /* room, and written over with what is known then */
     size_t head_bytes = out->len;
@@ -148,7 +162,7 @@ static void give_archive(struct supplier *s,
     if (out->failed) {
         return;
     }
-    archive_range(s->options.archive, &head->base, &last);
+    archive_range(s->options.archive, &base, &last);
     if (rc == 0 && out->len == head_bytes && has_hole(s, f->after, last)) {
         rc = 1;
     }
@@ -167,11 +181,17 @@ static void give_archive(struct supplier *s,
 
 /* --- copies --- */
 
-static uint64_t life_us(const struct supplier *s, uint64_t bytes)
+/* The copy was read up to there: in order, so that asking for the same again gets it no further. */
+static void note_progress(const struct supplier *s, struct open_copy *c, uint64_t reached)
 {
-    uint64_t rate = s->options.rate_bytes;
-    rate = rate == 0 || rate > LIFE_RATE ? LIFE_RATE : rate;
-    return LIFE_US + bytes / rate * LIFE_TIMES * MICROSECONDS;
+    if (reached > c->reached) {
+        c->reached = reached;
+    }
+    if (c->reached >= c->goal) {
+        uint64_t part = c->info.bytes / LIFE_PARTS + 1;
+        c->goal = c->reached + (part < LIFE_BYTES ? part : LIFE_BYTES);
+        c->end_us = clock_monotonic_us(s->options.clock) + LIFE_US;
+    }
 }
 
 /* Where a new copy of that member goes: its former one is closed, since it began anew. NULL: there
@@ -208,7 +228,7 @@ static int open_new(struct supplier *s,
     do {
         c.id = s->options.boot + ++s->copies_made;
     } while (c.id == 0);
-    c.end_us = clock_monotonic_us(s->options.clock) + life_us(s, c.info.bytes);
+    note_progress(s, &c, 0);
     *room = c;
     *ret = room;
     return 0;
@@ -291,6 +311,7 @@ static int read_chunk(struct supplier *s,
     if (rc == 0) {
         rate_take(s, len);
         *ret_delay_us = delay;
+        note_progress(s, c, f->offset + len);
     }
     return rc;
 }

@@ -11,7 +11,7 @@
  *             what 3 read copy  17 u64 copy     25 u64 offset   33 u32 bytes wanted
  *             what 4 close copy 17 u64 copy
  *     supply  17 i32 code (0, or CLADE_ERR_*)
- *             what 1  21 u64 last covered   29 u64 base of the archive  37 records (archive.h)
+ *             what 1  21 u64 last covered   29 records (archive.h)
  *             what 2  21 u64 copy   29 u64 bytes   37 u64 applied   45 u64 revision
  *                     53 16 bytes data digest   69 16 bytes state digest
  *             what 3  21 u64 copy   29 u64 offset   37 u64 XXH3-64 of the bytes   45 bytes
@@ -37,10 +37,13 @@ struct supplier_options {
     uint64_t boot;          /* copies of an earlier start are not found */
     uint64_t rate_bytes;    /* of archive and copies together, a second; 0 = no limit */
     uint64_t copy_idle_us;  /* a copy that nobody reads is closed after; default 60 s. One that is
-                               read is closed ten minutes and four times the time that it takes at
-                               rate_bytes (64 MiB/s at most) after it was opened */
+                               read is closed when ten minutes have not brought it 16 MiB, or an
+                               eighth of itself, further */
     unsigned copies_max;    /* default 1, at most 8: each keeps pages from being used again */
     size_t chunk_bytes_max; /* of an answer; default and at most 1 MiB */
+    /* A copy that `member` had read a part of was closed. `what` is static. May be NULL. */
+    void (*on_notice)(void *arg, const char *what, uint64_t member);
+    void *arg;
 };
 
 int supplier_new(const struct supplier_options *options,
@@ -58,5 +61,5 @@ bool supplier_answer(struct supplier *s,
                      struct span fetch,
                      struct buffer *out,
                      uint64_t *ret_delay_us);
-/* Closes copies that nobody reads any more; call it about once a second. */
+/* Closes copies that nobody reads any more, or not fast enough; call it about once a second. */
 void supplier_tick(struct supplier *s);

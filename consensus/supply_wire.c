@@ -122,7 +122,6 @@ void supply_encode(struct buffer *b, const struct supply *s)
     switch (s->what) {
     case SUPPLY_ARCHIVE:
         put_u64(b, s->last);
-        put_u64(b, s->base);
         break;
     case SUPPLY_OPEN_COPY:
         put_u64(b, s->copy);
@@ -153,7 +152,6 @@ bool supply_decode(struct span bytes, struct supply *ret)
     switch (s.what) {
     case SUPPLY_ARCHIVE:
         s.last = take_u64(&in);
-        s.base = take_u64(&in);
         s.bytes = in.rest;
         break;
     case SUPPLY_OPEN_COPY:

@@ -26,7 +26,6 @@ struct supply {
     enum supply_what what;
     int32_t code;
     uint64_t last;   /* ARCHIVE */
-    uint64_t base;   /* ARCHIVE */
     uint64_t copy;   /* OPEN_COPY, READ_COPY */
     uint64_t offset; /* READ_COPY */
     uint64_t checksum;

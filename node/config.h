@@ -8,7 +8,7 @@
 #include "base/span.h"
 
 #define CONFIG_PATH_BYTES    1024
-#define CONFIG_ADDRESS_BYTES 272 /* a host name, ':', a port, NUL */
+#define CONFIG_ADDRESS_BYTES (CLADE_MAX_ADDRESS_BYTES + 1) /* with NUL */
 #define CONFIG_VALUE_BYTES   1024
 #define CONFIG_FILE_BYTES    65536
 

@@ -2,7 +2,7 @@
  * client waits, looked at until the configuration shows it.
  *
  *     NEW -> ASKING (may it be?) -> WRITE -> ASKING (how far is it?) -> answered
- *       \_____________________________________^   |          ^
+ *       \____________________________^            |          ^
  *        it is wanted already                     v          |
  *                                              WATCHING, 100 ms
  */
@@ -37,11 +37,13 @@ static void fail(struct request *r, int code, const char *message)
     request_fail_with_leader(r, &e);
 }
 
-void member_change_expire(struct request *r)
+void member_change_expire(struct request *r, bool cancelled)
 {
     const struct member_change *c = r->change;
     if (c->taken) {
         fail(r, CLADE_ERR_UNKNOWN, c->progress);
+    } else if (cancelled) {
+        fail(r, CLADE_ERR_CANCELLED, "cancelled before it was proposed");
     } else {
         fail(r, CLADE_ERR_UNAVAILABLE, "no answer in time; nothing happened");
     }
@@ -127,43 +129,74 @@ static void note_progress(struct member_change *c,
     }
 }
 
-static void on_look(struct mail *mail, void *owner)
+static void look(struct request *r, const struct group_status *status)
 {
-    struct raft_letter *letter = LIST_ENTRY(mail, struct raft_letter, mail);
-    struct raft_status_letter *l = LIST_ENTRY(letter, struct raft_status_letter, letter);
-    struct serve *s = owner;
-    struct request *r = ask_raft_answered(s, letter);
-    if (r == NULL) {
-        free(l);
-        return;
-    }
     struct member_change *c = r->change;
-    const struct group_member_status *m = find(&l->status, c->change.id);
-    note_progress(c, m, &l->status);
-    if (!c->wait || is_done(c, m, &l->status)) {
-        answer(r, &l->status);
-    } else if (l->status.leader != 0 && !l->status.is_leader) {
+    const struct group_member_status *m = find(status, c->change.id);
+    note_progress(c, m, status);
+    if (!c->wait || is_done(c, m, status)) {
+        answer(r, status);
+    } else if (status->leader != 0 && !status->is_leader) {
         /* The new leader goes on; a node that is out of the configuration would wait in vain. */
         fail(r, CLADE_ERR_RETRY, c->progress);
     } else {
         r->state = REQUEST_WATCHING;
-        list_push_back(&s->watching, &r->node);
+        list_push_back(&r->conn->serve->watching, &r->node);
+    }
+}
+
+static void on_first_look(struct mail *mail, void *owner)
+{
+    struct raft_letter *letter = LIST_ENTRY(mail, struct raft_letter, mail);
+    struct raft_status_letter *l = LIST_ENTRY(letter, struct raft_status_letter, letter);
+    struct request *r = ask_raft_answered(owner, letter);
+    if (r != NULL) {
+        look(r, &l->status);
     }
     free(l);
 }
 
-void member_changes_look(struct serve *s)
+/* Looks at all that wait; status NULL: the node stops. */
+static void look_at_all(struct serve *s, const struct group_status *status)
 {
     struct list now;
     list_init(&now);
     list_splice_back(&now, &s->watching);
     for (struct list *n; (n = list_pop_front(&now)) != NULL;) {
         struct request *r = LIST_ENTRY(n, struct request, node);
-        if (s->draining) {
+        if (status == NULL) {
             fail(r, CLADE_ERR_RETRY, r->change->progress);
         } else {
-            (void)ask_status(r, on_look);
+            look(r, status);
         }
+    }
+}
+
+static void on_look(struct mail *mail, void *owner)
+{
+    struct raft_letter *letter = LIST_ENTRY(mail, struct raft_letter, mail);
+    struct raft_status_letter *l = LIST_ENTRY(letter, struct raft_status_letter, letter);
+    struct serve *s = owner;
+    s->looking = false;
+    look_at_all(s, &l->status);
+    free(l);
+}
+
+void member_changes_look(struct serve *s)
+{
+    if (s->draining) {
+        look_at_all(s, NULL);
+        return;
+    }
+    struct raft_status_letter *l = s->looking ? NULL : calloc(1, sizeof *l);
+    if (l == NULL) {
+        return; /* looked at 100 ms later */
+    }
+    l->letter.reply = &s->mail;
+    l->letter.on_reply = on_look;
+    s->looking = raft_thread_status(s->node->raft, l);
+    if (!s->looking) {
+        free(l);
     }
 }
 
@@ -172,7 +205,7 @@ void member_change_taken(struct request *r)
     r->state = REQUEST_NEW;
     r->change->taken = true;
     (void)snprintf(r->change->progress, PROGRESS_BYTES, "accepted");
-    (void)ask_status(r, on_look);
+    (void)ask_status(r, on_first_look);
 }
 
 /* --- asking for it --- */
@@ -206,7 +239,8 @@ static void check(struct request *r)
     }
 }
 
-/* Whether the same was asked for before, so that asking again is a look at how far it is. */
+/* Whether the same was asked for before: then it may be. It is logged all the same, since what came
+ * after it may be committed and not in the store yet. */
 static bool is_wanted(struct node *n, const struct group_change *c)
 {
     struct member_record record;
@@ -243,7 +277,7 @@ static int decode(const struct value *params, struct member_change *ret, struct 
     if (!ret->change.is_add) {
         return 0;
     }
-    if (p.address.len > MEMBER_ADDRESS_MAX || memchr(p.address.data, 0, p.address.len) != NULL) {
+    if (memchr(p.address.data, 0, p.address.len) != NULL) {
         return error_set(error, CLADE_ERR_INVALID, "address", "is not HOST:PORT");
     }
     memcpy(ret->change.address, p.address.data, p.address.len);
@@ -266,7 +300,7 @@ void member_change(struct request *r, const struct value *params)
     } else if (atomic_load(&n->leader) != n->folder.identity.node) {
         fail(r, CLADE_ERR_RETRY, "this node does not lead");
     } else if (is_wanted(n, &c->change)) {
-        member_change_taken(r);
+        write_member_wanted(r, &c->change);
     } else {
         check(r);
     }

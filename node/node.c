@@ -2,7 +2,6 @@
  * the members' addresses. */
 #include "node/node.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -58,7 +57,7 @@ void node_fatal_memory(const char *what)
     node_fatal(&error);
 }
 
-void node_removed(struct node *n)
+void node_removed(struct node *n, uint64_t index)
 {
     if (atomic_exchange(&n->removed, true)) {
         return;
@@ -67,11 +66,9 @@ void node_removed(struct node *n)
     log_error("this node was removed from its cluster: it stops, and cannot come back under this "
               "id; its data folder can be deleted",
               LOG_U64("node", n->folder.identity.node), LOG_STR("data", n->folder.path));
-    if (data_folder_mark_removed(&n->folder, atomic_load(&n->published_index),
-                                 clock_wall_us(n->clock), &error) < 0) {
+    if (data_folder_mark_removed(&n->folder, index, clock_wall_us(n->clock), &error) < 0) {
         log_error("the data folder could not be marked", LOG_STR("error", error.message));
     }
-    (void)kill(getpid(), SIGTERM);
 }
 
 /* --- addresses --- */
@@ -309,12 +306,12 @@ static void keep_headroom(struct housekeeping *h)
     }
 }
 
-/* Returns the signal that ends the node. */
-static int serve_until_signal(struct node *n, const sigset_t *signals)
+/* Returns why the node ends. */
+static const char *serve_until_told(struct node *n, const sigset_t *signals)
 {
     struct housekeeping h = {.node = n, .headroom = true};
     uint64_t headroom_us = 0;
-    for (;;) {
+    while (!atomic_load(&n->removed)) {
         bool known = keep_members(&h);
         if (node_now(n) >= headroom_us) {
             keep_headroom(&h);
@@ -325,9 +322,10 @@ static int serve_until_signal(struct node *n, const sigset_t *signals)
         const struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
         int sig = sigtimedwait(signals, NULL, &pause);
         if (sig > 0) {
-            return sig;
+            return sig == SIGTERM ? "SIGTERM" : "SIGINT";
         }
     }
+    return "removed";
 }
 
 /* --- closing --- */
@@ -392,10 +390,8 @@ static int run_opened(struct node *n, const sigset_t *signals)
     }
     log_info("claded serves", LOG_U64("revision", atomic_load(&n->published_revision)),
              LOG_U64("index", atomic_load(&n->published_index)));
-    int sig = serve_until_signal(n, signals);
-    log_info("claded stops", LOG_STR("reason", atomic_load(&n->removed) ? "removed"
-                                               : sig == SIGTERM         ? "SIGTERM"
-                                                                        : "SIGINT"));
+    const char *reason = serve_until_told(n, signals);
+    log_info("claded stops", LOG_STR("reason", reason));
     listen_for_second(signals);
     int status = close_all(n);
     log_info("claded stopped");

@@ -71,9 +71,9 @@ static inline uint64_t node_number_owner(uint64_t number)
 _Noreturn void node_fatal(const struct error *error);
 /* The same where memory is out and an answer was promised. */
 _Noreturn void node_fatal_memory(const char *what);
-/* This node was removed from its cluster: marks its folder, and has it stop in order. Any thread.
- */
-void node_removed(struct node *n);
+/* This node was removed from its cluster, at that index of the log (0 = not known): marks its
+ * folder, and has it stop in order. From the raft loop. */
+void node_removed(struct node *n, uint64_t index);
 
 /* Opens everything, serves until SIGTERM or SIGINT, closes. Returns the process's status; a start
  * that fails was logged. */

@@ -128,16 +128,16 @@ static void on_supply(void *arg, uint64_t from, struct span supply)
     copier_supply(rt->node->copier, from, supply);
 }
 
-static void on_group_removed(void *arg)
+static void on_group_removed(void *arg, uint64_t index)
 {
     struct raft_thread *rt = arg;
-    node_removed(rt->node);
+    node_removed(rt->node, index);
 }
 
 static void on_peer_says_removed(void *arg, uint64_t by)
 {
     struct raft_thread *rt = arg;
-    node_removed(rt->node);
+    node_removed(rt->node, 0);
 }
 
 static bool on_is_gone(void *arg, uint64_t node)
@@ -262,9 +262,7 @@ static void deliver_look_at_members(struct mail *mail, void *owner)
     if (rt->group != NULL) {
         struct catch_up_status s;
         copier_status(rt->node->copier, &s);
-        bool copying = s.state == CATCH_UP_COPYING || s.state == CATCH_UP_CHECKING ||
-                       s.state == CATCH_UP_SWAPPING;
-        group_set_copied(rt->group, copying ? s.bytes : 0, copying ? s.bytes_total : 0);
+        group_set_copied(rt->group, s.bytes, s.bytes_total);
         group_status(rt->group, &l->status);
         members_set_configuration(&rt->node->members, &l->status);
     }

@@ -120,12 +120,12 @@ void request_expire(struct request *r, bool cancelled)
         return;
     case REQUEST_WATCHING:
         list_remove(&r->node);
-        member_change_expire(r);
+        member_change_expire(r, cancelled);
         return;
     case REQUEST_ASKING:
         table_remove(s, r);
         if (r->change != NULL) {
-            member_change_expire(r);
+            member_change_expire(r, cancelled);
             return;
         }
         request_fail_code(r, cancelled ? CLADE_ERR_CANCELLED : CLADE_ERR_UNAVAILABLE,

@@ -157,6 +157,7 @@ struct serve {
     struct list waiting;  /* reads that wait for a revision */
     struct list watching; /* changes of members that are waited for */
     uv_timer_t watch;     /* active while there are some */
+    bool looking;         /* the raft loop has a letter for all of them */
     unsigned tickets_len;
     unsigned queries_out; /* requests that the workers have; the mailbox stays open for them */
     uint64_t retry_us;    /* no ticket before this: the last one failed */
@@ -245,9 +246,8 @@ void write_member_wanted(struct request *r, const struct group_change *change);
 void member_change(struct request *r, const struct value *params);
 /* Its command was applied. */
 void member_change_taken(struct request *r);
-/* Its deadline has passed, or its client cancelled it, after it was taken: answers how far it is.
- */
-void member_change_expire(struct request *r);
+/* Its deadline has passed, or its client cancelled it: answers how far it is. */
+void member_change_expire(struct request *r, bool cancelled);
 /* Looks at those that wait again. */
 void member_changes_look(struct serve *s);
 /* Accepts NULL. */

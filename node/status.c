@@ -376,13 +376,15 @@ static void put_catch_up(struct buffer *b, struct node *n)
     struct catch_up_status c;
     copier_status(n->copier, &c);
     value_put_str(b, "catch_up");
-    value_put_map(b, 6);
+    value_put_map(b, 8);
     put_str(b, "state", catch_up_state_name(c.state));
     put_uint(b, "source", c.source);
     put_uint(b, "target", c.target);
     put_uint(b, "bytes", c.bytes);
     put_uint(b, "bytes_total", c.bytes_total);
     put_uint(b, "copies", c.copies);
+    put_uint(b, "refused", c.refused);
+    put_uint(b, "dropped", c.dropped);
 }
 
 /* What was refused of other nodes since the start, by cause. */

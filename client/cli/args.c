@@ -178,8 +178,8 @@ static bool goes_on(const struct args *args, const char *word)
 {
     char words[sizeof args->words];
     int n = snprintf(words, sizeof words, "%s %s", args->words, word);
-    return args->command->args_max == 0 && n > 0 && (size_t)n < sizeof words &&
-           (command_find(words) != NULL || command_is_group(words));
+    return args->command->args_max == 0 && args->arguments_len == 0 && n > 0 &&
+           (size_t)n < sizeof words && (command_find(words) != NULL || command_is_group(words));
 }
 
 static int parse_command_word(struct parser *p, const char *word)

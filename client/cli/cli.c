@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cli/json.h"
+#include "cli/table.h"
 #include "cli/text.h"
 
 #define LIST_BYTES_MAX (256u << 20)
@@ -99,10 +100,15 @@ void cli_say(struct cli *cli, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
-    (void)fputs(cli->messages_color ? "\x1b[1mclade:\x1b[0m " : "clade: ", cli->messages);
-    (void)vfprintf(cli->messages, fmt, args);
-    (void)fputc('\n', cli->messages);
+    char *text = NULL;
+    int len = vasprintf(&text, fmt, args);
     va_end(args);
+    (void)fputs(cli->messages_color ? "\x1b[1mclade:\x1b[0m " : "clade: ", cli->messages);
+    if (len >= 0) {
+        table_print_clean(cli->messages, span_make(text, (size_t)len));
+        free(text);
+    }
+    (void)fputc('\n', cli->messages);
 }
 
 int cli_usage(struct cli *cli, const char *fmt, ...)

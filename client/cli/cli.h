@@ -46,7 +46,7 @@ int cli_exit_code(int error);
  * `what` says what was tried and may be NULL. Returns the exit code. */
 int cli_fail(struct cli *cli, const char *what, const struct clade_response *response);
 int cli_fail_error(struct cli *cli, const char *what, const struct error *error);
-/* "clade: ..." to the messages. */
+/* "clade: ..." to the messages; what it quotes may be anything (table_append_clean). */
 void cli_say(struct cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A mistake in the command line; returns EXIT_USAGE. */
 int cli_usage(struct cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

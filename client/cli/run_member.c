@@ -19,7 +19,21 @@ struct change {
     uint64_t node;
     const char *address; /* add; else NULL */
     bool promote;
+    uint64_t until_ms; /* for all that is asked together */
 };
+
+static uint64_t now_ms(void)
+{
+    return clock_monotonic_us(clock_system()) / 1000;
+}
+
+/* What is left of the time, at least 1, at most most_ms. */
+static unsigned left_ms(const struct change *change, unsigned most_ms)
+{
+    uint64_t now = now_ms();
+    uint64_t left = change->until_ms > now ? change->until_ms - now : 1;
+    return left < most_ms ? (unsigned)left : most_ms;
+}
 
 /* --- asking --- */
 
@@ -80,8 +94,9 @@ static void show_member(struct cli *cli,
         (void)fprintf(cli->out, "node %llu %s\n", node,
                       waited ? "was removed" : "is to be removed");
     } else {
-        (void)fprintf(cli->out, "node %llu %s a %.*s\n", node, waited ? "is" : "is to be",
-                      SPAN_FMT(wanted));
+        (void)fprintf(cli->out, "node %llu %s a ", node, waited ? "is" : "is to be");
+        table_print_clean(cli->out, wanted);
+        (void)fputc('\n', cli->out);
     }
 }
 
@@ -112,33 +127,40 @@ static void show_progress(struct cli *cli,
     }
 }
 
-static int wait_for(struct cli *cli, const struct change *change)
+/* The answer of the last asking. NULL: there is none, and why was said. */
+static struct clade_response *ask_again(struct cli *cli, const struct change *change)
 {
-    uint64_t wait_ms = cli->settings.timeout_ms != 0 ? cli->settings.timeout_ms : WAIT_MS;
-    uint64_t until_ms = clock_monotonic_us(clock_system()) / 1000 + wait_ms;
     unsigned ask_ms = isatty(STDERR_FILENO) ? ASK_TERMINAL_MS : ASK_MS;
+    unsigned open_ms = 0;
     char shown[MESSAGE_BYTES] = "";
-    int code = cli_open_for(cli, wait_ms < ask_ms ? (unsigned)wait_ms : ask_ms);
-    if (code != EXIT_DONE) {
-        return code;
-    }
     for (;;) {
+        unsigned ms = left_ms(change, ask_ms);
+        if (ms != open_ms && cli_open_for(cli, ms) != EXIT_DONE) {
+            return NULL;
+        }
+        open_ms = ms;
         struct clade_response *response = ask(cli, change, true);
         /* An answer comes a little before its deadline. */
-        bool late = clock_monotonic_us(clock_system()) / 1000 + ask_ms / 10 >= until_ms;
-        if (goes_on(clade_response_code(response)) && !late) {
-            show_progress(cli, response, shown);
-            clade_response_free(response);
-            continue;
+        bool late = now_ms() + ms / 10 >= change->until_ms;
+        if (!goes_on(clade_response_code(response)) || late) {
+            return response;
         }
-        if (clade_response_code(response) == 0) {
-            show_member(cli, change, true, response);
-        } else {
-            code = fail(cli, change, response);
-        }
+        show_progress(cli, response, shown);
         clade_response_free(response);
-        return code;
     }
+}
+
+static int wait_for(struct cli *cli, const struct change *change)
+{
+    struct clade_response *response = ask_again(cli, change);
+    int code = response == NULL ? EXIT_UNAVAILABLE : EXIT_DONE;
+    if (response != NULL && clade_response_code(response) == 0) {
+        show_member(cli, change, true, response);
+    } else if (response != NULL) {
+        code = fail(cli, change, response);
+    }
+    clade_response_free(response);
+    return code;
 }
 
 /* --- what to run on the new machine --- */
@@ -152,8 +174,8 @@ static void append_members(struct buffer *b,
         uint64_t id = clade_value_uint(clade_value_get(m, "id"));
         struct span address = text_at(m, "address");
         if (id != change->node && address.len > 0) {
-            buffer_append_fmt(b, " \\\n      --member %llu=%.*s", (unsigned long long)id,
-                              SPAN_FMT(address));
+            buffer_append_fmt(b, " \\\n      --member %llu=", (unsigned long long)id);
+            table_append_clean(b, address);
         }
     }
     buffer_append_fmt(b, " \\\n      --member %llu=%s\n", (unsigned long long)change->node,
@@ -164,15 +186,15 @@ static void show_instructions(struct cli *cli,
                               const struct change *change,
                               const struct clade_value *status)
 {
-    struct span cluster = text_at(status, "cluster");
     unsigned long long node = change->node;
     struct buffer b;
     buffer_init(&b, CLADE_MAX_FRAME_BYTES);
     buffer_append_fmt(&b,
                       "On the machine of node %llu, unless it was done before (choose the data "
                       "folder and the\naddress for clients):\n"
-                      "  claded init --data n%llu --node %llu --join --cluster %.*s",
-                      node, node, node, SPAN_FMT(cluster));
+                      "  claded init --data n%llu --node %llu --join --cluster ",
+                      node, node, node);
+    table_append_clean(&b, text_at(status, "cluster"));
     append_members(&b, clade_value_get(status, "members"), change);
     buffer_append_fmt(&b, "  claded --data n%llu --listen HOST:PORT\n", node);
     (void)fwrite(b.data, 1, b.len, cli->out);
@@ -186,8 +208,11 @@ static int instruct(struct cli *cli, const struct change *change)
     if (change->address == NULL || cli->settings.write != WRITE_TABLE) {
         return EXIT_DONE;
     }
+    int code = cli_open_for(cli, left_ms(change, ASK_MS));
+    if (code != EXIT_DONE) {
+        return code;
+    }
     struct clade_response *response = clade_call_wait(cli->client, "status", NULL);
-    int code = EXIT_DONE;
     if (clade_response_code(response) != 0) {
         code = cli_fail(cli, "the members of the cluster", response);
     } else {
@@ -213,8 +238,10 @@ static bool parse_id(const char *text, size_t len, uint64_t *ret)
 static int parse_change(struct cli *cli, struct change *change)
 {
     const char *text = cli->args.arguments[0];
+    uint64_t wait_ms = cli->settings.timeout_ms != 0 ? cli->settings.timeout_ms : WAIT_MS;
     *change = (struct change){.action = cli->args.command->subject,
-                              .promote = !args_has(&cli->args, FLAG_NO_PROMOTE)};
+                              .promote = !args_has(&cli->args, FLAG_NO_PROMOTE),
+                              .until_ms = now_ms() + wait_ms};
     if (strcmp(change->action, "add") != 0) {
         return parse_id(text, strlen(text), &change->node)
                    ? EXIT_DONE
@@ -229,10 +256,24 @@ static int parse_change(struct cli *cli, struct change *change)
     return EXIT_DONE;
 }
 
+/* The change was taken up: `response` says so. */
+static int go_on(struct cli *cli,
+                 const struct change *change,
+                 const struct clade_response *response)
+{
+    int code = instruct(cli, change);
+    if (code == EXIT_DONE && args_has(&cli->args, FLAG_NO_WAIT)) {
+        show_member(cli, change, false, response);
+    } else if (code == EXIT_DONE) {
+        code = wait_for(cli, change);
+    }
+    /* What could not be asked may have come to be all the same. */
+    return code == EXIT_UNAVAILABLE ? EXIT_UNKNOWN : code;
+}
+
 int run_member(struct cli *cli)
 {
     struct change change;
-    bool wait = !args_has(&cli->args, FLAG_NO_WAIT);
     int code = parse_change(cli, &change);
     if (code == EXIT_DONE) {
         code = cli_open(cli);
@@ -241,16 +282,10 @@ int run_member(struct cli *cli)
         return code;
     }
     struct clade_response *response = ask(cli, &change, false);
-    if (clade_response_code(response) != 0) {
-        code = fail(cli, &change, response);
-    } else {
-        code = instruct(cli, &change);
-    }
-    if (code == EXIT_DONE && !wait) {
-        show_member(cli, &change, false, response);
-    }
+    code = clade_response_code(response) != 0 ? fail(cli, &change, response)
+                                              : go_on(cli, &change, response);
     clade_response_free(response);
-    return code == EXIT_DONE && wait ? wait_for(cli, &change) : code;
+    return code;
 }
 
 /* Shows `part` of a status answer; the table is the caller's. */
@@ -369,10 +404,13 @@ static int show_leader(struct cli *cli, const struct clade_response *response)
         show_part(cli, response, leader);
         return EXIT_DONE;
     }
-    (void)fprintf(cli->out, "node %llu leads in term %llu, clients %.*s, peers %.*s\n",
+    (void)fprintf(cli->out, "node %llu leads in term %llu, clients ",
                   (unsigned long long)clade_value_uint(clade_value_get(leader, "id")),
-                  (unsigned long long)clade_value_uint(clade_value_get(status, "term")),
-                  SPAN_FMT(text_at(leader, "client")), SPAN_FMT(text_at(leader, "address")));
+                  (unsigned long long)clade_value_uint(clade_value_get(status, "term")));
+    table_print_clean(cli->out, text_at(leader, "client"));
+    (void)fputs(", peers ", cli->out);
+    table_print_clean(cli->out, text_at(leader, "address"));
+    (void)fputc('\n', cli->out);
     return EXIT_DONE;
 }
 

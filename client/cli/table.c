@@ -65,6 +65,15 @@ void table_append_clean(struct buffer *b, struct span text)
     }
 }
 
+void table_print_clean(FILE *stream, struct span text)
+{
+    struct buffer b;
+    buffer_init(&b, TABLE_BYTES_MAX);
+    table_append_clean(&b, text);
+    (void)fwrite(b.data, 1, b.len, stream);
+    buffer_release(&b);
+}
+
 void table_init(struct table *t, const struct table_column *columns, size_t columns_len)
 {
     CHECK(columns_len > 0 && columns_len <= TABLE_COLUMNS_MAX);

@@ -45,3 +45,5 @@ void table_flush(struct table *t, FILE *stream, unsigned terminal_columns, bool 
 unsigned table_width(struct span text);
 /* Appends text with control characters as blanks. */
 void table_append_clean(struct buffer *b, struct span text);
+/* The same to a stream. */
+void table_print_clean(FILE *stream, struct span text);

@@ -102,6 +102,7 @@ CLADE_API enum clade_advice clade_error_advice(int code);
     X(URIS,               64,      "count", "uris of a thing")                                     \
     X(EXTERNAL_ID_BYTES,  1024,    "bytes", "an external id, SYSTEM:ID")                           \
     X(EXTERNAL_IDS,       64,      "count", "external ids of a thing")                             \
+    X(ADDRESS_BYTES,      262,     "bytes", "a node's address, HOST:PORT")                         \
     X(RECORD_BYTES,       262144,  "bytes", "a thing with all of its fields")                      \
     X(COMMAND_BYTES,      1048576, "bytes", "a transaction")                                       \
     X(OPERATIONS,         10000,   "count", "operations of a transaction")                         \

@@ -3,8 +3,6 @@
 /* One parameter: what it is called and what it must be. */
 enum shape { SHAPE_UINT, SHAPE_BOOL, SHAPE_TEXT, SHAPE_BYTES, SHAPE_ARRAY };
 
-#define ADDRESS_BYTES_MAX 271 /* a host name, ':', a port */
-
 static bool has_shape(const struct value *v, enum shape shape)
 {
     enum clade_type t = value_type(v);
@@ -282,7 +280,7 @@ int member_params_decode(const struct value *params, struct member_params *ret, 
         rc = find_uint(params, "node", &p.node, error);
     }
     if (rc == 0) {
-        rc = find_text(params, "address", ADDRESS_BYTES_MAX, &p.address, error);
+        rc = find_text(params, "address", CLADE_MAX_ADDRESS_BYTES, &p.address, error);
     }
     if (rc == 0) {
         rc = find_bool(params, "promote", &p.promote, error);

@@ -104,6 +104,8 @@ class Behind(Case):
             c.digests(60)
             s = status(late)
             self.assertEqual(s['catch_up']['copies'], 0, 'the archive reached back')
+            self.assertEqual(s['catch_up']['refused'], 0)
+            self.assertIn('dropped', s['catch_up'])
             check_there(self, late, names)
 
     def test_a_follower_behind_the_archives_gets_a_copy_killed_or_not(self):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import time
 
 import wire
@@ -223,6 +224,16 @@ class Refused(Case):
                                      {'action': 'demote', 'node': 1})
                     self.assertEqual(e.error['leader'], leader.address)
 
+    def test_a_change_that_is_cancelled_before_it_is_proposed_never_happens(self):
+        with Cluster() as c:
+            with c.leader().client() as client:
+                msgid = next(client.ids)
+                add = {'action': 'add', 'node': 9, 'address': '127.0.0.1:9'}
+                client.send_bytes(wire.frame([0, msgid, 'member', add])
+                                  + wire.frame([2, 'cancel', {'msgid': msgid}]))
+                self.refused('CANCELLED', client.receive, msgid)
+                self.assertIsNone(row_of(client.status(), 9))
+
     def test_a_wait_that_is_in_vain_says_how_far_it_got(self):
         with Cluster() as c:
             node = c.new_node(start=False)
@@ -235,6 +246,11 @@ class Refused(Case):
                                   'address': node.peer_address, 'deadline_ms': 700})
                 self.assertLess(time.monotonic() - begin, 1.5)
                 self.assertIn(f'node {node.number} is a spare and does not answer', str(e))
+                # Many may wait.
+                add = {'action': 'add', 'node': node.number, 'wait': True,
+                       'address': node.peer_address}
+                for e in client.pipeline([('member', {**add, 'deadline_ms': 900})] * 50):
+                    self.assertEqual(e.code, 'UNKNOWN', e)
             # It is given up: nobody has ever started it.
             c.member('remove', node)
             self.assertEqual(set(roles(c)), {1, 2, 3})
@@ -284,9 +300,33 @@ class Removed(Case):
             self.assertEqual(node.wait_exit(), 0, node.log_tail())
             self.assert_never_again(node)
 
+    def test_a_node_that_is_removed_while_it_stops_stops_in_order(self):
+        with Cluster() as c:
+            c.all_heard()
+            node = c.followers()[0]
+            with node.client() as client:
+                # Keeps it from being done before it hears that it was removed.
+                client.send('describe', {'consistency': 'at_least', 'at_least': 1 << 40,
+                                         'deadline_ms': 60000})
+                client.call('ping')
+                node.signal(signal.SIGTERM)
+                until(lambda: 'claded stops' in node.log_text(), 'it stops')
+                c.member('remove', node)
+                self.assertEqual(node.wait_exit(), 0, node.log_tail())
+            self.assertTrue((node.data / 'REMOVED').is_file())
+            self.assert_never_again(node)
+
 
 class Standbys(Case):
     cost_s = 40
+
+    def changed(self, client, action, node):
+        """Asks for a change; False while another one is under way."""
+        try:
+            return client.call('member', {'action': action, 'node': node.number})
+        except wire.Failure as e:
+            self.assertEqual(e.code, 'RETRY', e)
+            return False
 
     def test_a_standby_serves_consistent_reads_and_does_not_vote(self):
         with Cluster() as c:
@@ -320,6 +360,15 @@ class Standbys(Case):
                 said = c.member(action, node)
                 self.assertEqual((said['role'], said['wanted']), (role, role))
                 self.assertEqual(roles(c)[node.number], role)
+            # What was answered last is what comes to be, though the store lags behind the log.
+            with c.leader().client() as client:
+                for i in range(40):
+                    for action in ('demote', 'promote'):
+                        until(lambda: self.changed(client, action, node), f'{action} {i}',
+                              pause=0)
+                    until(lambda: row_of(client.status(), node.number)['wanted'] == 'voter',
+                          f'the last answer counts, {i}', 5)
+            c.member('promote', node)
             # A leader that is to be a standby hands over first.
             leader = c.leader()
             c.all_heard()

@@ -110,14 +110,19 @@ static void check_reads(struct sim *s)
     uint64_t patience_us = w->now_us + LAST_LEADER_US;
     uint64_t look_us = w->now_us + OPERATOR_US;
     /* Also that the members are as wanted: a promotion may have been lost with the crash. */
-    while (world_step(w, look_us) || !operator_is_content(&s->operator)) {
-        look_us = w->now_us >= look_us ? w->now_us + OPERATOR_US : look_us;
-        if (w->failure[0] == '\0' && w->now_us > patience_us) {
-            world_fail(w, "no leader is elected, or the members are not as wanted, though all is "
-                          "well");
+    for (;;) {
+        while (world_step(w, look_us)) {
         }
+        look_us = w->now_us + OPERATOR_US;
         if (w->failure[0] != '\0') {
             return;
+        }
+        if (operator_is_content(&s->operator)) {
+            break;
+        }
+        if (w->now_us > patience_us) {
+            world_fail(w, "no leader is elected, or the members are not as wanted, though all is "
+                          "well");
         }
     }
     for (unsigned i = 0; i < w->nodes_len; i++) {

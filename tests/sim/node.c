@@ -94,7 +94,7 @@ static void on_fatal(void *arg, const struct error *e)
     stop(arg, e);
 }
 
-static void on_removed(void *arg)
+static void on_removed(void *arg, uint64_t index)
 {
     ((struct sim_node *)arg)->removed = true;
 }

@@ -55,6 +55,7 @@ static const struct {
     {"artifact", NULL, "needs one more word", 0},
     {"cluster member", NULL, "needs one more word", 0},
     {"cluster leader transfr", NULL, "too many arguments", 0},
+    {"cluster leader 2 transfer", NULL, "too many arguments", 0},
     {"cluster member remove", NULL, "too few arguments", 0},
     {"cluster member remove 4 --no-promote", NULL, "has no flag --no-promote", 0},
     {"artifact list --sizes 1", NULL, "has no flag --sizes", 0},

@@ -10,6 +10,7 @@
 #include <jansson.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "cli/cli.h"
 #include "cli/run.h"
 
@@ -36,9 +37,21 @@ static struct {
     unsigned opened;
     unsigned closed;
     unsigned timeout_ms;
+    uint64_t now_us; /* an error takes nearly the whole timeout to come */
 } fake;
 
 static int client; /* its address stands for one */
+
+static uint64_t fake_now(const struct clock *clock)
+{
+    return fake.now_us;
+}
+
+const struct clock *clock_system(void)
+{
+    static const struct clock clock = {.monotonic_us = fake_now, .wall_us = fake_now};
+    return &clock;
+}
 
 /* --- the calls of libclade --- */
 
@@ -99,10 +112,14 @@ struct clade_response *clade_call_wait(struct clade_client *c,
                                        const char *method,
                                        const struct clade_doc *params)
 {
-    if (fake.last_for_ever && fake.calls_len == fake.answers_len) {
+    bool again = fake.last_for_ever && fake.calls_len == fake.answers_len;
+    CHECK(again || fake.calls_len < fake.answers_len);
+    if (fake.answers[again ? fake.answers_len - 1 : fake.calls_len].code != 0) {
+        fake.now_us += fake.timeout_ms * UINT64_C(950);
+    }
+    if (again) {
         return &fake.answers[fake.answers_len - 1];
     }
-    CHECK(fake.calls_len < fake.answers_len);
     (void)snprintf(fake.calls[fake.calls_len], sizeof fake.calls[0], "%s%s", method,
                    params == NULL ? "" : params->text);
     return &fake.answers[fake.calls_len++];
@@ -283,8 +300,7 @@ static void add_asks_shows_what_to_run_and_waits(void **state)
                                    "      --member 4=d:4\n"
                                    "  claded --data n4 --listen HOST:PORT\n"));
     assert_non_null(strstr(f->out, "\nnode 4 is a voter\n"));
-    assert_int_equal(fake.opened, 2);
-    assert_int_equal(fake.closed, 1);
+    assert_int_equal(fake.opened, fake.closed + 1);
 }
 
 static void add_without_promotion_and_waiting_says_so_and_stops(void **state)
@@ -320,6 +336,73 @@ static void a_wait_ends_with_its_timeout_and_says_how_far_it_got(void **state)
     assert_int_equal(RUN(f, "member", "demote", "4"), EXIT_UNKNOWN);
     assert_non_null(strstr(f->messages, "accepted; node 4 is a spare"));
     assert_int_equal(fake.timeout_ms, 1);
+}
+
+static void what_was_taken_up_and_cannot_be_looked_at_is_unknown(void **state)
+{
+    struct fixture *f = *state;
+    f->cli.settings.timeout_ms = 1;
+    fake.last_for_ever = true;
+    answer(0, spare);
+    answer(CLADE_ERR_UNAVAILABLE, "no node answers");
+    assert_int_equal(RUN(f, "member", "demote", "4"), EXIT_UNKNOWN);
+    assert_non_null(strstr(f->messages, "no node answers (UNAVAILABLE)"));
+}
+
+static void what_was_taken_up_and_cannot_be_shown_is_unknown(void **state)
+{
+    struct fixture *f = *state;
+    answer(0, spare);
+    answer(CLADE_ERR_UNAVAILABLE, "no node answers");
+    assert_int_equal(RUN(f, "member", "add", "4=d:4"), EXIT_UNKNOWN);
+    assert_int_equal(fake.calls_len, 2);
+}
+
+static void what_was_not_taken_up_is_unavailable(void **state)
+{
+    struct fixture *f = *state;
+    answer(CLADE_ERR_RETRY, "another change of the members is under way");
+    assert_int_equal(RUN(f, "member", "add", "4=d:4"), EXIT_UNAVAILABLE);
+    assert_int_equal(fake.calls_len, 1);
+}
+
+static void a_wait_takes_its_time_and_no_longer(void **state)
+{
+    struct fixture *f = *state;
+    for (unsigned timeout_s = 1; timeout_s < 200; timeout_s++) {
+        memset(&fake, 0, sizeof fake);
+        f->cli.settings.timeout_ms = timeout_s * 1000;
+        fake.last_for_ever = true;
+        answer(0, spare);
+        answer(CLADE_ERR_UNKNOWN, "accepted; node 4 is a spare");
+        assert_int_equal(RUN(f, "member", "demote", "4"), EXIT_UNKNOWN);
+        assert_in_range(fake.now_us, timeout_s * 800000, timeout_s * 1000000);
+        args_release(&f->cli.args);
+    }
+}
+
+static void what_the_server_says_drives_no_terminal(void **state)
+{
+    struct fixture *f = *state;
+    static const char bad[] =
+        "{\"cluster\":\"0\\u001b[2J\",\"term\":3,\"members\":[{\"id\":1,\"role\":\"voter\","
+        "\"address\":\"a\\u001b:1\",\"client\":\"\\u009b:9\",\"leader\":true}]}";
+    answer(0, spare);
+    answer(0, bad);
+    answer(0, "{\"id\":4,\"role\":\"voter\",\"wanted\":\"\\u001bvoter\"}");
+    assert_int_equal(RUN(f, "member", "add", "4=d:4"), EXIT_DONE);
+    args_release(&f->cli.args);
+    answer(0, bad);
+    assert_int_equal(RUN(f, "leader"), EXIT_DONE);
+    args_release(&f->cli.args);
+    answer(CLADE_ERR_CONFLICT, "no\x1b[2J\nclade: done");
+    assert_int_equal(RUN(f, "member", "remove", "4"), EXIT_CONFLICT);
+    assert_non_null(strstr(f->out, "--member 1=a :1 \\"));
+    assert_non_null(strstr(f->out, "node 4 is a  voter\n"));
+    assert_non_null(strstr(f->out, "clients  :9, peers a :1\n"));
+    assert_null(strchr(f->out, 0x1b));
+    assert_null(strstr(f->out, "\xc2\x9b"));
+    assert_string_equal(f->messages, "clade: node 4: no [2J clade: done (CONFLICT)\n");
 }
 
 static void a_refusal_while_waiting_is_final(void **state)
@@ -389,6 +472,11 @@ int main(void)
         MEMBER_TEST(add_without_promotion_and_waiting_says_so_and_stops),
         MEMBER_TEST(a_refused_node_gets_no_instructions),
         MEMBER_TEST(a_wait_ends_with_its_timeout_and_says_how_far_it_got),
+        MEMBER_TEST(a_wait_takes_its_time_and_no_longer),
+        MEMBER_TEST(what_was_taken_up_and_cannot_be_looked_at_is_unknown),
+        MEMBER_TEST(what_was_taken_up_and_cannot_be_shown_is_unknown),
+        MEMBER_TEST(what_was_not_taken_up_is_unavailable),
+        MEMBER_TEST(what_the_server_says_drives_no_terminal),
         MEMBER_TEST(a_refusal_while_waiting_is_final),
         MEMBER_TEST(a_removed_node_is_said_to_be_removed),
         MEMBER_TEST(ids_and_addresses_are_checked_before_anything_is_asked),

@@ -131,11 +131,16 @@ static void on_sync(void *arg, uint64_t index)
     ((struct node *)arg)->synced = index;
 }
 
-static void on_notice(void *arg, bool is_warning, const char *what, uint64_t member)
+static void on_supplier_notice(void *arg, const char *what, uint64_t member)
 {
     struct node *n = arg;
     n->notices++;
     n->notice = what;
+}
+
+static void on_notice(void *arg, bool is_warning, const char *what, uint64_t member)
+{
+    on_supplier_notice(arg, what, member);
 }
 
 /* --- the life of a node --- */
@@ -193,7 +198,9 @@ void node_open(struct node *n)
                                  .archive = n->archive,
                                  .clock = &w->clock,
                                  .boot = n->boot,
-                                 .rate_bytes = w->rate_bytes};
+                                 .rate_bytes = w->rate_bytes,
+                                 .on_notice = on_supplier_notice,
+                                 .arg = n};
     must(supplier_new(&s, &n->supplier, &e), &e);
     struct catch_up_options c = {
         .folder = n->path,

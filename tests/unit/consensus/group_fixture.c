@@ -1,8 +1,11 @@
 #include "tests/unit/consensus/group_fixture.h"
 
+#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -95,6 +98,7 @@ void node_start(struct node *n)
                               .clock = &n->cluster->clock,
                               .queue = n->queue = apply_queue_new(),
                               .log_bytes_max = n->cluster->log_bytes_max,
+                              .store = n->store,
                               .synced = n->applied,
                               .callbacks = {.on_refused = on_refused,
                                             .on_read_index = on_read_index,
@@ -109,15 +113,38 @@ void node_start(struct node *n)
     assert_int_equal(group_start(n->group, &e), 0);
 }
 
-struct cluster *cluster_new(unsigned seed)
+static void must(int rc, const struct error *e)
 {
-    return cluster_new_with_log(seed, 0);
+    if (rc != 0) {
+        fail_msg("%s: %s", e->where, e->message);
+    }
 }
 
-struct cluster *cluster_new_with_log(unsigned seed, uint64_t log_bytes_max)
+static void open_store(struct node *n)
+{
+    char path[64];
+    struct error e = {0};
+    (void)snprintf(path, sizeof path, "%s/%llu", n->cluster->folder, (unsigned long long)n->id);
+    assert_int_equal(mkdir(path, 0700), 0);
+    const struct store_options o = {
+        .path = path, .map_bytes = 64 << 20, .readers_max = 8, .no_sync = true};
+    must(store_open(&o, &n->store, &e), &e);
+    must(apply_new(n->store, &n->apply, &e), &e);
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    return remove(path);
+}
+
+static struct cluster *make(unsigned seed, uint64_t log_bytes_max, bool with_stores)
 {
     struct cluster *c = calloc(1, sizeof *c);
     c->log_bytes_max = log_bytes_max;
+    if (with_stores) {
+        (void)snprintf(c->folder, sizeof c->folder, "/tmp/clade-group-XXXXXX");
+        assert_non_null(mkdtemp(c->folder));
+    }
     c->now_us = 1000000;
     random_seed(&c->random, seed);
     c->clock =
@@ -131,10 +158,28 @@ struct cluster *cluster_new_with_log(unsigned seed, uint64_t log_bytes_max)
         n->transport = (struct group_transport){
             .send = net_send, .set_members = net_set_members, .is_connected = net_is_connected};
         sim_log_init(&n->log, &c->now_us, &c->random);
+        if (with_stores) {
+            open_store(n);
+        }
         assert_int_equal(group_bootstrap(&n->log.io, n->id, "node", members, NODES, NULL), 0);
         node_start(n);
     }
     return c;
+}
+
+struct cluster *cluster_new(unsigned seed)
+{
+    return make(seed, 0, false);
+}
+
+struct cluster *cluster_new_with_log(unsigned seed, uint64_t log_bytes_max)
+{
+    return make(seed, log_bytes_max, false);
+}
+
+struct cluster *cluster_new_with_stores(unsigned seed)
+{
+    return make(seed, 0, true);
 }
 
 static void on_closed(void *arg)
@@ -158,6 +203,11 @@ void cluster_free(struct cluster *c)
             node_stop(&c->nodes[i]);
         }
         sim_log_release(&c->nodes[i].log);
+        apply_free(c->nodes[i].apply);
+        store_close(c->nodes[i].store);
+    }
+    if (c->folder[0] != '\0') {
+        (void)nftw(c->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
     }
     for (size_t i = 0; i < c->mail_len; i++) {
         free(c->mail[i].bytes);
@@ -174,6 +224,25 @@ static void mark(struct node *n)
     }
 }
 
+static void ignore(void *arg, const struct apply_result *result)
+{
+}
+
+static void store_job(struct node *n, const struct apply_job *job)
+{
+    struct error e = {0};
+    struct store_position p;
+    struct span entry = span_make(job->bytes, job->len);
+    if (n->store == NULL || job->kind == JOB_EXPECT || job->kind == JOB_MARK) {
+        return;
+    }
+    must(apply_begin(n->apply, &e), &e);
+    must(job->len > 0 ? apply_entry(n->apply, job->previous, job->index, entry, ignore, NULL, &e)
+                      : apply_advance(n->apply, job->previous, job->index, &e),
+         &e);
+    must(apply_commit(n->apply, &p, &e), &e);
+}
+
 /* What the apply thread would do: notes the commands, publishes. */
 static bool apply(struct node *n)
 {
@@ -184,6 +253,7 @@ static bool apply(struct node *n)
     uint64_t bytes = 0;
     while (job != NULL) {
         struct apply_job *next = job->next;
+        store_job(n, job);
         if (job->kind == JOB_EXPECT) {
             n->expected = job->index;
             assert_true(n->applied >= job->index);

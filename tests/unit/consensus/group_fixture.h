@@ -2,6 +2,7 @@
 /* Three groups in one thread, on virtual time, over simulated logs, with a network that the test
  * cuts. */
 #include "consensus/group.h"
+#include "storage/apply.h"
 #include "tests/sim/log.h"
 
 #define NODES    3
@@ -24,6 +25,8 @@ struct node {
     struct sim_log log;
     struct group *group;
     struct apply_queue *queue;
+    struct store *store; /* NULL: what is applied is only counted */
+    struct apply *apply;
     bool wake;
     bool closed;
     uint64_t applied;
@@ -55,6 +58,7 @@ struct cluster {
     size_t mail_len;
     size_t longest; /* message sent */
     uint64_t log_bytes_max;
+    char folder[32];   /* of the stores; "" = there are none */
     unsigned installs; /* messages of that kind sent */
     unsigned beacons;
 };
@@ -62,6 +66,8 @@ struct cluster {
 struct cluster *cluster_new(unsigned seed);
 /* The same, with logs that are cut above so many bytes. */
 struct cluster *cluster_new_with_log(unsigned seed, uint64_t log_bytes_max);
+/* The same, with a store on each node, so that there is a table of members. */
+struct cluster *cluster_new_with_stores(unsigned seed);
 void cluster_free(struct cluster *c);
 void node_start(struct node *n);
 void node_stop(struct node *n);

@@ -501,7 +501,7 @@ static struct log_fixture *closed_log(char name[160])
     return l;
 }
 
-/* Hazard 19: raft_uv says it to its tracer alone. */
+/* Hazard 25: raft_uv says it to its tracer alone. */
 static void a_truncation_that_finds_no_room_stops_the_node(void **state)
 {
     char name[160];
@@ -516,7 +516,7 @@ static void a_truncation_that_finds_no_room_stops_the_node(void **state)
     log_free(l);
 }
 
-/* Hazard 19: raft_uv says nothing at all, and goes on appending behind what it did not cut. */
+/* Hazard 25: raft_uv says nothing at all, and goes on appending behind what it did not cut. */
 static void a_truncation_that_did_not_happen_stops_the_node(void **state)
 {
     char name[160];

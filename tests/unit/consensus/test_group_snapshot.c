@@ -4,6 +4,7 @@
 
 #include <cmocka.h>
 
+#include "consensus/group_internal.h"
 #include "consensus/message.h"
 #include "consensus/reference.h"
 #include "tests/unit/consensus/group_fixture.h"
@@ -136,12 +137,49 @@ static void an_empty_store_behind_a_snapshot_gets_no_install(void **state)
     write_many(c, 1, 100);
     cluster_isolate(c, late->id, false);
     cluster_run_ms(c, 3000);
+    assert_int_equal(node_status(late).snapshot_index, 0);
     /* Synced a little too low: still not. */
     const struct store_position p = {.applied = node_status(leader).snapshot_index - 1};
     const struct store_digest d = {.index = p.applied};
     group_set_marked(late->group, &p, &d);
+    c->installs = 0;
     cluster_run_ms(c, 3000);
+    assert_true(c->installs > 0);
     assert_int_equal(node_status(late).snapshot_index, 0);
+    cluster_free(c);
+}
+
+/* libraft has applied the entry that says so and not yet looked into it. */
+static void a_snapshot_holds_no_older_configuration_than_its_index(void **state)
+{
+    struct cluster *c = cluster_new_with_log(30, LOG_BYTES);
+    struct node *n = cluster_another(c, cluster_wait_for_leader(c));
+    raft_index *uncommitted = &n->group->raft.configuration_uncommitted_index;
+    *uncommitted = node_status(n).commit;
+    write_many(c, 1, 60);
+    assert_int_equal(node_status(n).snapshots, 0);
+    assert_true(node_status(n).log_bytes > LOG_BYTES);
+    *uncommitted = 0;
+    write_many(c, 60, 70);
+    assert_true(node_status(n).snapshots > 0);
+    cluster_free(c);
+}
+
+/* Between ticks libraft takes one amid what it does with a message, and that for any entry. */
+static void a_snapshot_is_taken_in_a_tick_alone(void **state)
+{
+    struct cluster *c = cluster_new_with_log(31, LOG_BYTES);
+    struct node *n = cluster_another(c, cluster_wait_for_leader(c));
+    write_many(c, 1, 60);
+    uint64_t taken = node_status(n).snapshots;
+    assert_true(taken > 0);
+    cluster_run_ms(c, 1000);
+    taken = node_status(n).snapshots;
+    for (uint64_t i = 60; node_status(n).log_bytes + 2 * 8192 < LOG_BYTES; i++) {
+        write_many(c, i, i + 1);
+        cluster_run_ms(c, 200);
+    }
+    assert_int_equal(node_status(n).snapshots, taken);
     cluster_free(c);
 }
 
@@ -308,6 +346,8 @@ int main(void)
         cmocka_unit_test(the_log_is_not_cut_before_the_store_is_synced),
         cmocka_unit_test(a_node_that_restarts_behind_a_snapshot_expects_its_store_there),
         cmocka_unit_test(a_member_that_is_behind_the_log_is_sent_elsewhere_and_then_follows),
+        cmocka_unit_test(a_snapshot_holds_no_older_configuration_than_its_index),
+        cmocka_unit_test(a_snapshot_is_taken_in_a_tick_alone),
         cmocka_unit_test(an_empty_store_behind_a_snapshot_gets_no_install),
         cmocka_unit_test(an_install_comes_with_the_members),
         cmocka_unit_test(a_member_that_is_not_heard_is_told_the_members),

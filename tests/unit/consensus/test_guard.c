@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "base/list.h"
 #include "consensus/guard.h"
 #include "consensus/loaded_log.h"
 #include "tests/sim/log.h"
@@ -63,7 +64,8 @@ struct fixture {
     struct raft_io *io;
     raft_term term;
     raft_index next;
-    unsigned under_way;
+    struct list writes;      /* under way */
+    raft_index acknowledged; /* the last one, of what was not cut */
     unsigned dues;
     uint64_t due_us;
     unsigned fatals;
@@ -115,6 +117,7 @@ static int load(struct fixture *f)
     if (rv == 0) {
         f->next = l.start + l.n;
         f->term = l.term;
+        f->acknowledged = f->next - 1;
         loaded_log_release(&l);
     }
     return rv;
@@ -137,6 +140,7 @@ static struct fixture *fixture_new(uint64_t seed)
     struct fixture *f = calloc(1, sizeof *f);
     struct raft_configuration c;
     random_seed(&f->random, seed);
+    list_init(&f->writes);
     f->now_us = 1000000;
     f->clock = (struct clock){.monotonic_us = now_us, .data = &f->now_us};
     sim_log_init(&f->log, &f->now_us, &f->random);
@@ -163,19 +167,33 @@ static void fixture_free(struct fixture *f)
 struct write {
     struct raft_io_append req;
     struct fixture *fixture;
-    raft_index last;
-    bool due_seen; /* the mark was due, or written, when the append was acknowledged */
-    bool *ret_due_seen;
+    struct list node;
+    raft_index last;    /* of its entries that were not cut; below them when all were */
+    bool *ret_due_seen; /* the mark was due, or written, when the append was acknowledged */
 };
 
 static void on_appended(struct raft_io_append *req, int status)
 {
     struct write *w = req->data;
-    w->fixture->under_way--;
+    struct fixture *f = w->fixture;
+    list_remove(&w->node);
+    if (status == 0 && w->last > f->acknowledged) {
+        f->acknowledged = w->last;
+    }
     if (w->ret_due_seen != NULL) {
-        *w->ret_due_seen = w->fixture->due_us != 0;
+        *w->ret_due_seen = f->due_us != 0;
     }
     free(w);
+}
+
+static void cut(struct fixture *f, raft_index index)
+{
+    f->acknowledged = f->acknowledged < index ? f->acknowledged : index - 1;
+    LIST_FOREACH(n, &f->writes)
+    {
+        struct write *w = LIST_ENTRY(n, struct write, node);
+        w->last = w->last < index ? w->last : index - 1;
+    }
 }
 
 /* As libraft: truncates where the entries go, then appends. */
@@ -191,14 +209,16 @@ static int append_at(struct fixture *f, raft_index index, unsigned n, bool *ret_
     }
     w->req.data = w;
     w->fixture = f;
+    w->last = index + n - 1;
     w->ret_due_seen = ret_due_seen;
-    f->under_way++;
+    cut(f, index);
+    list_push_back(&f->writes, &w->node);
     int rv = f->io->truncate(f->io, index);
     if (rv == 0) {
         rv = f->io->append(f->io, &w->req, e, n, on_appended);
     }
     if (rv != 0) {
-        f->under_way--;
+        list_remove(&w->node);
         free(w);
         return rv;
     }
@@ -213,7 +233,7 @@ static void append(struct fixture *f, unsigned n)
 
 static void finish(struct fixture *f)
 {
-    while (f->under_way > 0) {
+    while (!list_is_empty(&f->writes)) {
         f->now_us = sim_log_next_us(&f->log);
         (void)sim_log_step(&f->log);
     }
@@ -230,7 +250,7 @@ static int crash(struct fixture *f)
 {
     sim_log_crash(&f->log);
     close_guard(f);
-    f->under_way = 0;
+    list_init(&f->writes);
     return load(f);
 }
 
@@ -419,7 +439,7 @@ static void what_is_cut_while_it_is_written_does_not_raise_the_mark(void **state
     assert_int_equal(f->io->set_term(f->io, 2), 0);
     f->term = 2;
     assert_int_equal(append_at(f, 4, 1, NULL), 0);
-    while (f->under_way > 1) {
+    while (f->writes.next != f->writes.prev) { /* more than one */
         f->now_us = sim_log_next_us(&f->log);
         (void)sim_log_step(&f->log);
     }
@@ -449,7 +469,7 @@ static void a_mark_that_cannot_be_written_stops_the_node(void **state)
 /* --- any order of events --- */
 
 /* A node that crashes anywhere comes back, and its mark asks for no less than what was acknowledged
- * before its last write. */
+ * before its last write, nor for more than is on disk. */
 static void no_crash_is_taken_for_damage(void **state)
 {
     for (uint64_t seed = 1; seed <= 300; seed++) {
@@ -470,7 +490,9 @@ static void no_crash_is_taken_for_damage(void **state)
                 (void)sim_log_step(&f->log);
             } else if (what < 90) {
                 f->now_us += random_below(&f->random, GUARD_LAZY_US);
-                (void)guard_write(f->guard, f->now_us);
+                uint64_t due_us = guard_write(f->guard, f->now_us);
+                assert_true(due_us == UINT64_MAX ? mark_of(f).index >= f->acknowledged
+                                                 : due_us <= f->now_us + GUARD_LAZY_US);
             } else if (what < 95) {
                 int rv = crash(f);
                 if (rv != 0) {

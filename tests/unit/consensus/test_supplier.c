@@ -90,7 +90,6 @@ static void an_archive_is_given_from_anywhere_in_it(void **state)
             assert_int_equal(r.previous, before);
         }
         assert_int_equal(r.index, asked.supply.last);
-        assert_int_equal(asked.supply.base, 0);
         assert_true(after == 300 || r.index > after);
         assert_true(asked.supply.bytes.len <= 3000);
     }
@@ -210,10 +209,12 @@ static void a_copy_that_nobody_reads_is_closed(void **state)
     w->now_us += 61 * SECOND;
     supplier_tick(s);
     assert_int_equal(read_copy(w, 7, copy, 0, 100), CLADE_ERR_NOT_FOUND);
+    assert_int_equal(node_of(w, 1)->notices, 1);
+    assert_non_null(strstr(node_of(w, 1)->notice, "stopped reading"));
     assert_int_equal(open_copy(w, 8, 1, 0), 0);
 }
 
-static void a_copy_that_takes_too_long_is_closed_though_it_is_read(void **state)
+static void a_copy_that_comes_no_further_is_closed_though_it_is_read(void **state)
 {
     struct world *w = *state;
     assert_int_equal(open_copy(w, 7, 1, 0), 0);
@@ -226,6 +227,31 @@ static void a_copy_that_takes_too_long_is_closed_though_it_is_read(void **state)
         assert_true(seconds < 3600);
     }
     assert_in_range(seconds, 600, 700);
+    assert_int_equal(node_of(w, 1)->notices, 1);
+    assert_non_null(strstr(node_of(w, 1)->notice, "too slowly"));
+}
+
+static void a_slow_copy_is_read_to_its_end(void **state)
+{
+    struct world *w = *state;
+    struct supplier *s = node_of(w, 1)->supplier;
+    assert_int_equal(open_copy(w, 7, 1, 0), 0);
+    uint64_t copy = asked.supply.copy;
+    uint64_t bytes = asked.supply.info.bytes;
+    uint32_t len = (uint32_t)(bytes / 100) + 1;
+    for (uint64_t at = 0; at < bytes; at += asked.supply.bytes.len) {
+        w->now_us += 45 * SECOND; /* more than an hour in all */
+        supplier_tick(s);
+        assert_int_equal(read_copy(w, 7, copy, at, len), 0);
+    }
+    /* Then it ends like one that comes no further, and nothing is lost with it. */
+    for (int i = 0; i < 14; i++) {
+        w->now_us += 45 * SECOND;
+        supplier_tick(s);
+        (void)read_copy(w, 7, copy, 0, len);
+    }
+    assert_int_equal(read_copy(w, 7, copy, 0, len), CLADE_ERR_NOT_FOUND);
+    assert_int_equal(node_of(w, 1)->notices, 0);
 }
 
 static void a_copy_of_an_earlier_start_is_not_found(void **state)
@@ -338,7 +364,8 @@ int main(void)
         TEST(a_fetch_that_comes_twice_opens_one_copy),
         TEST(only_so_many_copies_are_open),
         TEST(a_copy_that_nobody_reads_is_closed),
-        TEST(a_copy_that_takes_too_long_is_closed_though_it_is_read),
+        TEST(a_copy_that_comes_no_further_is_closed_though_it_is_read),
+        TEST(a_slow_copy_is_read_to_its_end),
         TEST(a_copy_of_an_earlier_start_is_not_found),
         TEST(the_rate_is_kept_by_delays_and_then_by_refusals),
         TEST(an_archive_takes_of_the_rate_what_it_is),

@@ -89,6 +89,22 @@ static void bad_files_are_refused_with_key_value_expectation_and_line(void **sta
     }
 }
 
+static void an_address_that_no_other_node_would_take_is_refused(void **state)
+{
+    static const char *const keys[] = {"listen", "peer_listen", "advertise"};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        for (int more = 0; more < 2; more++) {
+            struct config c;
+            struct error e = {.code = 0};
+            char text[512];
+            (void)snprintf(text, sizeof text, "%s: %0*d:7400\n", keys[i],
+                           CLADE_MAX_ADDRESS_BYTES - 5 + more, 1);
+            config_init(&c);
+            assert_int_equal(from_yaml(&c, text, &e), more == 0 ? 0 : CLADE_ERR_INVALID);
+        }
+    }
+}
+
 static void an_empty_file_sets_nothing(void **state)
 {
     struct config c;
@@ -204,6 +220,7 @@ int main(void)
         cmocka_unit_test(flag_wins_over_environment_over_file_over_default),
         cmocka_unit_test(a_value_that_loses_is_checked_all_the_same),
         cmocka_unit_test(bad_files_are_refused_with_key_value_expectation_and_line),
+        cmocka_unit_test(an_address_that_no_other_node_would_take_is_refused),
         cmocka_unit_test(an_empty_file_sets_nothing),
         cmocka_unit_test(a_file_that_is_too_long_is_refused),
         cmocka_unit_test(sizes_take_binary_units),

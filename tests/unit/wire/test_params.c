@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -332,6 +333,36 @@ static void a_decoded_member_is_what_was_written(void **state)
     arena_release(&arena);
 }
 
+static int decode_address(size_t len)
+{
+    struct arena arena;
+    struct buffer b;
+    struct member_params p;
+    char address[512];
+    memset(address, 'h', len - 2);
+    memcpy(address + len - 2, ":1", 3);
+    arena_init(&arena, 1 << 20);
+    buffer_init(&b, 1024);
+    value_put_map(&b, 3);
+    value_put_str(&b, "action");
+    value_put_str(&b, "add");
+    value_put_str(&b, "node");
+    value_put_uint(&b, 4);
+    value_put_str(&b, "address");
+    value_put_str(&b, address);
+    const struct value *v = unpack((const char *)b.data, b.len, &arena);
+    int rc = member_params_decode(v, &p, NULL);
+    buffer_release(&b);
+    arena_release(&arena);
+    return rc;
+}
+
+static void an_address_that_a_node_cannot_have_is_refused(void **state)
+{
+    assert_int_equal(decode_address(CLADE_MAX_ADDRESS_BYTES), 0);
+    assert_int_equal(decode_address(CLADE_MAX_ADDRESS_BYTES + 1), CLADE_ERR_INVALID);
+}
+
 static void a_hello_without_version_1_says_so(void **state)
 {
     struct arena arena;
@@ -373,6 +404,7 @@ int main(void)
         cmocka_unit_test(each_decoder_refuses_what_is_not_a_map),
         cmocka_unit_test(decoded_params_are_what_was_written),
         cmocka_unit_test(a_decoded_member_is_what_was_written),
+        cmocka_unit_test(an_address_that_a_node_cannot_have_is_refused),
         cmocka_unit_test(a_hello_without_version_1_says_so),
         cmocka_unit_test(a_name_above_its_limit_is_refused),
     };
