@@ -136,7 +136,7 @@ static uint64_t step_archive(struct catch_up *c)
 static bool entry_makes_sense(struct span entry)
 {
     struct entry_header header;
-    return entry.len == 0 || entry_decode(entry, &header, NULL) != CLADE_ERR_CORRUPT;
+    return entry.len == 0 || entry_check(entry, &header, NULL) != CLADE_ERR_CORRUPT;
 }
 
 /* The records cover every index above `after` up to the supply's last, once. */

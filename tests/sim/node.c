@@ -10,11 +10,10 @@
 #include "tests/sim/front.h"
 #include "tests/sim/world.h"
 
-#define COMMIT_US_MIN    20
-#define COMMIT_US_MAX    4000
-#define SPACE_RETRY_US   100000
-#define HEADROOM_BYTES   (256u << 10)
-#define SUPPLY_BYTES_MAX (2u << 20)
+#define COMMIT_US_MIN  20
+#define COMMIT_US_MAX  4000
+#define SPACE_RETRY_US 100000
+#define HEADROOM_BYTES (256u << 10)
 
 void node_note(const struct sim_node *n, const char *what, uint64_t number)
 {
@@ -586,7 +585,7 @@ void node_init(struct sim_node *n,
     n->clock = (struct clock){.monotonic_us = node_monotonic, .wall_us = node_wall, .data = n};
     n->transport = (struct group_transport){
         .send = on_send, .set_members = on_set_members, .is_connected = on_is_connected};
-    buffer_init(&n->answer, SUPPLY_BYTES_MAX);
+    buffer_init(&n->answer, PEER_MESSAGE_BYTES_MAX);
     (void)snprintf(n->path, sizeof n->path, "%s/n%u", w->folder, number + 1);
     make_folder(n, "");
     n->disk = sim_disk_new(n->path, &w->random);

@@ -15,8 +15,6 @@
 #include "base/check.h"
 #include "command/value.h"
 
-#define ENTRY_BYTES_MAX (64u << 10)
-
 /* --- a disk that fills up --- */
 
 int64_t room = INT64_MAX;
