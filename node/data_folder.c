@@ -227,8 +227,7 @@ static int compare_stamp(const struct data_folder *f, const char *sub, struct er
     if (r < 0) {
         return r;
     }
-    if (stamp.node != f->identity.node || stamp.cluster.low != f->identity.cluster.low ||
-        stamp.cluster.high != f->identity.cluster.high) {
+    if (stamp.node != f->identity.node || !hash128_equal(stamp.cluster, f->identity.cluster)) {
         char theirs[33];
         char ours[33];
         hash128_format(stamp.cluster, theirs);

@@ -159,9 +159,8 @@ int identity_complete_joined(struct identity *id, const char *cluster, struct er
 
 bool identity_equal(const struct identity *a, const struct identity *b)
 {
-    if (a->cluster.low != b->cluster.low || a->cluster.high != b->cluster.high ||
-        a->node != b->node || a->joined != b->joined || strcmp(a->name, b->name) != 0 ||
-        a->members_len != b->members_len) {
+    if (!hash128_equal(a->cluster, b->cluster) || a->node != b->node || a->joined != b->joined ||
+        strcmp(a->name, b->name) != 0 || a->members_len != b->members_len) {
         return false;
     }
     for (size_t i = 0; i < a->members_len; i++) {

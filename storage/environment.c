@@ -11,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "base/file.h"
 #include "storage/genesis.h"
 
 #define GIB             ((uint64_t)1 << 30)
@@ -197,21 +198,6 @@ static int open_or_create(struct environment *env,
                       : create(env, ret_meta, error);
 }
 
-/* LMDB leaves the name data.mdb to the kernel. With a power cut that takes it the store begins
- * anew, while the log, cut behind a snapshot, no longer has what was in it. At every opening: the
- * process that made the file may have been killed before it came to this. */
-static int sync_folder(const char *path, struct error *error)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int rc = fd >= 0 && fsync(fd) == 0
-                 ? 0
-                 : error_set(error, CLADE_ERR_IO, path, "cannot be synced: %s", strerror(errno));
-    if (fd >= 0) {
-        (void)close(fd);
-    }
-    return rc;
-}
-
 int environment_open(const struct store_options *options,
                      bool must_exist,
                      struct environment **ret,
@@ -230,7 +216,10 @@ int environment_open(const struct store_options *options,
     struct meta meta;
     int rc = open_or_create(env, options, must_exist, &meta, error);
     if (rc == 0 && !options->no_sync) {
-        rc = sync_folder(options->path, error);
+        /* LMDB leaves the name data.mdb to the kernel. With a power cut that takes it the store
+         * begins anew, while the log, cut behind a snapshot, no longer has what was in it. At every
+         * opening: the process that made the file may have been killed before it came to this. */
+        rc = file_sync_folder(options->path, error);
     }
     if (rc != 0) {
         environment_close(env);
