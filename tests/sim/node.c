@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/check.h"
+#include "base/file.h"
 #include "consensus/message.h"
 #include "node/files.h"
 #include "tests/sim/front.h"
@@ -547,7 +548,7 @@ static void write_identity(const struct sim_node *n, const struct identity *id, 
     char path[PATH_MAX];
     struct error e = {0};
     (void)snprintf(path, sizeof path, "%s%s", n->path, name);
-    CHECK(identity_write(id, name[1] != 'i', path, &e) == 0);
+    CHECK(identity_write(id, name[0] != 0, path, &e) == 0);
 }
 
 /* As `claded init` makes it, but for the log. */
@@ -563,14 +564,14 @@ static void make_data_folder(struct sim_node *n, const struct identity *id)
     CHECK(files_write_text(path, "1\n", &e) == 0);
     (void)snprintf(path, sizeof path, "%s/raft", n->path);
     CHECK(guard_file_create(path, &e) == 0);
-    write_identity(n, id, "/raft/identity");
-    write_identity(n, id, "/store/identity");
-    write_identity(n, id, "/identity");
+    write_identity(n, id, "/raft");
+    write_identity(n, id, "/store");
+    write_identity(n, id, "");
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
         (void)snprintf(path, sizeof path, "%s%s", n->path, folders[i]);
-        CHECK(files_sync_dir(path, &e) == 0);
+        CHECK(file_sync_folder(path, &e) == 0);
     }
-    CHECK(files_sync_dir(n->path, &e) == 0);
+    CHECK(file_sync_folder(n->path, &e) == 0);
 }
 
 void node_init(struct sim_node *n,
