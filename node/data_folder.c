@@ -291,6 +291,18 @@ static int read_identity(struct data_folder *f, struct error *error)
     return r;
 }
 
+/* An init that was killed when it had all but ended leaves its marker. While it is there an init
+ * would wipe the folder, should the identity ever be lost. */
+static int end_init(const char *path, struct error *error)
+{
+    char marker[FILES_PATH_BYTES];
+    files_join(marker, path, "INIT");
+    if (unlink(marker) == 0) {
+        return file_sync_folder(path, error);
+    }
+    return errno == ENOENT ? 0 : file_error(marker, "cannot be removed", error);
+}
+
 int data_folder_open(const char *path,
                      const char *cluster,
                      uint64_t node,
@@ -322,6 +334,9 @@ int data_folder_open(const char *path,
     }
     if (r == 0) {
         r = compare_stamp(&f, "store", error);
+    }
+    if (r == 0) {
+        r = end_init(path, error);
     }
     if (r == 0) {
         r = read_current(&f, error);

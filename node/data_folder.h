@@ -3,7 +3,7 @@
  *
  *     LOCK         flock'ed while a process uses the folder; holds its pid
  *     identity     who it belongs to (identity.h); written last by init
- *     INIT         there while an init is under way
+ *     INIT         there while an init is under way; what lies in the folder may be made anew
  *     REMOVED      there when the node was removed from its cluster: the folder is not used any
  *                  more. A sentence, then lines cluster, node, index (of the log), time
  *     raft/        the log (of a node that joins, at first empty), its mark (consensus/guard.h),

@@ -133,6 +133,18 @@ static void an_interrupted_init_can_be_repeated(void **state)
     assert_int_equal(open_it(f), 0);
 }
 
+static void a_folder_that_was_opened_is_not_made_anew(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(init(f, f->path), 0);
+    shell("touch '%s/INIT'%s", f->path, ""); /* killed before it removed it */
+    assert_int_equal(open_it(f), 0);
+    data_folder_close(&f->folder);
+    shell("touch '%s/store/1/data.mdb' && rm '%s/identity'", f->path, f->path);
+    assert_int_equal(init(f, f->path), CLADE_ERR_INVALID);
+    shell("test -f '%s/store/1/data.mdb'%s", f->path, "");
+}
+
 static void a_folder_that_is_not_there_or_was_not_made_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -377,6 +389,7 @@ int main(void)
         TEST(init_refuses_a_folder_with_something_in_it),
         TEST(init_refuses_a_used_folder_whose_identity_was_lost),
         TEST(an_interrupted_init_can_be_repeated),
+        TEST(a_folder_that_was_opened_is_not_made_anew),
         TEST(a_folder_that_is_not_there_or_was_not_made_is_refused),
         TEST(a_locked_folder_is_refused_with_the_pid),
         TEST(a_full_disk_does_not_keep_a_folder_from_being_opened),
