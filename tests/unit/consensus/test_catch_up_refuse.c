@@ -260,6 +260,32 @@ static void a_full_disk_is_waited_out(void **state)
     }
 }
 
+static bool count_chunks(struct world *w, uint64_t from, uint64_t to, const struct fetch *f)
+{
+    w->counter += f->what == SUPPLY_READ_COPY;
+    return true;
+}
+
+static void a_copy_that_finds_no_room_to_become_the_store_is_kept_until_it_does(void **state)
+{
+    struct world *w = *state;
+    struct node *n = node_of(w, 3);
+    grow(w, 120);
+    cut_archives(w);
+    w->on_fetch = count_chunks;
+    w->full_swaps = 3;
+    want(w, 120);
+    assert_false(run(w, SECOND));
+    assert_int_equal(w->full_swaps, 2);
+    assert_non_null(strstr(n->notice, "no room"));
+    assert_true(has_incoming(w));
+    uint64_t chunks = w->counter;
+    assert_true(run(w, 60 * SECOND));
+    assert_caught_up(w, 120);
+    assert_int_equal(w->counter, chunks); /* none again */
+    assert_int_equal(status_of(n).copies, 1);
+}
+
 /* Member 1 and 2 announce copies of any size. */
 static bool announce(struct world *w, uint64_t from, uint64_t to, struct buffer *supply)
 {
@@ -500,6 +526,7 @@ int main(void)
         TEST(nothing_beyond_the_index_that_was_wanted_is_applied),
         TEST(what_was_not_asked_for_is_dropped_and_counted),
         TEST(a_full_disk_is_waited_out),
+        TEST(a_copy_that_finds_no_room_to_become_the_store_is_kept_until_it_does),
         TEST(a_copy_that_cannot_fit_is_not_begun),
         TEST(no_more_is_pushed_than_the_queue_may_hold),
         TEST(when_raft_is_faster_the_copy_is_given_up),
