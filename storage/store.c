@@ -105,7 +105,7 @@ int store_open(const struct store_options *options, struct store **ret, struct e
     pthread_mutex_init(&store->lock, NULL);
     store->options = *options;
     store->options.path = NULL;
-    int rc = environment_open(options, false, &store->env, &store->meta, error);
+    int rc = environment_open(options, NULL, &store->env, &store->meta, error);
     if (rc != 0) {
         store_close(store);
         return error_wrap(error, "opening the store in %s", options->path);
@@ -152,7 +152,7 @@ static int open_newer(struct store *store,
     struct store_options options = store->options;
     options.path = path;
     struct environment *env;
-    int rc = environment_open(&options, true, &env, ret_meta, error);
+    int rc = environment_open(&options, store->env, &env, ret_meta, error);
     if (rc != 0) {
         return rc;
     }
@@ -188,7 +188,6 @@ int store_swap(struct store *store, const char *path, struct error *error)
     store->meta = meta;
     readers_leave(store);
     pthread_mutex_unlock(&store->lock);
-    store_close_old(store);
     return 0;
 }
 
