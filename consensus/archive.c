@@ -74,7 +74,7 @@ static int remove_at(struct archive *a, size_t i, struct error *error)
     archive_unlock(a);
     archive_segment_path(a, s.base, path);
     if (unlink(path) != 0 && errno != ENOENT) {
-        return archive_disk_error(path, "cannot be removed", error);
+        return file_error(path, "cannot be removed", error);
     }
     a->folder_dirty = true;
     return 0;
@@ -206,7 +206,7 @@ static int make_room(struct archive *a, uint64_t record_bytes, struct error *err
 static int cut_back(struct archive *a, struct error *error)
 {
     if (a->ragged && ftruncate(a->fd, (off_t)a->segments[a->len - 1].bytes) != 0) {
-        return archive_disk_error(a->path, "a partial record cannot be cut off", error);
+        return file_error(a->path, "a partial record cannot be cut off", error);
     }
     a->ragged = false;
     return 0;
@@ -220,8 +220,8 @@ static int write_record(struct archive *a, struct error *error)
     }
     a->dirty = true;
     struct archive_segment *newest = &a->segments[a->len - 1];
-    if (!archive_write_all(a->fd, newest->bytes, buffer_span(&a->scratch))) {
-        rc = archive_disk_error(a->path, "a record cannot be written", error);
+    if (!file_write_all(a->fd, newest->bytes, buffer_span(&a->scratch))) {
+        rc = file_error(a->path, "a record cannot be written", error);
         a->ragged = true;
         (void)cut_back(a, NULL);
     }

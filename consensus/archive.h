@@ -22,10 +22,10 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/span.h"
+#include "storage/entry.h"
 
 #define ARCHIVE_RECORD_HEADER_BYTES 32
-/* An entry is of about 64 KiB, or one command (1 MiB at most) with its header. */
-#define ARCHIVE_ENTRY_BYTES_MAX (2u << 20)
+#define ARCHIVE_ENTRY_BYTES_MAX     ENTRY_BYTES_MAX
 
 struct archive;
 

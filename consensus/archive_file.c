@@ -13,31 +13,6 @@
 
 static const uint8_t magic[8] = "cladear";
 
-int archive_disk_error(const char *path, const char *doing, struct error *error)
-{
-    int code = errno == ENOSPC || errno == EDQUOT ? CLADE_ERR_NO_SPACE
-               : errno == ENOMEM                  ? CLADE_ERR_NO_MEMORY
-                                                  : CLADE_ERR_IO;
-    return error_set(error, code, path, "%s: %m", doing);
-}
-
-bool archive_write_all(int fd, uint64_t offset, struct span bytes)
-{
-    while (bytes.len > 0) {
-        ssize_t n = pwrite(fd, bytes.data, bytes.len, (off_t)offset);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n <= 0) {
-            errno = n == 0 ? EIO : errno;
-            return false;
-        }
-        bytes = span_skip(bytes, (size_t)n);
-        offset += (uint64_t)n;
-    }
-    return true;
-}
-
 /* As many of len bytes as the file has; < 0 with errno. */
 static ssize_t read_all(int fd, uint64_t offset, uint8_t *to, size_t len)
 {
@@ -65,8 +40,7 @@ static void header_encode(uint8_t p[ARCHIVE_HEADER_BYTES], struct hash128 cluste
     memcpy(p, magic, sizeof magic);
     put_u32le(p + 8, ARCHIVE_VERSION);
     put_u32le(p + 12, 0);
-    put_u64le(p + 16, cluster.low);
-    put_u64le(p + 24, cluster.high);
+    hash128_put(p + 16, cluster);
     put_u64le(p + 32, base);
     put_u64le(p + 40, hash64(span_make(p, 40), 0));
 }
@@ -78,10 +52,10 @@ int archive_file_create(
     header_encode(header, cluster, base);
     int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0) {
-        return archive_disk_error(path, "cannot be made", error);
+        return file_error(path, "cannot be made", error);
     }
-    if (!archive_write_all(fd, 0, span_make(header, sizeof header))) {
-        int rc = archive_disk_error(path, "cannot be written", error);
+    if (!file_write_all(fd, 0, span_make(header, sizeof header))) {
+        int rc = file_error(path, "cannot be written", error);
         (void)close(fd);
         (void)unlink(path);
         return rc;
@@ -98,7 +72,7 @@ int archive_file_check(
     header_encode(expected, cluster, base);
     ssize_t n = read_all(fd, 0, found, sizeof found);
     if (n < 0) {
-        return archive_disk_error(path, "cannot be read", error);
+        return file_error(path, "cannot be read", error);
     }
     return n != (ssize_t)sizeof found || memcmp(found, expected, sizeof found) != 0;
 }
@@ -180,7 +154,7 @@ static int window_fill(struct archive_scan *s, size_t need, struct span *ret, st
     s->window_len = 0;
     ssize_t n = read_all(s->fd, s->at, s->window, len);
     if (n < 0) {
-        return archive_disk_error(s->path, "cannot be read", error);
+        return file_error(s->path, "cannot be read", error);
     }
     s->window_at = s->at;
     s->window_len = (size_t)n;

@@ -3,14 +3,12 @@
  * over its records), and the archive itself. */
 #include <pthread.h>
 
+#include "base/file.h"
 #include "consensus/archive.h"
 
 #define ARCHIVE_HEADER_BYTES 48
 #define ARCHIVE_VERSION      1
 #define ARCHIVE_PATH_BYTES   4096
-
-/* CLADE_ERR_NO_SPACE, _NO_MEMORY or _IO for errno, with a sentence that begins with the path. */
-int archive_disk_error(const char *path, const char *doing, struct error *error);
 
 /* Makes the file, with its header. *ret_fd is the caller's to close. */
 int archive_file_create(
@@ -18,8 +16,6 @@ int archive_file_create(
 /* 0, or 1: the header is not that of a segment of this cluster with this base. Or an error. */
 int archive_file_check(
     int fd, const char *path, struct hash128 cluster, uint64_t base, struct error *error);
-/* Writes all bytes at `offset`; false with errno. Some of them may be there then. */
-bool archive_write_all(int fd, uint64_t offset, struct span bytes);
 
 /* Appends a record in the form of the file. */
 bool archive_record_put(struct buffer *b, uint64_t previous, uint64_t index, struct span entry);

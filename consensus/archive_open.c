@@ -59,7 +59,7 @@ static int bases_list(const char *path, struct bases *ret, struct error *error)
 {
     DIR *dir = opendir(path);
     if (dir == NULL) {
-        return archive_disk_error(path, "cannot be listed", error);
+        return file_error(path, "cannot be listed", error);
     }
     int rc = 0;
     uint64_t base;
@@ -70,7 +70,7 @@ static int bases_list(const char *path, struct bases *ret, struct error *error)
         }
     }
     if (rc == 0 && errno != 0) {
-        rc = archive_disk_error(path, "cannot be listed", error);
+        rc = file_error(path, "cannot be listed", error);
     }
     (void)closedir(dir);
     if (ret->len > 0) {
@@ -83,9 +83,7 @@ static int remove_segment(const struct archive *a, uint64_t base, struct error *
 {
     char path[ARCHIVE_PATH_BYTES];
     archive_segment_path(a, base, path);
-    return unlink(path) == 0 || errno == ENOENT
-               ? 0
-               : archive_disk_error(path, "cannot be removed", error);
+    return unlink(path) == 0 || errno == ENOENT ? 0 : file_error(path, "cannot be removed", error);
 }
 
 /* Opens a segment and looks at its header. 0 with an fd, or 1: it is none of ours. */
@@ -97,11 +95,11 @@ static int open_segment(
     int fd = open(path, O_RDWR | O_CLOEXEC);
     struct stat st;
     if (fd < 0) {
-        return archive_disk_error(path, "cannot be opened", error);
+        return file_error(path, "cannot be opened", error);
     }
     int rc = archive_file_check(fd, path, a->options.cluster, base, error);
     if (rc == 0 && fstat(fd, &st) != 0) {
-        rc = archive_disk_error(path, "cannot be looked at", error);
+        rc = file_error(path, "cannot be looked at", error);
     }
     if (rc != 0) {
         (void)close(fd);
@@ -139,7 +137,7 @@ static int scan_newest(struct archive *a, int fd, struct archive_segment *s, str
         return rc;
     }
     if (s->bytes < size && ftruncate(fd, (off_t)s->bytes) != 0) {
-        return archive_disk_error(path, "a torn tail cannot be cut off", error);
+        return file_error(path, "a torn tail cannot be cut off", error);
     }
     return 0;
 }
@@ -222,20 +220,15 @@ static int open_folder(struct archive *a, struct error *error)
     char parent[ARCHIVE_PATH_BYTES];
     if (mkdir(a->path, 0700) == 0) {
         (void)snprintf(parent, sizeof parent, "%s/..", a->path);
-        int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        int rc =
-            fd < 0 || fsync(fd) != 0 ? archive_disk_error(parent, "cannot be synced", error) : 0;
-        if (fd >= 0) {
-            (void)close(fd);
-        }
+        int rc = file_sync_folder(parent, error);
         if (rc != 0) {
             return rc;
         }
     } else if (errno != EEXIST) {
-        return archive_disk_error(a->path, "cannot be made", error);
+        return file_error(a->path, "cannot be made", error);
     }
     a->folder_fd = open(a->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return a->folder_fd < 0 ? archive_disk_error(a->path, "cannot be opened", error) : 0;
+    return a->folder_fd < 0 ? file_error(a->path, "cannot be opened", error) : 0;
 }
 
 static void set_defaults(struct archive_options *o)

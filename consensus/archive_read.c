@@ -123,7 +123,7 @@ static int read_segment(struct archive *a,
         return error_set(error, CLADE_ERR_CORRUPT, path, "is not there");
     }
     if (fd < 0) {
-        return archive_disk_error(path, "cannot be opened", error);
+        return file_error(path, "cannot be opened", error);
     }
     struct archive_scan scan;
     archive_scan_init(&scan, fd, path, at->offset, s->bytes);

@@ -136,7 +136,7 @@ static uint64_t step_archive(struct catch_up *c)
 static bool entry_makes_sense(struct span entry)
 {
     struct entry_header header;
-    return entry.len == 0 || entry_decode(entry, &header, NULL) != CLADE_ERR_CORRUPT;
+    return entry.len == 0 || entry_check(entry, &header, NULL) != CLADE_ERR_CORRUPT;
 }
 
 /* The records cover every index above `after` up to the supply's last, once. */
@@ -158,11 +158,16 @@ static bool records_make_sense(const struct supply *s, uint64_t after)
     return s->last == (first ? after : at);
 }
 
+/* Nothing beyond the target, which Raft has said is there: what a member says of higher indexes
+ * would be published, and every entry that Raft gives later be taken for known. A record that
+ * reaches beyond has no entry up to the target. */
 static void push_records(struct catch_up *c, struct span records)
 {
-    struct archive_record r;
-    while (records.len > 0 && archive_record_next(&records, &r, NULL) == 0) {
-        CHECK(apply_queue_push_follow(c->options.queue, r.previous, r.index, r.bytes));
+    struct archive_record r = {0};
+    while (records.len > 0 && r.index < c->target && archive_record_next(&records, &r, NULL) == 0) {
+        bool beyond = r.index > c->target;
+        CHECK(apply_queue_push_follow(c->options.queue, r.previous, beyond ? c->target : r.index,
+                                      beyond ? (struct span){0} : r.bytes));
     }
 }
 

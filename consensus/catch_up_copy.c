@@ -94,15 +94,10 @@ uint64_t catch_up_step_opening(struct catch_up *c)
     return c->ask.sent_us + c->options.timeout_us;
 }
 
-static bool hash_equal(struct hash128 a, struct hash128 b)
-{
-    return a.low == b.low && a.high == b.high;
-}
-
 static bool same_state(const struct store_copy_info *a, const struct store_copy_info *b)
 {
-    return a->applied == b->applied && a->revision == b->revision && hash_equal(a->data, b->data) &&
-           hash_equal(a->state, b->state);
+    return a->applied == b->applied && a->revision == b->revision &&
+           hash128_equal(a->data, b->data) && hash128_equal(a->state, b->state);
 }
 
 static bool has_room(const struct catch_up *c, uint64_t bytes)

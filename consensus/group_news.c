@@ -78,8 +78,7 @@ static const struct digest_sample *sample_at(const struct digest_samples *s, uin
 
 static bool samples_equal(const struct digest_sample *a, const struct digest_sample *b)
 {
-    return a->data.low == b->data.low && a->data.high == b->data.high &&
-           a->state.low == b->state.low && a->state.high == b->state.high;
+    return hash128_equal(a->data, b->data) && hash128_equal(a->state, b->state);
 }
 
 /* How many other members have, at that index, the digests of `like`. */

@@ -255,13 +255,12 @@ void group_snapshot_want(struct group *g, uint64_t index)
 static bool store_contradicts(struct group *g, const struct reference *r)
 {
     static const struct hash128 unknown;
-    if (g->options.store == NULL ||
-        (r->state.low == unknown.low && r->state.high == unknown.high)) {
+    if (g->options.store == NULL || hash128_equal(r->state, unknown)) {
         return false;
     }
     struct store_digest d = store_digest_current(g->options.store);
-    return d.index == r->index && (d.data.low != r->data.low || d.data.high != r->data.high ||
-                                   d.state.low != r->state.low || d.state.high != r->state.high);
+    return d.index == r->index &&
+           (!hash128_equal(d.data, r->data) || !hash128_equal(d.state, r->state));
 }
 
 bool group_install_is_welcome(struct group *g, uint64_t from, const struct raft_install_snapshot *s)

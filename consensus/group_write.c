@@ -30,7 +30,7 @@ void group_write_init(struct group *g)
     list_init(&g->pending);
     list_init(&g->sent);
     list_init(&g->applies);
-    buffer_init(&g->entry, ENTRY_HEADER_BYTES + CLADE_MAX_COMMAND_BYTES * 2);
+    buffer_init(&g->entry, ENTRY_BYTES_MAX);
 }
 
 static struct proposal *proposal_of(struct list *node)

@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/file.h"
 #include "consensus/guard.h"
-#include "consensus/segments.h"
 
 #define FILE_BYTES (2 * GUARD_SLOT_DISTANCE)
 
@@ -16,12 +16,6 @@ struct guard_file {
     int fd;                 /* -1 = there is no such file */
     char path[1024];
 };
-
-static int failed(const struct guard_file *f, const char *what, struct error *error)
-{
-    return error_set(error, errno == ENOSPC ? CLADE_ERR_NO_SPACE : CLADE_ERR_IO, f->path,
-                     "cannot be %s: %s", what, strerror(errno));
-}
 
 static int file_read(struct guard_disk *d,
                      uint8_t slots[2][GUARD_SLOT_BYTES],
@@ -34,7 +28,7 @@ static int file_read(struct guard_disk *d,
     for (unsigned i = 0; i < 2 && f->fd >= 0; i++) {
         /* What a file that was cut short lacks stays zero: a damaged slot. */
         if (pread(f->fd, slots[i], GUARD_SLOT_BYTES, (off_t)i * GUARD_SLOT_DISTANCE) < 0) {
-            return failed(f, "read", error);
+            return file_error(f->path, "cannot be read", error);
         }
     }
     return 0;
@@ -54,7 +48,9 @@ static int file_write(struct guard_disk *d,
     if (n >= 0 && n < GUARD_SLOT_BYTES) {
         errno = ENOSPC;
     }
-    return n != GUARD_SLOT_BYTES || fdatasync(f->fd) != 0 ? failed(f, "written", error) : 0;
+    return n != GUARD_SLOT_BYTES || fdatasync(f->fd) != 0
+               ? file_error(f->path, "cannot be written", error)
+               : 0;
 }
 
 static int open_file(const char *folder, int flags, struct guard_file **ret, struct error *error)
@@ -70,7 +66,7 @@ static int open_file(const char *folder, int flags, struct guard_file **ret, str
     }
     f->fd = open(f->path, O_RDWR | O_CLOEXEC | flags, 0600);
     if (f->fd < 0 && (flags != 0 || errno != ENOENT)) {
-        int r = failed(f, "opened", error);
+        int r = file_error(f->path, "cannot be opened", error);
         free(f);
         return r;
     }
@@ -110,11 +106,11 @@ int guard_file_create(const char *folder, struct error *error)
         return r;
     }
     if (pwrite(f->fd, zeros, sizeof zeros, 0) != (ssize_t)sizeof zeros || fsync(f->fd) != 0) {
-        r = failed(f, "written", error);
+        r = file_error(f->path, "cannot be written", error);
     }
     if (r == 0) {
         r = guard_create(&f->disk, error);
     }
     guard_file_close(&f->disk);
-    return r < 0 ? r : segments_sync_folder(folder, error);
+    return r < 0 ? r : file_sync_folder(folder, error);
 }

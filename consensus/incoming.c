@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "base/file.h"
 #include "base/hash.h"
 
 #define CHECKSUM_AT     96
@@ -22,12 +23,6 @@ static void join(char to[INCOMING_PATH_BYTES], const char *folder, const char *n
     (void)snprintf(to, INCOMING_PATH_BYTES, "%s/%s", folder, name);
 }
 
-static int fail(const char *path, const char *what, struct error *error)
-{
-    int code = errno == ENOSPC || errno == EDQUOT ? CLADE_ERR_NO_SPACE : CLADE_ERR_IO;
-    return error_set(error, code, path, "cannot be %s: %m", what);
-}
-
 void incoming_init(struct incoming *in, const char *folder)
 {
     *in = (struct incoming){.fd = -1};
@@ -36,17 +31,6 @@ void incoming_init(struct incoming *in, const char *folder)
 }
 
 /* --- progress --- */
-
-static void put_hash(uint8_t *at, struct hash128 h)
-{
-    put_u64le(at, h.low);
-    put_u64le(at + 8, h.high);
-}
-
-static struct hash128 get_hash(const uint8_t *at)
-{
-    return (struct hash128){.low = get_u64le(at), .high = get_u64le(at + 8)};
-}
 
 void incoming_progress_encode(const struct incoming *in, uint8_t p[INCOMING_PROGRESS_BYTES])
 {
@@ -58,8 +42,8 @@ void incoming_progress_encode(const struct incoming *in, uint8_t p[INCOMING_PROG
     put_u64le(p + 32, in->info.bytes);
     put_u64le(p + 40, in->info.applied);
     put_u64le(p + 48, in->info.revision);
-    put_hash(p + 56, in->info.data);
-    put_hash(p + 72, in->info.state);
+    hash128_put(p + 56, in->info.data);
+    hash128_put(p + 72, in->info.state);
     put_u64le(p + 88, in->synced);
     put_u64le(p + CHECKSUM_AT, hash64(span_make(p, CHECKSUM_AT), 0));
 }
@@ -78,8 +62,8 @@ bool incoming_progress_decode(struct span bytes, struct incoming *in)
     in->info = (struct store_copy_info){.bytes = get_u64le(p + 32),
                                         .applied = get_u64le(p + 40),
                                         .revision = get_u64le(p + 48),
-                                        .data = get_hash(p + 56),
-                                        .state = get_hash(p + 72)};
+                                        .data = hash128_get(p + 56),
+                                        .state = hash128_get(p + 72)};
     in->synced = get_u64le(p + 88);
     return true;
 }
@@ -107,36 +91,6 @@ bool incoming_load(struct incoming *in)
            holds(in, in->synced);
 }
 
-static int write_all(int fd, struct span bytes, uint64_t offset)
-{
-    while (bytes.len > 0) {
-        ssize_t n = pwrite(fd, bytes.data, bytes.len, (off_t)offset);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n <= 0) {
-            errno = n == 0 ? ENOSPC : errno;
-            return -1;
-        }
-        bytes = span_skip(bytes, (size_t)n);
-        offset += (uint64_t)n;
-    }
-    return 0;
-}
-
-static int sync_folder(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) {
-        return -1;
-    }
-    int rv = fsync(fd);
-    int e = errno;
-    (void)close(fd);
-    errno = e;
-    return rv;
-}
-
 static int write_progress(const struct incoming *in, struct error *error)
 {
     char path[INCOMING_PATH_BYTES];
@@ -147,17 +101,14 @@ static int write_progress(const struct incoming *in, struct error *error)
     incoming_progress_encode(in, bytes);
     int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0) {
-        return fail(temporary, "made", error);
+        return file_error(temporary, "cannot be made", error);
     }
-    int rv = write_all(fd, span_make(bytes, sizeof bytes), 0);
-    rv = rv == 0 ? fsync(fd) : rv;
-    int e = errno;
+    int rc = file_write_all(fd, 0, span_make(bytes, sizeof bytes)) && fsync(fd) == 0 &&
+                     rename(temporary, path) == 0
+                 ? 0
+                 : file_error(path, "cannot be written", error);
     (void)close(fd);
-    errno = e;
-    if (rv != 0 || rename(temporary, path) != 0 || sync_folder(in->path) != 0) {
-        return fail(path, "written", error);
-    }
-    return 0;
+    return rc == 0 ? file_sync_folder(in->path, error) : rc;
 }
 
 /* --- data --- */
@@ -168,7 +119,7 @@ static int open_data(struct incoming *in, int flags, struct error *error)
     incoming_close(in);
     join(path, in->store, "data.mdb");
     in->fd = open(path, O_RDWR | O_CLOEXEC | flags, 0600);
-    return in->fd < 0 ? fail(path, "opened", error) : 0;
+    return in->fd < 0 ? file_error(path, "cannot be opened", error) : 0;
 }
 
 static void remove_files(const struct incoming *in)
@@ -196,7 +147,7 @@ int incoming_begin(struct incoming *in, struct error *error)
     in->synced = 0;
     if ((mkdir(in->path, 0700) != 0 && errno != EEXIST) ||
         (mkdir(in->store, 0700) != 0 && errno != EEXIST)) {
-        return fail(in->store, "made", error);
+        return file_error(in->store, "cannot be made", error);
     }
     int rc = open_data(in, O_CREAT | O_TRUNC, error);
     return rc != 0 ? rc : write_progress(in, error);
@@ -212,8 +163,8 @@ int incoming_go_on(struct incoming *in, struct error *error)
 
 int incoming_write(struct incoming *in, uint64_t offset, struct span bytes, struct error *error)
 {
-    if (write_all(in->fd, bytes, offset) != 0) {
-        return fail(in->store, "written", error);
+    if (!file_write_all(in->fd, offset, bytes)) {
+        return file_error(in->store, "cannot be written", error);
     }
     /* Begun only, and told of by the sync: what is left to it must not hold the disk up. */
     (void)sync_file_range(in->fd, (off_t)offset, (off_t)bytes.len, SYNC_FILE_RANGE_WRITE);
@@ -222,8 +173,10 @@ int incoming_write(struct incoming *in, uint64_t offset, struct span bytes, stru
 
 int incoming_sync(struct incoming *in, uint64_t bytes, struct error *error)
 {
-    if (fdatasync(in->fd) != 0 || sync_folder(in->store) != 0) {
-        return fail(in->store, "synced", error);
+    int rc = fdatasync(in->fd) == 0 ? file_sync_folder(in->store, error)
+                                    : file_error(in->store, "cannot be synced", error);
+    if (rc != 0) {
+        return rc;
     }
     in->synced = bytes;
     return write_progress(in, error);
@@ -233,7 +186,7 @@ int incoming_finish(struct incoming *in, struct error *error)
 {
     int rc = in->fd < 0 ? open_data(in, 0, error) : 0;
     if (rc == 0 && ftruncate(in->fd, (off_t)in->info.bytes) != 0) {
-        rc = fail(in->store, "cut to its length", error);
+        rc = file_error(in->store, "cannot be cut to its length", error);
     }
     if (rc == 0) {
         rc = incoming_sync(in, in->info.bytes, error);

@@ -46,8 +46,7 @@ void peer_handshake_put(struct buffer *b, const struct peer_handshake *h)
     memcpy(p, magic, sizeof magic);
     put_u32le(p + 8, h->version);
     put_u32le(p + 12, h->features);
-    put_u64le(p + 16, h->cluster.low);
-    put_u64le(p + 24, h->cluster.high);
+    hash128_put(p + 16, h->cluster);
     put_u64le(p + 32, h->from);
     put_u64le(p + 40, h->to);
     (void)peer_frame_put(b, span_make(p, sizeof p));
@@ -61,7 +60,7 @@ int peer_handshake_decode(struct span payload, struct peer_handshake *ret, struc
     const uint8_t *p = payload.data;
     *ret = (struct peer_handshake){.version = get_u32le(p + 8),
                                    .features = get_u32le(p + 12),
-                                   .cluster = {.low = get_u64le(p + 16), .high = get_u64le(p + 24)},
+                                   .cluster = hash128_get(p + 16),
                                    .from = get_u64le(p + 32),
                                    .to = get_u64le(p + 40)};
     return 0;

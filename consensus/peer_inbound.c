@@ -71,8 +71,7 @@ static bool on_handshake(struct peer_inbound *c, struct span payload)
         return false;
     }
     struct peer_handshake answer = peers_handshake(p, h.from);
-    bool ours =
-        h.cluster.low == p->options.cluster.low && h.cluster.high == p->options.cluster.high;
+    bool ours = hash128_equal(h.cluster, p->options.cluster);
     bool gone = ours && peers_is_gone(p, h.from);
     bool welcome = ours && h.to == p->options.id && h.from != 0 && h.from != p->options.id &&
                    h.version >= PEER_PROTOCOL_VERSION && !gone;

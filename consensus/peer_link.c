@@ -199,7 +199,7 @@ static void on_handshake(struct peer_link *l, struct span payload)
         return;
     }
     struct peer_handshake own = peers_handshake(l->peers, l->member.id);
-    bool same = h.cluster.low == own.cluster.low && h.cluster.high == own.cluster.high;
+    bool same = hash128_equal(h.cluster, own.cluster);
     if (!same || h.from != l->member.id || h.to != own.from || h.version == 0) {
         peers_refuse(l->peers, PEER_CAUSE_ANSWER, l->member.id);
         fail(l, "shaking hands", "another node");

@@ -8,17 +8,6 @@
 
 static const uint8_t magic[MAGIC_BYTES] = "cladesn";
 
-static void put_hash(uint8_t *at, struct hash128 h)
-{
-    put_u64le(at, h.low);
-    put_u64le(at + 8, h.high);
-}
-
-static struct hash128 get_hash(const uint8_t *at)
-{
-    return (struct hash128){.low = get_u64le(at), .high = get_u64le(at + 8)};
-}
-
 void reference_encode(const struct reference *r, uint8_t bytes[REFERENCE_BYTES])
 {
     memcpy(bytes, magic, sizeof magic);
@@ -27,8 +16,8 @@ void reference_encode(const struct reference *r, uint8_t bytes[REFERENCE_BYTES])
     put_u64le(bytes + 16, r->index);
     put_u64le(bytes + 24, r->term);
     put_u64le(bytes + 32, r->revision);
-    put_hash(bytes + 40, r->data);
-    put_hash(bytes + 56, r->state);
+    hash128_put(bytes + 40, r->data);
+    hash128_put(bytes + 56, r->state);
     put_u64le(bytes + CHECKSUM_AT, hash64(span_make(bytes, CHECKSUM_AT), 0));
 }
 
@@ -48,7 +37,7 @@ int reference_decode(struct span bytes, struct reference *ret, struct error *err
     *ret = (struct reference){.index = get_u64le(bytes.data + 16),
                               .term = get_u64le(bytes.data + 24),
                               .revision = get_u64le(bytes.data + 32),
-                              .data = get_hash(bytes.data + 40),
-                              .state = get_hash(bytes.data + 56)};
+                              .data = hash128_get(bytes.data + 40),
+                              .state = hash128_get(bytes.data + 56)};
     return 0;
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "base/file.h"
 #include "base/hash.h"
 #include "consensus/segment_scan.h"
 
@@ -44,25 +45,9 @@ struct folder {
 
 /* --- files --- */
 
-static int failed(const char *path, const char *what, struct error *error)
-{
-    return error_set(error, errno == ENOSPC ? CLADE_ERR_NO_SPACE : CLADE_ERR_IO, path,
-                     "cannot be %s: %s", what, strerror(errno));
-}
-
 static void join(char to[PATH_BYTES], const char *path, const char *name)
 {
     (void)snprintf(to, PATH_BYTES, "%s/%s", path, name);
-}
-
-int segments_sync_folder(const char *path, struct error *error)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int r = fd < 0 || fsync(fd) != 0 ? failed(path, "synced", error) : 0;
-    if (fd >= 0) {
-        (void)close(fd);
-    }
-    return r;
 }
 
 static int read_all(int fd, uint8_t *to, size_t len)
@@ -84,18 +69,18 @@ static int read_file(const char *path, uint8_t **ret_bytes, size_t *ret_len, str
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     struct stat st;
     if (fd < 0) {
-        return errno == ENOENT ? 1 : failed(path, "opened", error);
+        return errno == ENOENT ? 1 : file_error(path, "cannot be opened", error);
     }
     uint8_t *bytes = NULL;
     int r = 0;
     if (fstat(fd, &st) != 0) {
-        r = failed(path, "read", error);
+        r = file_error(path, "cannot be read", error);
     } else if ((uint64_t)st.st_size > FILE_BYTES_MAX ||
                (bytes = malloc((size_t)st.st_size + 1)) == NULL) {
         r = error_set(error, CLADE_ERR_NO_MEMORY, path, "no memory for its %jd bytes",
                       (intmax_t)st.st_size);
     } else if (read_all(fd, bytes, (size_t)st.st_size) != 0) {
-        r = failed(path, "read", error);
+        r = file_error(path, "cannot be read", error);
     }
     (void)close(fd);
     if (r < 0) {
@@ -111,7 +96,7 @@ static int remove_file(const char *folder, const char *name, struct error *error
 {
     char path[PATH_BYTES];
     join(path, folder, name);
-    return unlink(path) == 0 || errno == ENOENT ? 0 : failed(path, "removed", error);
+    return unlink(path) == 0 || errno == ENOENT ? 0 : file_error(path, "cannot be removed", error);
 }
 
 static int cut_file(const char *folder, const char *name, size_t bytes, struct error *error)
@@ -120,7 +105,7 @@ static int cut_file(const char *folder, const char *name, size_t bytes, struct e
     join(path, folder, name);
     int fd = open(path, O_RDWR | O_CLOEXEC);
     int r = fd < 0 || ftruncate(fd, (off_t)bytes) != 0 || fsync(fd) != 0
-                ? failed(path, "cut", error)
+                ? file_error(path, "cannot be cut", error)
                 : 0;
     if (fd >= 0) {
         (void)close(fd);
@@ -178,7 +163,7 @@ static int folder_read(struct folder *f, struct error *error)
 {
     DIR *d = opendir(f->path);
     if (d == NULL) {
-        return failed(f->path, "read", error);
+        return file_error(f->path, "cannot be read", error);
     }
     int r = 0;
     errno = 0;
@@ -188,7 +173,7 @@ static int folder_read(struct folder *f, struct error *error)
         }
     }
     if (r == 0 && errno != 0) {
-        r = failed(f->path, "read", error);
+        r = file_error(f->path, "cannot be read", error);
     }
     (void)closedir(d);
     if (f->closed.len > 0) {
@@ -300,18 +285,18 @@ int segments_begin_install(const char *path, uint64_t index, uint64_t term, stru
     int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     int r = fd < 0 || write(fd, bytes, sizeof bytes) != (ssize_t)sizeof bytes || fsync(fd) != 0 ||
                     rename(temporary, to) != 0
-                ? failed(to, "written", error)
+                ? file_error(to, "cannot be written", error)
                 : 0;
     if (fd >= 0) {
         (void)close(fd);
     }
-    return r < 0 ? r : segments_sync_folder(path, error);
+    return r < 0 ? r : file_sync_folder(path, error);
 }
 
 int segments_end_install(const char *path, struct error *error)
 {
     int r = remove_file(path, "install", error);
-    return r < 0 ? r : segments_sync_folder(path, error);
+    return r < 0 ? r : file_sync_folder(path, error);
 }
 
 /* Whether both files of the snapshot are there. They were synced before they had names. */
@@ -320,7 +305,7 @@ static int has_snapshot(
 {
     DIR *d = opendir(path);
     if (d == NULL) {
-        return failed(path, "read", error);
+        return file_error(path, "cannot be read", error);
     }
     *ret = false;
     for (struct dirent *e; !*ret && (e = readdir(d)) != NULL;) {
@@ -351,7 +336,7 @@ static int remove_segments(struct folder *f, struct error *error)
     }
     f->open.len = 0;
     f->closed.len = 0;
-    return r < 0 ? r : segments_sync_folder(f->path, error);
+    return r < 0 ? r : file_sync_folder(f->path, error);
 }
 
 /* raft_uv links the snapshot first and removes the segments then, the oldest first: what a crash
@@ -414,7 +399,7 @@ static int finish_truncate(struct folder *f, size_t i, struct error *error)
         r = remove_file(f->path, f->closed.items[j].name, error);
     }
     f->closed.len = i + 1;
-    return r < 0 ? r : segments_sync_folder(f->path, error);
+    return r < 0 ? r : file_sync_folder(f->path, error);
 }
 
 static int check_closed(struct folder *f, struct error *error)
@@ -477,7 +462,7 @@ static int cut_open(const struct folder *f, const struct segment *s, struct erro
         return cut_file(f->path, s->name, s->scan.bytes, error);
     }
     int r = remove_file(f->path, s->name, error);
-    return r < 0 ? r : segments_sync_folder(f->path, error);
+    return r < 0 ? r : file_sync_folder(f->path, error);
 }
 
 static int put_open_right(struct folder *f, struct error *error)

@@ -27,6 +27,3 @@ int segments_end_install(const char *path, struct error *error);
 
 /* Whether a closed segment has entries of `index` or above. */
 int segments_reach(const char *path, uint64_t index, bool *ret, struct error *error);
-
-/* Makes durable which files are in the folder. */
-int segments_sync_folder(const char *path, struct error *error);

@@ -2,13 +2,13 @@
 
 #include <stdlib.h>
 
+#include "consensus/message.h"
 #include "consensus/supplier.h"
 #include "node/mailbox.h"
 #include "node/raft_thread.h"
 #include "node/thread.h"
 
-#define TICK_MS          1000
-#define ANSWER_BYTES_MAX (2U << 20)
+#define TICK_MS 1000
 
 struct copier {
     struct node *node;
@@ -314,7 +314,7 @@ int copier_new(struct node *n, struct copier **ret, struct error *error)
     c->node = n;
     list_init(&c->delayed);
     pthread_mutex_init(&c->mutex, NULL);
-    buffer_init(&c->answer, ANSWER_BYTES_MAX);
+    buffer_init(&c->answer, PEER_MESSAGE_BYTES_MAX);
     c->step.data = c;
     c->tick.data = c;
     c->sender.data = c;

@@ -10,6 +10,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/time_text.h"
 #include "node/data_folder_internal.h"
 #include "node/files.h"
@@ -138,25 +139,33 @@ static int sweep_stores(const struct data_folder *f, struct error *error)
     return r;
 }
 
-int data_folder_set_store(struct data_folder *folder, const char *name, struct error *error)
+/* What needs room comes first, and what was done of it is undone, so that on a full disk the copy
+ * stays where it is. The name in CURRENT must never be that of a folder which the disk does not
+ * have. */
+static int move_store(const struct data_folder *f,
+                      const char *path,
+                      const char *to,
+                      const char *name,
+                      struct error *error)
 {
-    char path[FILES_PATH_BYTES];
+    char current[FILES_PATH_BYTES];
+    char made[FILES_PATH_BYTES];
     char text[STORE_NAME_BYTES + 1];
-    struct stat st;
-    files_join(path, folder->store_folder, name);
-    if (!is_number(name) || stat(path, &st) != 0 || !S_ISDIR(st.st_mode)) {
-        return error_set(error, CLADE_ERR_INVALID, path, "is not the folder of a store");
-    }
+    files_join(current, f->store_folder, "CURRENT");
+    files_join(made, f->store_folder, "CURRENT.new");
     (void)snprintf(text, sizeof text, "%s\n", name);
-    /* The name in CURRENT must never be that of a folder which the disk does not have. */
-    int r = files_sync_dir(folder->store_folder, error);
-    if (r == 0) {
-        r = files_replace_text(folder->store_folder, "CURRENT", text, error);
+    int r = files_write_text(made, text, error);
+    if (r == 0 && rename(path, to) != 0) {
+        r = file_error(path, "cannot become the current store", error);
     }
     if (r == 0) {
-        use_store(folder, name);
+        r = file_sync_folder(f->store_folder, error);
     }
-    return r;
+    if (r == 0 && rename(made, current) != 0) {
+        r = file_error(current, "cannot be put in place", error);
+        (void)rename(to, path);
+    }
+    return r < 0 ? r : file_sync_folder(f->store_folder, error);
 }
 
 int data_folder_adopt_store(struct data_folder *folder, const char *path, struct error *error)
@@ -168,11 +177,13 @@ int data_folder_adopt_store(struct data_folder *folder, const char *path, struct
     files_join(to, folder->store_folder, name);
     /* One of that number can only be what an attempt that failed left. */
     int r = files_remove_dir(to, 0, error);
-    if (r == 0 && rename(path, to) != 0) {
-        r = error_set(error, CLADE_ERR_IO, path, "cannot become the store %s: %s", to,
-                      strerror(errno));
+    if (r == 0) {
+        r = move_store(folder, path, to, name, error);
     }
-    return r < 0 ? r : data_folder_set_store(folder, name, error);
+    if (r == 0) {
+        use_store(folder, name);
+    }
+    return r;
 }
 
 int data_folder_remove_store(const struct data_folder *folder,
@@ -227,8 +238,7 @@ static int compare_stamp(const struct data_folder *f, const char *sub, struct er
     if (r < 0) {
         return r;
     }
-    if (stamp.node != f->identity.node || stamp.cluster.low != f->identity.cluster.low ||
-        stamp.cluster.high != f->identity.cluster.high) {
+    if (stamp.node != f->identity.node || !hash128_equal(stamp.cluster, f->identity.cluster)) {
         char theirs[33];
         char ours[33];
         hash128_format(stamp.cluster, theirs);
@@ -281,6 +291,18 @@ static int read_identity(struct data_folder *f, struct error *error)
     return r;
 }
 
+/* An init that was killed when it had all but ended leaves its marker. While it is there an init
+ * would wipe the folder, should the identity ever be lost. */
+static int end_init(const char *path, struct error *error)
+{
+    char marker[FILES_PATH_BYTES];
+    files_join(marker, path, "INIT");
+    if (unlink(marker) == 0) {
+        return file_sync_folder(path, error);
+    }
+    return errno == ENOENT ? 0 : file_error(marker, "cannot be removed", error);
+}
+
 int data_folder_open(const char *path,
                      const char *cluster,
                      uint64_t node,
@@ -312,6 +334,9 @@ int data_folder_open(const char *path,
     }
     if (r == 0) {
         r = compare_stamp(&f, "store", error);
+    }
+    if (r == 0) {
+        r = end_init(path, error);
     }
     if (r == 0) {
         r = read_current(&f, error);

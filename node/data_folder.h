@@ -3,7 +3,7 @@
  *
  *     LOCK         flock'ed while a process uses the folder; holds its pid
  *     identity     who it belongs to (identity.h); written last by init
- *     INIT         there while an init is under way
+ *     INIT         there while an init is under way; what lies in the folder may be made anew
  *     REMOVED      there when the node was removed from its cluster: the folder is not used any
  *                  more. A sentence, then lines cluster, node, index (of the log), time
  *     raft/        the log (of a node that joins, at first empty), its mark (consensus/guard.h),
@@ -43,11 +43,10 @@ int data_folder_space(const struct data_folder *folder, uint64_t *ret_free, uint
 /* The store's folders change on one thread: the apply thread, or whoever owns the folder before
  * threads run. A crash at any point leaves the old store current, or the new one. */
 
-/* Makes store/NAME (a number; the folder is there, its files synced) the current store. The one
- * that was current stays, until nobody reads it: data_folder_remove_store, or the next open. */
-int data_folder_set_store(struct data_folder *folder, const char *name, struct error *error);
-/* Moves the folder `path`, which lies in store_folder, to the next free number and makes it the
- * current store. */
+/* Moves the folder `path`, which lies in store_folder, its files synced, to the next number and
+ * makes it the current store. The one that was current stays, until nobody reads it:
+ * data_folder_remove_store, or the next open. CLADE_ERR_NO_SPACE: nothing has changed, try again;
+ * CLADE_ERR_IO: the next open knows which is current. */
 int data_folder_adopt_store(struct data_folder *folder, const char *path, struct error *error);
 /* Removes a store that is not the current one. */
 int data_folder_remove_store(const struct data_folder *folder,

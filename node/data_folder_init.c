@@ -7,6 +7,7 @@
 
 #include <uv.h>
 
+#include "base/file.h"
 #include "consensus/disk.h"
 #include "consensus/guard.h"
 #include "node/data_folder_internal.h"
@@ -31,17 +32,14 @@ static int check_empty(const char *path, struct error *error)
     return r;
 }
 
-static int stamp_and_sync(const char *path,
-                          const char *sub,
-                          const struct identity *identity,
-                          struct error *error)
+static int write_stamp(const char *path,
+                       const char *sub,
+                       const struct identity *identity,
+                       struct error *error)
 {
     char folder[FILES_PATH_BYTES];
-    char stamp[FILES_PATH_BYTES + 16];
     files_join(folder, path, sub);
-    files_join(stamp, folder, "identity");
-    int r = identity_write(identity, true, stamp, error);
-    return r < 0 ? r : files_sync_dir(folder, error);
+    return identity_write(identity, true, folder, error);
 }
 
 static int make_store(const char *path, struct error *error)
@@ -93,7 +91,6 @@ static int make_all(const char *path, const struct identity *identity, struct er
 {
     char raft[FILES_PATH_BYTES];
     char store[FILES_PATH_BYTES];
-    char file[FILES_PATH_BYTES];
     int r;
     files_join(raft, path, "raft");
     files_join(store, path, "store");
@@ -101,14 +98,12 @@ static int make_all(const char *path, const struct identity *identity, struct er
         (r = files_empty_dir(raft, 0, error)) < 0 || (r = files_empty_dir(store, 1, error)) < 0 ||
         (!identity->joined && (r = bootstrap_log(raft, identity, error)) < 0) ||
         (r = guard_file_create(raft, error)) < 0 || (r = make_store(path, error)) < 0 ||
-        (r = stamp_and_sync(path, "raft", identity, error)) < 0 ||
-        (r = stamp_and_sync(path, "store", identity, error)) < 0 ||
-        (r = files_sync_dir(path, error)) < 0) {
+        (r = write_stamp(path, "raft", identity, error)) < 0 ||
+        (r = write_stamp(path, "store", identity, error)) < 0 ||
+        (r = file_sync_folder(path, error)) < 0) {
         return r;
     }
-    files_join(file, path, "identity");
-    r = identity_write(identity, false, file, error);
-    return r < 0 ? r : files_sync_dir(path, error);
+    return identity_write(identity, false, path, error);
 }
 
 static int compare_made(const char *path, const struct identity *identity, struct error *error)
@@ -141,7 +136,7 @@ static int init_locked(const char *path, const struct identity *identity, struct
             r = files_write_text(marker, "init is under way\n", error);
         }
         if (r == 0) {
-            r = files_sync_dir(path, error);
+            r = file_sync_folder(path, error);
         }
         if (r < 0) {
             return r;
@@ -152,7 +147,7 @@ static int init_locked(const char *path, const struct identity *identity, struct
         return r;
     }
     (void)unlink(marker);
-    return files_sync_dir(path, error);
+    return file_sync_folder(path, error);
 }
 
 int data_folder_init(const char *path, const struct identity *identity, struct error *error)

@@ -8,10 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int failed(const char *path, const char *what, struct error *error)
-{
-    return error_set(error, CLADE_ERR_IO, path, "cannot %s: %s", what, strerror(errno));
-}
+#include "base/file.h"
 
 void files_join(char to[FILES_PATH_BYTES], const char *a, const char *b)
 {
@@ -20,26 +17,16 @@ void files_join(char to[FILES_PATH_BYTES], const char *a, const char *b)
 
 int files_make_dir(const char *path, struct error *error)
 {
-    return mkdir(path, 0700) == 0 || errno == EEXIST ? 0 : failed(path, "be made", error);
-}
-
-int files_sync_dir(const char *path, struct error *error)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int r = fd < 0 ? -1 : fsync(fd);
-    if (fd >= 0) {
-        (void)close(fd);
-    }
-    return r == 0 ? 0 : failed(path, "be synced", error);
+    return mkdir(path, 0700) == 0 || errno == EEXIST ? 0
+                                                     : file_error(path, "cannot be made", error);
 }
 
 int files_write_text(const char *path, const char *text, struct error *error)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    ssize_t len = (ssize_t)strlen(text);
-    int r = fd >= 0 && write(fd, text, (size_t)len) == len && fsync(fd) == 0
+    int r = fd >= 0 && file_write_all(fd, 0, span_of(text)) && fsync(fd) == 0
                 ? 0
-                : failed(path, "be written", error);
+                : file_error(path, "cannot be written", error);
     if (fd >= 0) {
         (void)close(fd);
     }
@@ -50,7 +37,7 @@ int files_empty_dir(const char *path, int depth, struct error *error)
 {
     DIR *d = opendir(path);
     if (d == NULL) {
-        return errno == ENOENT ? 0 : failed(path, "be read", error);
+        return errno == ENOENT ? 0 : file_error(path, "cannot be read", error);
     }
     int r = 0;
     for (struct dirent *e; r == 0 && (e = readdir(d)) != NULL;) {
@@ -61,9 +48,9 @@ int files_empty_dir(const char *path, int depth, struct error *error)
         }
         files_join(child, path, e->d_name);
         if (lstat(child, &st) != 0) {
-            r = failed(child, "be read", error);
+            r = file_error(child, "cannot be read", error);
         } else if (!S_ISDIR(st.st_mode)) {
-            r = unlink(child) == 0 ? 0 : failed(child, "be removed", error);
+            r = unlink(child) == 0 ? 0 : file_error(child, "cannot be removed", error);
         } else if (depth > 0) {
             r = files_remove_dir(child, depth - 1, error);
         }
@@ -75,7 +62,9 @@ int files_empty_dir(const char *path, int depth, struct error *error)
 int files_remove_dir(const char *path, int depth, struct error *error)
 {
     int r = files_empty_dir(path, depth, error);
-    return r < 0 || rmdir(path) == 0 || errno == ENOENT ? r : failed(path, "be removed", error);
+    return r < 0 || rmdir(path) == 0 || errno == ENOENT
+               ? r
+               : file_error(path, "cannot be removed", error);
 }
 
 int files_replace_text(const char *folder, const char *name, const char *text, struct error *error)
@@ -86,7 +75,7 @@ int files_replace_text(const char *folder, const char *name, const char *text, s
     (void)snprintf(made, sizeof made, "%s.new", path);
     int r = files_write_text(made, text, error);
     if (r == 0 && rename(made, path) != 0) {
-        r = failed(path, "be put in place", error);
+        r = file_error(path, "cannot be put in place", error);
     }
-    return r < 0 ? r : files_sync_dir(folder, error);
+    return r < 0 ? r : file_sync_folder(folder, error);
 }

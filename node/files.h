@@ -1,5 +1,6 @@
 #pragma once
-/* What the data folder is made with. Each returns 0, or CLADE_ERR_IO with the path and why. */
+/* What the data folder is made with. Each returns 0, or what file_error (base/file.h) makes
+ * of it: CLADE_ERR_NO_SPACE, _NO_MEMORY or _IO. */
 #include "base/error.h"
 #include "node/config.h"
 
@@ -9,8 +10,6 @@
 void files_join(char to[FILES_PATH_BYTES], const char *a, const char *b);
 /* A folder that is there already is as good. */
 int files_make_dir(const char *path, struct error *error);
-/* Makes what was created, renamed or removed in the folder durable. */
-int files_sync_dir(const char *path, struct error *error);
 /* Writes and syncs the file; the folder is the caller's to sync. */
 int files_write_text(const char *path, const char *text, struct error *error);
 /* Puts `text` in the place of folder/name, durably: whoever reads it, whenever the process or the

@@ -10,6 +10,7 @@
 #include "base/buffer.h"
 #include "base/utf8.h"
 #include "node/endpoint.h"
+#include "node/files.h"
 
 #define FILE_BYTES_MAX 32768
 
@@ -159,9 +160,8 @@ int identity_complete_joined(struct identity *id, const char *cluster, struct er
 
 bool identity_equal(const struct identity *a, const struct identity *b)
 {
-    if (a->cluster.low != b->cluster.low || a->cluster.high != b->cluster.high ||
-        a->node != b->node || a->joined != b->joined || strcmp(a->name, b->name) != 0 ||
-        a->members_len != b->members_len) {
+    if (!hash128_equal(a->cluster, b->cluster) || a->node != b->node || a->joined != b->joined ||
+        strcmp(a->name, b->name) != 0 || a->members_len != b->members_len) {
         return false;
     }
     for (size_t i = 0; i < a->members_len; i++) {
@@ -175,33 +175,9 @@ bool identity_equal(const struct identity *a, const struct identity *b)
 
 /* --- the file --- */
 
-static int write_file(const char *path, struct span bytes)
-{
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        return -errno;
-    }
-    while (bytes.len > 0) {
-        ssize_t n = write(fd, bytes.data, bytes.len);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n <= 0) {
-            int e = n == 0 ? EIO : errno;
-            (void)close(fd);
-            return -e;
-        }
-        bytes = span_skip(bytes, (size_t)n);
-    }
-    int r = fsync(fd) == 0 ? 0 : -errno;
-    (void)close(fd);
-    return r;
-}
-
-int identity_write(const struct identity *id, bool stamp, const char *path, struct error *error)
+int identity_write(const struct identity *id, bool stamp, const char *folder, struct error *error)
 {
     char cluster[33];
-    char new_path[4096];
     struct buffer b;
     buffer_init(&b, FILE_BYTES_MAX);
     hash128_format(id->cluster, cluster);
@@ -214,18 +190,11 @@ int identity_write(const struct identity *id, bool stamp, const char *path, stru
         append_members(&b, id);
     }
     buffer_append_fmt(&b, "checksum=%016" PRIx64 "\n", hash64(buffer_span(&b), 0));
-    int r = b.failed ? -ENOMEM : 0;
-    if (snprintf(new_path, sizeof new_path, "%s.new", path) >= (int)sizeof new_path) {
-        r = -ENAMETOOLONG;
-    }
-    if (r == 0) {
-        r = write_file(new_path, buffer_span(&b));
-    }
-    if (r == 0 && rename(new_path, path) != 0) {
-        r = -errno;
-    }
+    buffer_append(&b, "", 1);
+    int r = b.failed ? error_set(error, CLADE_ERR_NO_MEMORY, NULL, "out of memory")
+                     : files_replace_text(folder, "identity", (const char *)b.data, error);
     buffer_release(&b);
-    return r == 0 ? 0 : error_set(error, CLADE_ERR_IO, path, "cannot be written: %s", strerror(-r));
+    return r;
 }
 
 static int damaged(const char *path, const char *what, struct error *error)

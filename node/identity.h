@@ -43,8 +43,8 @@ int identity_complete_joined(struct identity *id, const char *cluster, struct er
 const char *identity_address(const struct identity *id);
 bool identity_equal(const struct identity *a, const struct identity *b);
 
-/* Writes `path` through "path.new", fsyncs and renames; the caller syncs the folder. */
-int identity_write(const struct identity *id, bool stamp, const char *path, struct error *error);
+/* Puts the file `identity` into the folder, durably. */
+int identity_write(const struct identity *id, bool stamp, const char *folder, struct error *error);
 /* CLADE_ERR_NOT_FOUND: no file; _CORRUPT: damaged; _UNSUPPORTED: of a newer format; _IO. */
 int identity_read(const char *path, struct identity *ret, struct error *error);
 /* The same from bytes. */

@@ -198,14 +198,16 @@ void store_copy_close(struct store_copy *c)
 /* --- The copy ----------------------------------------------------------------------------------
  */
 
-static int sync_at(const char *path, int flags, struct error *error)
+/* Opening the store has synced the folder's entries, lock.mdb among them. */
+static int sync_file(const char *file, struct error *error)
 {
-    int fd = open(path, flags | O_CLOEXEC);
-    if (fd < 0) {
-        return error_set(error, CLADE_ERR_IO, path, "cannot be opened to be synced: %m");
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    int rc = fd >= 0 && fsync(fd) == 0
+                 ? 0
+                 : error_set(error, CLADE_ERR_IO, file, "cannot be synced: %m");
+    if (fd >= 0) {
+        close(fd);
     }
-    int rc = fsync(fd) == 0 ? 0 : error_set(error, CLADE_ERR_IO, path, "cannot be synced: %m");
-    close(fd);
     return rc;
 }
 
@@ -265,10 +267,7 @@ int store_copy_check(const char *path,
         rc = check_rows(path, map_bytes, &info, error);
     }
     if (rc == 0) {
-        rc = sync_at(file, O_RDONLY, error);
-    }
-    if (rc == 0) {
-        rc = sync_at(path, O_RDONLY | O_DIRECTORY, error);
+        rc = sync_file(file, error);
     }
     if (rc == CLADE_ERR_UNSUPPORTED) {
         error->code = rc = CLADE_ERR_CORRUPT; /* of no use as a copy */

@@ -1,10 +1,12 @@
 /* The check of a data.mdb that came from somewhere else. LMDB trusts what it maps: a page number,
  * a length or an offset that is wrong sends it out of the map. Each page is visited once, so the
  * work is bounded by the file, whatever it holds. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/check.h"
@@ -30,6 +32,8 @@
 #define NODE_BIG  0x01 /* the data is the number of an overflow page */
 #define NODE_TREE 0x02 /* the data is the record of a tree */
 #define NODE_DUPS 0x04 /* of duplicates; without NODE_TREE the data is a sub-page of them */
+
+#define READ_BYTES ((size_t)1 << 20)
 
 enum tree_kind { TREE_FREE, TREE_MAIN, TREE_TABLE, TREE_DUPS };
 
@@ -367,7 +371,7 @@ static int check_nodes(
         return bad_page(c, page, "has impossible bounds");
     }
     unsigned n = (lower - HEADER_BYTES) / 2;
-    if (n < (is_leaf || t->kind == TREE_FREE ? 1 : 2)) {
+    if (n < (is_leaf ? 1 : 2)) {
         return bad_page(c, page, "has too few nodes");
     }
     memset(c->cells, 0, c->meta.page_bytes / 16);
@@ -516,6 +520,25 @@ static int check_mapped(struct check *c)
     return rc;
 }
 
+/* A page that the disk cannot give is an error here, and in a map the end of the process. What is
+ * read stays in the page cache for the map, as far as it fits. */
+static int read_through(int fd, struct error *error)
+{
+    ssize_t n = 1;
+    uint8_t *bytes = malloc(READ_BYTES);
+    if (bytes == NULL) {
+        return error_set(error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
+    }
+    for (off_t at = 0; n > 0; at += n) {
+        do {
+            n = pread(fd, bytes, READ_BYTES, at);
+        } while (n < 0 && errno == EINTR);
+    }
+    int rc = n == 0 ? 0 : error_set(error, CLADE_ERR_IO, "data.mdb", "cannot be read: %m");
+    free(bytes);
+    return rc;
+}
+
 int data_file_check(int fd, struct error *error)
 {
     struct stat st;
@@ -525,6 +548,10 @@ int data_file_check(int fd, struct error *error)
     if (st.st_size == 0) {
         return error_set(error, CLADE_ERR_CORRUPT, "data.mdb", "it is empty");
     }
+    int rc = read_through(fd, error);
+    if (rc != 0) {
+        return rc;
+    }
     struct check *c = calloc(1, sizeof *c);
     if (c == NULL) {
         return error_set(error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
@@ -532,7 +559,6 @@ int data_file_check(int fd, struct error *error)
     c->error = error;
     c->map_bytes = (size_t)st.st_size;
     void *map = mmap(NULL, c->map_bytes, PROT_READ, MAP_SHARED, fd, 0);
-    int rc;
     if (map == MAP_FAILED) {
         rc = error_set(error, CLADE_ERR_IO, "data.mdb", "cannot be mapped: %m");
     } else {

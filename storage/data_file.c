@@ -61,8 +61,7 @@ int data_meta_decode(const uint8_t *page, unsigned slot, struct data_meta *ret, 
     if (m.txn > TXN_MAX) {
         return damaged(slot, "has an impossible transaction", error);
     }
-    if (m.free.flags != FREE_FLAGS || m.main.flags != 0 || m.free.depth > DATA_DEPTH_MAX ||
-        m.main.depth > DATA_DEPTH_MAX) {
+    if (m.free.flags != FREE_FLAGS || m.main.flags != 0) {
         return damaged(slot, "has impossible trees", error);
     }
     *ret = m;

@@ -10,7 +10,9 @@
 #define DATA_PAGE_BYTES_MAX 32768
 #define DATA_NO_PAGE        UINT64_MAX /* the root of an empty tree */
 #define DATA_TREE_BYTES     48
-#define DATA_DEPTH_MAX      32 /* of a tree: LMDB's cursors go no deeper */
+/* Of a tree. LMDB's cursors go no deeper than 32, and end the process beyond; a tree grows as it is
+ * written to. One that is as deep as this has a million pages at least. */
+#define DATA_DEPTH_MAX 20
 
 /* A tree as its record has it. */
 struct data_tree {
@@ -44,5 +46,6 @@ void data_meta_turn(uint8_t *page, unsigned to_slot);
  * holds, LMDB reads and writes it within its pages: the meta pages and the file's length; each
  * page's number, kind, bounds and nodes; that keys ascend; that no page is used twice, or is used
  * and free; the tables, their flags and counts. Rows' contents are store_verify's. The file must
- * not change meanwhile. CLADE_ERR_CORRUPT names the page; CLADE_ERR_IO, _NO_MEMORY. */
+ * not change meanwhile. Takes as long as reading it. CLADE_ERR_CORRUPT names the page;
+ * CLADE_ERR_IO, _NO_MEMORY. */
 int data_file_check(int fd, struct error *error);

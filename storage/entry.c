@@ -71,6 +71,9 @@ int item_decode(struct span bytes, struct item *ret, size_t *ret_len, struct err
     if (h[5] != 0) {
         return malformed(error, 5, "an item has unknown flags");
     }
+    if (command > CLADE_MAX_COMMAND_BYTES) {
+        return malformed(error, 12, "an item's command is too long");
+    }
     if (len != ITEM_HEADER_BYTES + principal + on_behalf_of + ns + command) {
         return malformed(error, 6, "an item's lengths do not add up");
     }
@@ -111,9 +114,10 @@ void entry_end(struct buffer *b, const struct entry_header *header)
     put_u64le(b->data + 8, header->stamp_us);
 }
 
-int entry_decode(struct span bytes, struct entry_header *ret, struct error *error)
+static int decode_header(struct span bytes, struct entry_header *ret, struct error *error)
 {
-    if (bytes.len < ENTRY_HEADER_BYTES || bytes.len % ENTRY_ALIGN != 0) {
+    if (bytes.len < ENTRY_HEADER_BYTES || bytes.len > ENTRY_BYTES_MAX ||
+        bytes.len % ENTRY_ALIGN != 0) {
         return malformed(error, bytes.len, "its length is wrong");
     }
     if (bytes.data[0] == 0) {
@@ -134,5 +138,31 @@ int entry_decode(struct span bytes, struct entry_header *ret, struct error *erro
         .elapsed_ms = get_u32le(bytes.data + 4),
         .stamp_us = get_u64le(bytes.data + 8),
     };
+    return 0;
+}
+
+int entry_check(struct span bytes, struct entry_header *ret, struct error *error)
+{
+    struct entry_header header;
+    int rc = decode_header(bytes, &header, error);
+    if (rc != 0) {
+        return rc;
+    }
+    struct span rest = span_skip(bytes, ENTRY_HEADER_BYTES);
+    for (unsigned i = 0; i < header.items; i++) {
+        struct item item;
+        size_t len;
+        rc = item_decode(rest, &item, &len, error);
+        if (rc != 0) {
+            return rc;
+        }
+        rest = span_skip(rest, len);
+    }
+    for (size_t i = 0; i < rest.len; i++) {
+        if (rest.data[i] != 0 || rest.len >= ENTRY_ALIGN) {
+            return malformed(error, bytes.len - rest.len + i, "it has bytes after its items");
+        }
+    }
+    *ret = header;
     return 0;
 }

@@ -24,6 +24,13 @@
 #define ENTRY_HEADER_BYTES 16
 #define ITEM_HEADER_BYTES  64
 #define ENTRY_ITEMS_MAX    65535
+/* The three texts before the command have u16 lengths. */
+#define ITEM_BYTES_MAX (ITEM_HEADER_BYTES + 3 * UINT16_MAX + CLADE_MAX_COMMAND_BYTES)
+/* Of many small items, or of one. */
+#define ENTRY_BYTES_MAX (2u << 20)
+
+_Static_assert(ENTRY_HEADER_BYTES + ITEM_BYTES_MAX + 8 <= ENTRY_BYTES_MAX,
+               "any item makes an entry");
 
 struct proposal_id {
     uint64_t node;
@@ -72,13 +79,15 @@ size_t item_bytes(const struct item *item);
 /* Appends an item; lengths must be within clade.h's limits (checked at the edge). */
 void item_encode(struct buffer *b, const struct item *item);
 /* Decodes the item that `bytes` begin with; *ret borrows. Returns CLADE_ERR_CORRUPT with an
- * offset when it is malformed. */
+ * offset when it is malformed, or its command longer than CLADE_MAX_COMMAND_BYTES. */
 int item_decode(struct span bytes, struct item *ret, size_t *ret_len, struct error *error);
 
 /* Starts an entry: appends a header with n = 0. */
 void entry_begin(struct buffer *b);
 /* Pads, and writes the header over the first bytes. */
 void entry_end(struct buffer *b, const struct entry_header *header);
-/* Checks the header of an entry (version, length); the items follow at ENTRY_HEADER_BYTES. A
- * level above SEMANTICS_LEVEL is CLADE_ERR_UNSUPPORTED, anything malformed CLADE_ERR_CORRUPT. */
-int entry_decode(struct span bytes, struct entry_header *ret, struct error *error);
+/* Checks all of an entry: its header, that as many items follow at ENTRY_HEADER_BYTES and each
+ * decodes, and that only padding is behind them. A level above SEMANTICS_LEVEL is
+ * CLADE_ERR_UNSUPPORTED, whatever follows; anything malformed, or longer than ENTRY_BYTES_MAX,
+ * CLADE_ERR_CORRUPT. */
+int entry_check(struct span bytes, struct entry_header *ret, struct error *error);

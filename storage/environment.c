@@ -11,7 +11,9 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "base/file.h"
 #include "storage/genesis.h"
+#include "storage/view.h"
 
 #define GIB             ((uint64_t)1 << 30)
 #define MAP_BYTES_MAX   (1024 * GIB)
@@ -25,8 +27,12 @@ static bool stat_data(const char *path, struct stat *ret)
     return n > 0 && (size_t)n < sizeof file && stat(file, ret) == 0;
 }
 
-/* The address space for the file: nine tenths of what the file system could still give it. */
-static int size_map(const struct store_options *options, uint64_t *ret, struct error *error)
+/* The address space for the file: nine tenths of what the file system could still give it. What a
+ * former environment takes is not free yet, and will be. */
+static int size_map(const struct store_options *options,
+                    const struct environment *former,
+                    uint64_t *ret,
+                    struct error *error)
 {
     if (options->map_bytes != 0) {
         *ret = options->map_bytes;
@@ -42,6 +48,7 @@ static int size_map(const struct store_options *options, uint64_t *ret, struct e
     bytes = bytes / GIB * GIB;
     bytes = bytes < MAP_BYTES_MIN ? MAP_BYTES_MIN : bytes;
     bytes = bytes > MAP_BYTES_MAX ? MAP_BYTES_MAX : bytes;
+    bytes = former != NULL && bytes < former->map_bytes ? former->map_bytes : bytes;
     /* Never below what is there, or its end could not be read. */
     *ret = bytes < used ? used : bytes;
     return 0;
@@ -84,44 +91,24 @@ static int open_tables(struct environment *env, MDB_txn *txn, unsigned flags)
     return 0;
 }
 
-static int check_format(struct span key, MDB_val value, struct error *error)
+static int check_format(struct view *v)
 {
-    struct span payload = span_make(value.mv_data, value.mv_size);
-    if (payload.len != 4 + CHECKSUM_BYTES) {
-        return row_corrupt(error, TABLE_META, key, "has a wrong length");
+    struct span key = span_of("format");
+    struct span value;
+    int rc = view_get(v, TABLE_META, key, &value);
+    if (rc == 1 || (rc == 0 && value.len != 4)) {
+        return row_corrupt(v->error, TABLE_META, key, "is missing");
     }
-    payload.len -= CHECKSUM_BYTES;
-    if (get_u32le(payload.data + 4) != (uint32_t)row_hash(TABLE_META, key, payload).low) {
-        return row_corrupt(error, TABLE_META, key, "does not match its checksum");
-    }
-    uint32_t format = get_u32le(payload.data);
+    uint32_t format = rc == 0 ? get_u32le(value.data) : STORE_FORMAT;
     if (format != STORE_FORMAT) {
         return error_set(
-            error, CLADE_ERR_UNSUPPORTED, "meta",
+            v->error, CLADE_ERR_UNSUPPORTED, "meta",
             "the store is of format %u; this program knows format %u%s", format, STORE_FORMAT,
             format > STORE_FORMAT ? " and must be replaced by a newer one"
                                   : " and does not convert: export with the program that wrote it "
                                     "(clade export), then import into a new cluster");
     }
-    return 0;
-}
-
-static int read_meta(struct environment *env, MDB_txn *txn, struct meta *ret, struct error *error)
-{
-    struct span key = span_of("state");
-    MDB_val k = {.mv_size = key.len, .mv_data = (void *)key.data};
-    MDB_val v;
-    int rc = mdb_get(txn, env->tables[TABLE_META], &k, &v);
-    if (rc != 0) {
-        return lmdb_error(rc, error, "reading the store's state");
-    }
-    struct span payload = span_make(v.mv_data, META_BYTES);
-    if (v.mv_size != META_BYTES + CHECKSUM_BYTES ||
-        get_u32le(payload.data + META_BYTES) != (uint32_t)row_hash(TABLE_META, key, payload).low) {
-        return row_corrupt(error, TABLE_META, key, "is damaged");
-    }
-    meta_decode(payload.data, ret);
-    return 0;
+    return rc;
 }
 
 /* Opens the tables of an existing store and reads its meta; 1 when the store is empty. */
@@ -132,23 +119,20 @@ static int load(struct environment *env, struct meta *ret, struct error *error)
     if (rc != 0) {
         return lmdb_error(rc, error, "beginning a read");
     }
-    MDB_dbi meta;
-    rc = mdb_dbi_open(txn, table_info(TABLE_META)->name, 0, &meta);
+    rc = mdb_dbi_open(txn, table_info(TABLE_META)->name, 0, &env->tables[TABLE_META]);
     if (rc == MDB_NOTFOUND) {
         mdb_txn_abort(txn);
         return 1;
     }
-    struct span key = span_of("format");
-    MDB_val k = {.mv_size = key.len, .mv_data = (void *)key.data};
-    MDB_val v;
-    rc = rc != 0 ? rc : mdb_get(txn, meta, &k, &v);
-    rc = rc != 0 ? lmdb_error(rc, error, "reading the format number") : check_format(key, v, error);
+    struct view v = {.env = env, .txn = txn, .revision = UINT64_MAX, .error = error};
+    rc = rc != 0 ? lmdb_error(rc, error, "opening the tables") : check_format(&v);
     if (rc == 0) {
         rc = lmdb_error(open_tables(env, txn, 0), error, "opening the tables");
     }
     if (rc == 0) {
-        rc = read_meta(env, txn, ret, error);
+        rc = view_meta(&v, ret);
     }
+    view_release(&v);
     if (rc != 0) {
         mdb_txn_abort(txn);
         return rc;
@@ -179,11 +163,11 @@ static int create(struct environment *env, struct meta *ret, struct error *error
 
 static int open_or_create(struct environment *env,
                           const struct store_options *options,
-                          bool must_exist,
+                          const struct environment *former,
                           struct meta *ret_meta,
                           struct error *error)
 {
-    int rc = size_map(options, &env->map_bytes, error);
+    int rc = size_map(options, former, &env->map_bytes, error);
     if (rc == 0) {
         rc = open_env(env, options, error);
     }
@@ -193,33 +177,18 @@ static int open_or_create(struct environment *env,
     if (rc != 1) {
         return rc;
     }
-    return must_exist ? error_set(error, CLADE_ERR_CORRUPT, "data.mdb", "it holds no store")
-                      : create(env, ret_meta, error);
-}
-
-/* LMDB leaves the name data.mdb to the kernel. With a power cut that takes it the store begins
- * anew, while the log, cut behind a snapshot, no longer has what was in it. At every opening: the
- * process that made the file may have been killed before it came to this. */
-static int sync_folder(const char *path, struct error *error)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int rc = fd >= 0 && fsync(fd) == 0
-                 ? 0
-                 : error_set(error, CLADE_ERR_IO, path, "cannot be synced: %s", strerror(errno));
-    if (fd >= 0) {
-        (void)close(fd);
-    }
-    return rc;
+    return former != NULL ? error_set(error, CLADE_ERR_CORRUPT, "data.mdb", "it holds no store")
+                          : create(env, ret_meta, error);
 }
 
 int environment_open(const struct store_options *options,
-                     bool must_exist,
+                     const struct environment *former,
                      struct environment **ret,
                      struct meta *ret_meta,
                      struct error *error)
 {
     struct stat st;
-    if (must_exist && (!stat_data(options->path, &st) || st.st_size == 0)) {
+    if (former != NULL && (!stat_data(options->path, &st) || st.st_size == 0)) {
         /* LMDB would make one. */
         return error_set(error, CLADE_ERR_CORRUPT, options->path, "it holds no data.mdb");
     }
@@ -228,9 +197,12 @@ int environment_open(const struct store_options *options,
         return error_set(error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
     }
     struct meta meta;
-    int rc = open_or_create(env, options, must_exist, &meta, error);
+    int rc = open_or_create(env, options, former, &meta, error);
     if (rc == 0 && !options->no_sync) {
-        rc = sync_folder(options->path, error);
+        /* LMDB leaves the name data.mdb to the kernel. With a power cut that takes it the store
+         * begins anew, while the log, cut behind a snapshot, no longer has what was in it. At every
+         * opening: the process that made the file may have been killed before it came to this. */
+        rc = file_sync_folder(options->path, error);
     }
     if (rc != 0) {
         environment_close(env);

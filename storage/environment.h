@@ -12,10 +12,11 @@ struct environment {
 };
 
 /* Opens the environment in options->path and reads its meta row. One that is not there yet is made,
- * or CLADE_ERR_CORRUPT when `must_exist`. CLADE_ERR_IO, _CORRUPT, _UNSUPPORTED, _NO_SPACE,
+ * or CLADE_ERR_CORRUPT when it comes after `former` (NULL: none); a map that is sized to the file
+ * system is then no smaller than that one's. CLADE_ERR_IO, _CORRUPT, _UNSUPPORTED, _NO_SPACE,
  * _NO_MEMORY, with a sentence. */
 int environment_open(const struct store_options *options,
-                     bool must_exist,
+                     const struct environment *former,
                      struct environment **ret,
                      struct meta *ret_meta,
                      struct error *error);

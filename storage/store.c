@@ -7,19 +7,6 @@
 #include "base/check.h"
 #include "storage/environment.h"
 
-static uint8_t *put_hash(uint8_t *p, struct hash128 h)
-{
-    put_u64le(p, h.low);
-    put_u64le(p + 8, h.high);
-    return p + 16;
-}
-
-static const uint8_t *get_hash(const uint8_t *p, struct hash128 *ret)
-{
-    *ret = (struct hash128){.low = get_u64le(p), .high = get_u64le(p + 8)};
-    return p + 16;
-}
-
 void meta_encode(const struct meta *m, uint8_t bytes[META_BYTES])
 {
     const uint64_t numbers[] = {m->applied,      m->revision,   m->time_us,
@@ -29,12 +16,12 @@ void meta_encode(const struct meta *m, uint8_t bytes[META_BYTES])
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++, p += 8) {
         put_u64le(p, numbers[i]);
     }
-    p = put_hash(p, m->sum_data);
-    p = put_hash(p, m->sum_state);
-    put_u64le(p, m->sample.index);
-    p = put_hash(p + 8, m->sample.data);
-    p = put_hash(p, m->sample.state);
-    CHECK(p == bytes + META_BYTES);
+    hash128_put(p, m->sum_data);
+    hash128_put(p + 16, m->sum_state);
+    put_u64le(p + 32, m->sample.index);
+    hash128_put(p + 40, m->sample.data);
+    hash128_put(p + 56, m->sample.state);
+    CHECK(p + 72 == bytes + META_BYTES);
 }
 
 void meta_decode(const uint8_t bytes[META_BYTES], struct meta *m)
@@ -46,11 +33,11 @@ void meta_decode(const uint8_t bytes[META_BYTES], struct meta *m)
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++, p += 8) {
         *numbers[i] = get_u64le(p);
     }
-    p = get_hash(p, &m->sum_data);
-    p = get_hash(p, &m->sum_state);
-    m->sample.index = get_u64le(p);
-    p = get_hash(p + 8, &m->sample.data);
-    get_hash(p, &m->sample.state);
+    m->sum_data = hash128_get(p);
+    m->sum_state = hash128_get(p + 16);
+    m->sample.index = get_u64le(p + 32);
+    m->sample.data = hash128_get(p + 40);
+    m->sample.state = hash128_get(p + 56);
 }
 
 struct store_digest meta_digest(const struct meta *m)
@@ -118,7 +105,7 @@ int store_open(const struct store_options *options, struct store **ret, struct e
     pthread_mutex_init(&store->lock, NULL);
     store->options = *options;
     store->options.path = NULL;
-    int rc = environment_open(options, false, &store->env, &store->meta, error);
+    int rc = environment_open(options, NULL, &store->env, &store->meta, error);
     if (rc != 0) {
         store_close(store);
         return error_wrap(error, "opening the store in %s", options->path);
@@ -165,7 +152,7 @@ static int open_newer(struct store *store,
     struct store_options options = store->options;
     options.path = path;
     struct environment *env;
-    int rc = environment_open(&options, true, &env, ret_meta, error);
+    int rc = environment_open(&options, store->env, &env, ret_meta, error);
     if (rc != 0) {
         return rc;
     }
@@ -201,7 +188,6 @@ int store_swap(struct store *store, const char *path, struct error *error)
     store->meta = meta;
     readers_leave(store);
     pthread_mutex_unlock(&store->lock);
-    store_close_old(store);
     return 0;
 }
 

@@ -49,8 +49,9 @@ void store_usage(struct store *store, uint64_t *ret_used_bytes, uint64_t *ret_ma
 /* Replaces the whole content by the store in the folder `path`, a checked copy (storage/copy.h)
  * that is not open; one that is behind this store is refused. Apply thread, between batches. Every
  * handle stays what it was: queries that are under way end in the old content, all later ones, and
- * positions and digests, are of the new. `path` is the store's as long as it is open. On an error
- * nothing has changed. CLADE_ERR_CORRUPT, _UNSUPPORTED, _IO, _NO_MEMORY, _INVALID. */
+ * positions and digests, are of the new; the old is open until store_close_old. `path` is the
+ * store's as long as it is open. Without options.map_bytes the map is no smaller than it was. On an
+ * error nothing has changed. CLADE_ERR_CORRUPT, _UNSUPPORTED, _IO, _NO_MEMORY, _INVALID. */
 int store_swap(struct store *store, const char *path, struct error *error);
 /* Closes what swaps have left behind as far as nobody uses it any more, and returns how many
  * environments somebody (a query under way, an open copy) still does: at 0 the old folders are no

@@ -81,9 +81,7 @@ struct hash128 row_hash(enum table table, struct span key, struct span payload)
     uint8_t *p = bytes + HASH_HEADER_BYTES + key.len;
     if (payload.len > HASH_INLINE_BYTES) {
         /* A long payload stands in as its hash, so that it is not copied. */
-        struct hash128 h = hash128(payload);
-        put_u64le(p, h.low);
-        put_u64le(p + 8, h.high);
+        hash128_put(p, hash128(payload));
         p += 16;
     } else if (payload.len > 0) {
         memcpy(p, payload.data, payload.len);

@@ -56,11 +56,6 @@ static int scan_table(struct scan *s, enum table table)
     return found == MDB_NOTFOUND ? 0 : lmdb_error(found, s->view.error, "scanning a table");
 }
 
-static bool sums_agree(struct hash128 a, struct hash128 b)
-{
-    return a.low == b.low && a.high == b.high;
-}
-
 static int scan_store(struct scan *s)
 {
     for (int t = 0; t < TABLE_COUNT; t++) {
@@ -69,8 +64,8 @@ static int scan_store(struct scan *s)
             return rc;
         }
     }
-    if (!sums_agree(s->sums[SUM_DATA], s->meta.sum_data) ||
-        !sums_agree(s->sums[SUM_STATE], s->meta.sum_state)) {
+    if (!hash128_equal(s->sums[SUM_DATA], s->meta.sum_data) ||
+        !hash128_equal(s->sums[SUM_STATE], s->meta.sum_state)) {
         return error_set(s->view.error, CLADE_ERR_CORRUPT, "meta",
                          "the rows do not add up to the store's digest: some are missing, or too "
                          "many");

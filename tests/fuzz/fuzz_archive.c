@@ -63,7 +63,7 @@ static void try(struct span bytes)
         CHECK(fd >= 0);
     }
     CHECK(ftruncate(fd, 0) == 0);
-    CHECK(archive_write_all(fd, 0, bytes));
+    CHECK(file_write_all(fd, 0, bytes));
     buffer_init(&again, bytes.len);
     CHECK(decode(bytes, &again) == walk(fd, bytes.len));
     buffer_release(&again);

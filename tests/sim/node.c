@@ -5,16 +5,16 @@
 #include <sys/stat.h>
 
 #include "base/check.h"
+#include "base/file.h"
 #include "consensus/message.h"
 #include "node/files.h"
 #include "tests/sim/front.h"
 #include "tests/sim/world.h"
 
-#define COMMIT_US_MIN    20
-#define COMMIT_US_MAX    4000
-#define SPACE_RETRY_US   100000
-#define HEADROOM_BYTES   (256u << 10)
-#define SUPPLY_BYTES_MAX (2u << 20)
+#define COMMIT_US_MIN  20
+#define COMMIT_US_MAX  4000
+#define SPACE_RETRY_US 100000
+#define HEADROOM_BYTES (256u << 10)
 
 void node_note(const struct sim_node *n, const char *what, uint64_t number)
 {
@@ -548,7 +548,7 @@ static void write_identity(const struct sim_node *n, const struct identity *id, 
     char path[PATH_MAX];
     struct error e = {0};
     (void)snprintf(path, sizeof path, "%s%s", n->path, name);
-    CHECK(identity_write(id, name[1] != 'i', path, &e) == 0);
+    CHECK(identity_write(id, name[0] != 0, path, &e) == 0);
 }
 
 /* As `claded init` makes it, but for the log. */
@@ -564,14 +564,14 @@ static void make_data_folder(struct sim_node *n, const struct identity *id)
     CHECK(files_write_text(path, "1\n", &e) == 0);
     (void)snprintf(path, sizeof path, "%s/raft", n->path);
     CHECK(guard_file_create(path, &e) == 0);
-    write_identity(n, id, "/raft/identity");
-    write_identity(n, id, "/store/identity");
-    write_identity(n, id, "/identity");
+    write_identity(n, id, "/raft");
+    write_identity(n, id, "/store");
+    write_identity(n, id, "");
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
         (void)snprintf(path, sizeof path, "%s%s", n->path, folders[i]);
-        CHECK(files_sync_dir(path, &e) == 0);
+        CHECK(file_sync_folder(path, &e) == 0);
     }
-    CHECK(files_sync_dir(n->path, &e) == 0);
+    CHECK(file_sync_folder(n->path, &e) == 0);
 }
 
 void node_init(struct sim_node *n,
@@ -586,7 +586,7 @@ void node_init(struct sim_node *n,
     n->clock = (struct clock){.monotonic_us = node_monotonic, .wall_us = node_wall, .data = n};
     n->transport = (struct group_transport){
         .send = on_send, .set_members = on_set_members, .is_connected = on_is_connected};
-    buffer_init(&n->answer, SUPPLY_BYTES_MAX);
+    buffer_init(&n->answer, PEER_MESSAGE_BYTES_MAX);
     (void)snprintf(n->path, sizeof n->path, "%s/n%u", w->folder, number + 1);
     make_folder(n, "");
     n->disk = sim_disk_new(n->path, &w->random);

@@ -15,8 +15,6 @@
 #include "base/check.h"
 #include "command/value.h"
 
-#define ENTRY_BYTES_MAX (64u << 10)
-
 /* --- a disk that fills up --- */
 
 int64_t room = INT64_MAX;
@@ -123,7 +121,7 @@ static void on_swap(void *arg, const char *path, const struct store_copy_info *i
 {
     struct node *n = arg;
     assert_true(info->applied > store_position(n->store).applied);
-    (void)snprintf(n->swap_path, sizeof n->swap_path, "%s", path);
+    apply_queue_swap(n->queue, path, info->applied);
 }
 
 static void on_sync(void *arg, uint64_t index)
@@ -141,6 +139,52 @@ static void on_supplier_notice(void *arg, const char *what, uint64_t member)
 static void on_notice(void *arg, bool is_warning, const char *what, uint64_t member)
 {
     on_supplier_notice(arg, what, member);
+}
+
+static void on_result(void *arg, const struct apply_result *result)
+{
+    assert_int_equal(result->code, 0);
+}
+
+static void on_batch(void *arg)
+{
+}
+
+static void on_published(void *arg, const struct store_position *position)
+{
+}
+
+static int on_make_current(void *arg, const char *path, char ret_path[PATH_MAX], struct error *e)
+{
+    struct node *n = arg;
+    struct world *w = n->world;
+    enum swap_cut cut = w->swap_cut;
+    if (w->full_swaps > 0) {
+        w->full_swaps--;
+        return error_set(e, CLADE_ERR_NO_SPACE, path, "the disk is full");
+    }
+    (void)snprintf(ret_path, PATH_MAX, "%s/%u", n->path, n->current + 1);
+    if (cut != CUT_BEFORE_RENAME) {
+        assert_int_equal(rename(path, ret_path), 0);
+    }
+    if (cut == CUT_NEVER || cut == CUT_AFTER_CURRENT) {
+        n->current++;
+    }
+    if (cut == CUT_NEVER) {
+        return 0;
+    }
+    w->swap_cut = CUT_NEVER;
+    w->kill_at = w->events + 1;
+    n->dies = true;
+    return error_set(e, CLADE_ERR_IO, path, "killed");
+}
+
+static void on_swapped(void *arg, const char *path, int code)
+{
+    struct node *n = arg;
+    (void)store_close_old(n->store);
+    catch_up_swapped(n->catch_up, code);
+    n->step_us = n->world->now_us;
 }
 
 /* --- the life of a node --- */
@@ -215,13 +259,36 @@ void node_open(struct node *n)
         .callbacks = {.send = on_send, .swap = on_swap, .sync = on_sync, .notice = on_notice},
         .arg = n};
     must(catch_up_new(&c, &n->catch_up, &e), &e);
+    struct applier_options a = {.store = n->store,
+                                .archive = n->archive,
+                                .on_result = on_result,
+                                .on_answered = on_batch,
+                                .on_aborted = on_batch,
+                                .on_published = on_published,
+                                .make_current = on_make_current,
+                                .on_swapped = on_swapped,
+                                .arg = n};
+    must(applier_new(&a, &n->applier, &e), &e);
     n->step_us = UINT64_MAX;
-    n->swap_path[0] = '\0';
+    n->dies = false;
     n->synced = 0;
+}
+
+/* The jobs up to `until` are done with. */
+static void drop_jobs(struct node *n, const struct apply_job *until)
+{
+    while (n->jobs != until) {
+        struct apply_job *j = n->jobs;
+        n->jobs = j->next;
+        apply_queue_done(n->queue, j->len);
+        free(j);
+    }
 }
 
 void node_close(struct node *n)
 {
+    drop_jobs(n, NULL);
+    applier_free(n->applier);
     catch_up_free(n->catch_up);
     supplier_free(n->supplier);
     apply_queue_free(n->queue);
@@ -365,15 +432,10 @@ void make_entry(struct buffer *b, uint64_t index)
     buffer_release(&command);
 }
 
-static void ignore_result(void *arg, const struct apply_result *result)
-{
-    assert_int_equal(result->code, 0);
-}
-
 static void apply_one(
     struct node *n, uint64_t previous, uint64_t index, struct span entry, struct error *e)
 {
-    must(entry.len > 0 ? apply_entry(n->apply, previous, index, entry, ignore_result, n, e)
+    must(entry.len > 0 ? apply_entry(n->apply, previous, index, entry, on_result, n, e)
                        : apply_advance(n->apply, previous, index, e),
          e);
     must(archive_append(n->archive, previous, index, entry, e), e);
@@ -411,67 +473,16 @@ void cut_archives(struct world *w)
 
 /* --- the apply thread --- */
 
-static void swap(struct node *n)
-{
-    struct error e = {0};
-    char path[128];
-    enum swap_cut cut = n->world->swap_cut;
-    store_path(n, n->current + 1, path);
-    if (cut != CUT_NEVER) {
-        n->world->swap_cut = CUT_NEVER;
-        n->world->kill_at = n->world->events + 1;
-    }
-    if (cut == CUT_BEFORE_RENAME) {
-        n->swap_path[0] = '\0';
-        return;
-    }
-    assert_int_equal(rename(n->swap_path, path), 0);
-    n->swap_path[0] = '\0';
-    if (cut == CUT_BEFORE_CURRENT) {
-        return;
-    }
-    n->current++;
-    if (cut == CUT_AFTER_CURRENT) {
-        return;
-    }
-    must(store_swap(n->store, path, &e), &e);
-    (void)store_close_old(n->store);
-    catch_up_swapped(n->catch_up, 0);
-    n->step_us = n->world->now_us;
-}
-
-static void run_jobs(struct node *n, struct apply_job *jobs, uint64_t *ret_bytes)
-{
-    struct error e = {0};
-    struct store_position p;
-    must(apply_begin(n->apply, &e), &e);
-    while (jobs != NULL) {
-        struct apply_job *j = jobs;
-        jobs = j->next;
-        if (j->kind == JOB_EXPECT) {
-            must(apply_commit(n->apply, &p, &e), &e);
-            assert_true(p.applied >= j->index);
-            must(apply_begin(n->apply, &e), &e);
-        } else {
-            apply_one(n, j->previous, j->index, span_make(j->bytes, j->len), &e);
-        }
-        *ret_bytes += j->len;
-        free(j);
-    }
-    must(apply_commit(n->apply, &p, &e), &e);
-}
-
 static void run_apply(struct node *n)
 {
-    struct apply_job *jobs = apply_queue_take(n->queue, 64, 1 << 20);
-    if (jobs != NULL) {
-        uint64_t bytes = 0;
-        run_jobs(n, jobs, &bytes);
-        apply_queue_done(n->queue, bytes);
+    struct error e = {0};
+    n->jobs = apply_queue_take(n->queue, 64, 1 << 20);
+    while (n->jobs != NULL && !n->dies) {
+        struct apply_job *next = n->jobs;
+        int rc = applier_run(n->applier, n->jobs, &next, &e);
+        must(n->dies ? 0 : rc, &e);
+        drop_jobs(n, next);
         n->step_us = n->world->now_us;
-    }
-    if (n->swap_path[0] != '\0') {
-        swap(n);
     }
 }
 

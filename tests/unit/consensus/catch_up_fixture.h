@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "consensus/applier.h"
 #include "consensus/archive.h"
 #include "consensus/catch_up.h"
 #include "consensus/incoming.h"
@@ -46,15 +47,17 @@ struct node {
     char path[64];
     unsigned current; /* what the file CURRENT would say */
     struct store *store;
-    struct apply *apply;
+    struct apply *apply; /* grow's */
+    struct applier *applier;
     struct apply_queue *queue;
     struct archive *archive;
     struct supplier *supplier;
     struct catch_up *catch_up;
     uint64_t boot;
-    uint64_t step_us; /* when catch_up wants to be called */
-    char swap_path[INCOMING_PATH_BYTES];
-    uint64_t synced; /* as `sync` was told */
+    uint64_t step_us;       /* when catch_up wants to be called */
+    struct apply_job *jobs; /* that the apply thread has taken */
+    bool dies;              /* in a swap: nothing more is applied */
+    uint64_t synced;        /* as `sync` was told */
     unsigned notices;
     const char *notice; /* the last one */
     unsigned fetches;
@@ -74,6 +77,7 @@ struct world {
     uint64_t events;
     uint64_t kill_at; /* the event before which node 3 is killed; 0 = never */
     enum swap_cut swap_cut;
+    unsigned full_swaps; /* so many swaps meet a full disk */
     bool killed;
     uint64_t archive_bytes_max;
     uint64_t archive_segment_bytes;

@@ -21,6 +21,8 @@ enum nonsense {
     RECORDS_END_EARLY,
     RECORD_IS_CUT,
     RECORD_OF_NO_ENTRY,
+    RECORD_OF_AN_ENTRY_WITH_A_BAD_ITEM,
+    RECORD_OF_AN_ENTRY_CUT_SHORT,
     NOTHING_UP_TO_SOMEWHERE,
     BYTES_OF_NO_RECORD,
     NONSENSE_COUNT
@@ -32,6 +34,21 @@ static void put_record(struct buffer *b, uint64_t previous, uint64_t index)
     buffer_init(&entry, 64 << 10);
     make_entry(&entry, index);
     assert_true(archive_record_put(b, previous, index, buffer_span(&entry)));
+    buffer_release(&entry);
+}
+
+/* An entry whose header is sound, and what follows is not. */
+static void put_bad_entry(struct buffer *b, uint64_t previous, enum nonsense n)
+{
+    struct buffer entry;
+    buffer_init(&entry, 64 << 10);
+    make_entry(&entry, previous + 1);
+    entry.data[ENTRY_HEADER_BYTES + 4] = 0; /* the item's kind */
+    if (n == RECORD_OF_AN_ENTRY_CUT_SHORT) {
+        entry.data[ENTRY_HEADER_BYTES + 4] = ITEM_TXN;
+        entry.len -= 8;
+    }
+    assert_true(archive_record_put(b, previous, previous + 1, buffer_span(&entry)));
     buffer_release(&entry);
 }
 
@@ -61,6 +78,10 @@ static uint64_t put_nonsense(struct buffer *b, enum nonsense n, uint64_t after)
         return after + 2;
     case RECORD_OF_NO_ENTRY:
         assert_true(archive_record_put(b, after + 2, after + 3, span_of("no entry")));
+        return after + 3;
+    case RECORD_OF_AN_ENTRY_WITH_A_BAD_ITEM:
+    case RECORD_OF_AN_ENTRY_CUT_SHORT:
+        put_bad_entry(b, after + 2, n);
         return after + 3;
     case NOTHING_UP_TO_SOMEWHERE:
         buffer_clear(b);
@@ -122,6 +143,51 @@ static void records_that_make_no_sense_are_refused_whole(void **state)
     want(w, index + 20);
     assert_true(run(w, SECOND));
     assert_int_equal(status_of(n).refused, NONSENSE_COUNT); /* the suspect is asked last */
+}
+
+/* Every archive goes on to an index that was never given, in one step: behind the index `counter`,
+ * or at once. */
+static bool answer_far(struct world *w, uint64_t from, uint64_t to, struct buffer *supply)
+{
+    struct supply s;
+    assert_true(supply_decode(buffer_span(supply), &s));
+    if (s.what != SUPPLY_ARCHIVE || s.code != 0 || s.last < w->counter) {
+        return true;
+    }
+    struct buffer records;
+    uint64_t after = store_position(node_of(w, 3)->store).applied;
+    uint64_t last = w->counter == 0 ? after : s.last;
+    buffer_init(&records, 1 << 20);
+    if (w->counter != 0) {
+        assert_true(buffer_append_span(&records, s.bytes));
+    }
+    s.last = UINT64_C(1) << 63;
+    assert_true(archive_record_put(&records, last, s.last, (struct span){0}));
+    buffer_clear(supply);
+    supply_encode(supply, &s);
+    assert_true(buffer_append_span(supply, buffer_span(&records)));
+    buffer_release(&records);
+    return true;
+}
+
+static void nothing_beyond_the_index_that_was_wanted_is_applied(void **state)
+{
+    struct world *w = *state;
+    struct node *n = node_of(w, 3);
+    grow(w, 200);
+    want(w, 100); /* the archives have more, truly */
+    assert_true(run(w, SECOND));
+    assert_caught_up(w, 100);
+    w->on_supply = answer_far;
+    w->counter = 200;
+    want(w, 200);
+    assert_true(run(w, SECOND));
+    assert_caught_up(w, 200);
+    w->counter = 0;
+    want(w, 250);
+    assert_true(run(w, SECOND));
+    assert_int_equal(apply_queue_last(n->queue), 250);
+    assert_int_equal(status_of(n).refused, 0);
 }
 
 /* --- supplies that were not asked for --- */
@@ -192,6 +258,32 @@ static void a_full_disk_is_waited_out(void **state)
         assert_caught_up(w, 130);
         assert_int_equal(status_of(node_of(w, 3)).copies, 1);
     }
+}
+
+static bool count_chunks(struct world *w, uint64_t from, uint64_t to, const struct fetch *f)
+{
+    w->counter += f->what == SUPPLY_READ_COPY;
+    return true;
+}
+
+static void a_copy_that_finds_no_room_to_become_the_store_is_kept_until_it_does(void **state)
+{
+    struct world *w = *state;
+    struct node *n = node_of(w, 3);
+    grow(w, 120);
+    cut_archives(w);
+    w->on_fetch = count_chunks;
+    w->full_swaps = 3;
+    want(w, 120);
+    assert_false(run(w, SECOND));
+    assert_int_equal(w->full_swaps, 2);
+    assert_non_null(strstr(n->notice, "no room"));
+    assert_true(has_incoming(w));
+    uint64_t chunks = w->counter;
+    assert_true(run(w, 60 * SECOND));
+    assert_caught_up(w, 120);
+    assert_int_equal(w->counter, chunks); /* none again */
+    assert_int_equal(status_of(n).copies, 1);
 }
 
 /* Member 1 and 2 announce copies of any size. */
@@ -431,8 +523,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(records_that_make_no_sense_are_refused_whole),
+        TEST(nothing_beyond_the_index_that_was_wanted_is_applied),
         TEST(what_was_not_asked_for_is_dropped_and_counted),
         TEST(a_full_disk_is_waited_out),
+        TEST(a_copy_that_finds_no_room_to_become_the_store_is_kept_until_it_does),
         TEST(a_copy_that_cannot_fit_is_not_begun),
         TEST(no_more_is_pushed_than_the_queue_may_hold),
         TEST(when_raft_is_faster_the_copy_is_given_up),

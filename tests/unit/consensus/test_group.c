@@ -4,6 +4,7 @@
 
 #include <cmocka.h>
 
+#include "base/bytes.h"
 #include "consensus/message.h"
 #include "tests/unit/consensus/group_fixture.h"
 
@@ -199,6 +200,38 @@ static void garbage_from_a_member_changes_nothing(void **state)
     cluster_run_ms(c, 500);
     assert_false(leader->fatal);
     assert_true(leader->seen[40] >= 1);
+    cluster_free(c);
+}
+
+/* It would fit neither an entry nor the archive, of this node and of all others. */
+static void a_command_over_the_limit_that_a_member_forwards_is_not_proposed(void **state)
+{
+    struct cluster *c = cluster_new(43);
+    struct node *leader = cluster_wait_for_leader(c);
+    struct node *other = cluster_another(c, leader);
+    static uint8_t command[CLADE_MAX_COMMAND_BYTES];
+    struct item item = {.kind = ITEM_TXN,
+                        .id = {.node = other->id, .boot = other->boot, .counter = 41},
+                        .command = span_make(command, sizeof command)};
+    struct buffer b;
+    buffer_init(&b, PEER_MESSAGE_BYTES_MAX);
+    peer_put_head(&b, PEER_PROPOSE);
+    size_t at = b.len;
+    item_encode(&b, &item);
+    static const size_t more[] = {1, 2u << 20};
+    for (size_t i = 0; i < 2; i++) {
+        assert_non_null(buffer_extend(&b, more[i]));
+        put_u32le(b.data + at, (uint32_t)(b.len - at));
+        put_u32le(b.data + at + 12, (uint32_t)(b.len - at - ITEM_HEADER_BYTES));
+        uint64_t malformed = node_status(leader).malformed;
+        group_receive(leader->group, other->id, buffer_span(&b));
+        assert_int_equal(node_status(leader).malformed, malformed + 1);
+    }
+    buffer_release(&b);
+    proposal_unref(node_propose(leader, 42, false, 5000));
+    cluster_run_ms(c, 500);
+    assert_int_equal(leader->seen[41], 0);
+    assert_all_applied_once(c, 42);
     cluster_free(c);
 }
 
@@ -508,6 +541,7 @@ int main(void)
         cmocka_unit_test(a_full_disk_refuses_writes_and_clears_by_itself),
         cmocka_unit_test(a_restarted_node_replays_its_log),
         cmocka_unit_test(garbage_from_a_member_changes_nothing),
+        cmocka_unit_test(a_command_over_the_limit_that_a_member_forwards_is_not_proposed),
         cmocka_unit_test(an_append_of_an_older_term_is_answered_with_a_rejection_of_ours),
         cmocka_unit_test(a_follower_that_lags_gets_its_entries_in_parts),
         cmocka_unit_test(a_rejection_that_comes_late_does_not_end_replication),

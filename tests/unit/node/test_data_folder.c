@@ -133,6 +133,18 @@ static void an_interrupted_init_can_be_repeated(void **state)
     assert_int_equal(open_it(f), 0);
 }
 
+static void a_folder_that_was_opened_is_not_made_anew(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(init(f, f->path), 0);
+    shell("touch '%s/INIT'%s", f->path, ""); /* killed before it removed it */
+    assert_int_equal(open_it(f), 0);
+    data_folder_close(&f->folder);
+    shell("touch '%s/store/1/data.mdb' && rm '%s/identity'", f->path, f->path);
+    assert_int_equal(init(f, f->path), CLADE_ERR_INVALID);
+    shell("test -f '%s/store/1/data.mdb'%s", f->path, "");
+}
+
 static void a_folder_that_is_not_there_or_was_not_made_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -285,17 +297,41 @@ static void opening_removes_stores_that_are_not_current_and_keeps_a_copy_under_w
     adopt_a_copy(f);
 }
 
-static void a_store_that_is_not_there_does_not_become_current(void **state)
+static unsigned renames_left; /* until one fails; 0 = never */
+
+/* In place of libc's. */
+int rename(const char *from, const char *to)
+{
+    if (renames_left > 0 && --renames_left == 0) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return (int)syscall(SYS_rename, from, to);
+}
+
+static void a_copy_stays_where_it_is_until_there_is_room_to_adopt_it(void **state)
 {
     struct fixture *f = *state;
-    static const char *const bad[] = {"9", "", "..", "incoming", "1/../1", NULL};
+    char incoming[1600];
     assert_int_equal(init(f, f->path), 0);
     assert_int_equal(open_it(f), 0);
-    shell("mkdir '%s/store/incoming'%s", f->path, "");
-    for (size_t i = 0; bad[i] != NULL; i++) {
-        assert_int_equal(data_folder_set_store(&f->folder, bad[i], &f->error), CLADE_ERR_INVALID);
+    shell("mkdir '%s/store/incoming' && touch '%s/store/incoming/data.mdb'", f->path, f->path);
+    (void)snprintf(incoming, sizeof incoming, "%s/incoming", f->folder.store_folder);
+    for (unsigned fails = 0; fails <= 2; fails++) {
+        disk_is_full = fails == 0; /* and then the renames, one by one */
+        renames_left = fails;
+        int r = data_folder_adopt_store(&f->folder, incoming, &f->error);
+        disk_is_full = false;
+        renames_left = 0;
+        assert_int_equal(r, CLADE_ERR_NO_SPACE);
+        assert_non_null(strstr(f->folder.store_path, "/store/1"));
+        shell("test \"$(cat '%s/store/CURRENT')\" = 1 && test -f '%s/store/incoming/data.mdb'",
+              f->path, f->path);
     }
-    shell("test \"$(cat '%s/store/CURRENT')\" = 1%s", f->path, "");
+    adopt_a_copy(f);
+    data_folder_close(&f->folder);
+    assert_int_equal(open_it(f), 0);
+    shell("test -f '%s/store/2/data.mdb'%s", f->path, "");
 }
 
 static void a_node_that_was_removed_never_opens_or_inits_again(void **state)
@@ -353,6 +389,7 @@ int main(void)
         TEST(init_refuses_a_folder_with_something_in_it),
         TEST(init_refuses_a_used_folder_whose_identity_was_lost),
         TEST(an_interrupted_init_can_be_repeated),
+        TEST(a_folder_that_was_opened_is_not_made_anew),
         TEST(a_folder_that_is_not_there_or_was_not_made_is_refused),
         TEST(a_locked_folder_is_refused_with_the_pid),
         TEST(a_full_disk_does_not_keep_a_folder_from_being_opened),
@@ -363,7 +400,7 @@ int main(void)
         TEST(an_adopted_copy_is_the_store_from_then_on),
         TEST(a_replaced_store_can_be_removed_and_the_current_one_not),
         TEST(opening_removes_stores_that_are_not_current_and_keeps_a_copy_under_way),
-        TEST(a_store_that_is_not_there_does_not_become_current),
+        TEST(a_copy_stays_where_it_is_until_there_is_room_to_adopt_it),
         TEST(a_node_that_was_removed_never_opens_or_inits_again),
         TEST(a_node_that_joins_has_an_empty_log_and_the_cluster_that_was_given),
         TEST(a_folder_made_to_join_is_not_one_of_a_new_cluster),

@@ -73,16 +73,22 @@ static void bad_members_are_refused(void **state)
 static size_t write_and_load(const struct identity *id, char *path, uint8_t *bytes, size_t max)
 {
     struct error e;
-    (void)snprintf(path, 64, "/tmp/clade-identity-XXXXXX");
-    int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    (void)close(fd);
-    assert_int_equal(identity_write(id, false, path, &e), 0);
+    char folder[] = "/tmp/clade-identity-XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(identity_write(id, false, folder, &e), 0);
+    (void)snprintf(path, 64, "%s/identity", folder);
     FILE *f = fopen(path, "r");
     assert_non_null(f);
     size_t n = fread(bytes, 1, max, f);
     (void)fclose(f);
     return n;
+}
+
+static void forget(char *path)
+{
+    (void)unlink(path);
+    *strrchr(path, '/') = 0;
+    (void)rmdir(path);
 }
 
 static void written_then_read_is_the_same(void **state)
@@ -95,7 +101,7 @@ static void written_then_read_is_the_same(void **state)
     struct identity again;
     assert_int_equal(identity_read(path, &again, &e), 0);
     assert_true(identity_equal(&id, &again));
-    (void)unlink(path);
+    forget(path);
     assert_int_equal(identity_read(path, &again, &e), CLADE_ERR_NOT_FOUND);
 }
 
@@ -107,7 +113,7 @@ static void every_flipped_bit_and_every_cut_is_found(void **state)
     struct identity id = make(2, three, "n");
     struct identity ret;
     size_t n = write_and_load(&id, path, bytes, sizeof bytes);
-    (void)unlink(path);
+    forget(path);
     for (size_t len = 0; len + 1 < n; len++) { /* without its last newline it is whole */
         assert_true(identity_parse(span_make(bytes, len), "p", &ret, &e) < 0);
     }
@@ -149,7 +155,7 @@ static void a_node_that_joins_takes_the_cluster_that_it_is_told(void **state)
     assert_int_equal(identity_complete_joined(&id, cluster, &e), 0);
     (void)write_and_load(&id, path, bytes, sizeof bytes);
     assert_int_equal(identity_read(path, &again, &e), 0);
-    (void)unlink(path);
+    forget(path);
     assert_true(again.joined && identity_equal(&id, &again));
     hash128_format(again.cluster, text);
     assert_string_equal(text, cluster);

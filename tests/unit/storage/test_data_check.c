@@ -1,8 +1,11 @@
 /* The check of a foreign data.mdb, one damage at a time. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -273,7 +276,7 @@ static void a_tree_of_another_depth(struct image *m)
 
 static void a_tree_that_is_too_deep(struct image *m)
 {
-    table_record(m, "things")[6] = 33;
+    table_record(m, "things")[6] = DATA_DEPTH_MAX + 1;
 }
 
 static void a_tree_with_another_count(struct image *m)
@@ -394,8 +397,24 @@ static void more_free_pages_than_there_is_room(struct image *m)
 
 static void free_pages_of_the_future(struct image *m)
 {
-    uint8_t *leaf = free_leaf(m);
+    uint8_t *root = page_of(m, get_u64le(m->meta + 80));
+    uint8_t *leaf = page_of(m, child_of(node_of(root, nodes_of(root) - 1)));
     put_u64le(node_of(leaf, nodes_of(leaf) - 1) + NODE, UINT64_MAX / 2);
+}
+
+/* All else is right, so that LMDB would take it, and end the process at its first write. */
+static void a_free_branch_with_one_child(struct image *m)
+{
+    uint8_t *root = page_of(m, get_u64le(m->meta + 80));
+    assert_int_equal(get_u16le(m->meta + 46), 2);
+    uint8_t *first = node_of(root, 0);
+    uint8_t *child = page_of(m, child_of(first));
+    uint16_t bytes = (uint16_t)(NODE + get_u16le(first + 6));
+    memmove(root + PAGE - bytes, first, bytes);
+    put_u16le(root + HEADER, PAGE - bytes);
+    put_u16le(root + LOWER, HEADER + 2);
+    put_u16le(root + UPPER, PAGE - bytes);
+    put_u64le(m->meta + 72, nodes_of(child));
 }
 
 static void a_free_tree_of_another_kind(struct image *m)
@@ -456,6 +475,7 @@ static const struct {
     {free_pages_in_another_order, "does not descend"},
     {more_free_pages_than_there_is_room, "that is cut off"},
     {free_pages_of_the_future, "malformed list of free pages"},
+    {a_free_branch_with_one_child, "too few nodes"},
     {a_free_tree_of_another_kind, "impossible trees"},
     {a_transaction_without_end, "impossible transaction"},
 };
@@ -500,10 +520,13 @@ static void fill(struct fixture *f)
 static void each_damage_is_named(void **state)
 {
     struct fixture *f = *state;
-    fill(f);
     struct store_copy *copy;
     struct store_copy_info info;
     struct image m;
+    /* A reader keeps pages from being used again: the tree of free ones gets branches. */
+    assert_int_equal(store_copy_open(f->store, &copy, &info, &f->error), 0);
+    fill(f);
+    store_copy_close(copy);
     assert_int_equal(store_copy_open(f->store, &copy, &info, &f->error), 0);
     m.len = info.bytes;
     m.whole = malloc(m.len);
@@ -531,10 +554,39 @@ static void each_damage_is_named(void **state)
     free(m.bytes);
 }
 
+static bool disk_is_broken;
+
+/* In place of libc's. */
+ssize_t pread(int fd, void *to, size_t len, off_t at)
+{
+    if (disk_is_broken) {
+        errno = EIO;
+        return -1;
+    }
+    return syscall(SYS_pread64, fd, to, len, at);
+}
+
+static void a_disk_that_cannot_read_the_file_is_an_error(void **state)
+{
+    struct fixture *f = *state;
+    struct error e = {0};
+    char path[256];
+    snprintf(path, sizeof path, "%s/data.mdb", f->dir);
+    int fd = open(path, O_RDONLY);
+    assert_true(fd >= 0);
+    disk_is_broken = true;
+    int rc = data_file_check(fd, &e);
+    disk_is_broken = false;
+    close(fd);
+    assert_int_equal(rc, CLADE_ERR_IO);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(each_damage_is_named, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_disk_that_cannot_read_the_file_is_an_error, fixture_setup,
+                                        fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

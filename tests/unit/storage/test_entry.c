@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "base/bytes.h"
 #include "fixture.h"
 #include "storage/entry.h"
 
@@ -40,7 +41,7 @@ static void an_entry_decodes_to_what_was_encoded(void **state)
     struct item want = sample();
     build(&b, 3);
     assert_int_equal(b.len % 8, 0);
-    assert_int_equal(entry_decode(buffer_span(&b), &h, NULL), 0);
+    assert_int_equal(entry_check(buffer_span(&b), &h, NULL), 0);
     assert_int_equal(h.items, 3);
     assert_int_equal(h.elapsed_ms, 7);
     assert_int_equal(h.stamp_us, 8);
@@ -102,7 +103,7 @@ static void a_damaged_header_is_refused(void **state)
         struct error e;
         build(&b, 1);
         b.data[rows[i].at] = rows[i].byte;
-        if (entry_decode(buffer_span(&b), &h, &e) != rows[i].code) {
+        if (entry_check(buffer_span(&b), &h, &e) != rows[i].code) {
             fail_msg("%s", rows[i].why);
         }
         buffer_release(&b);
@@ -125,6 +126,86 @@ static void a_damaged_item_is_refused(void **state)
     }
 }
 
+/* The bytes of an item whose lengths add up: the longest texts, and a command of so many bytes. */
+static void put_long_item(struct buffer *b, size_t command)
+{
+    static uint8_t bytes[CLADE_MAX_COMMAND_BYTES];
+    struct item item = sample();
+    item.principal = item.on_behalf_of = item.ns = span_make(bytes, UINT16_MAX);
+    item.command = span_make(bytes, CLADE_MAX_COMMAND_BYTES);
+    size_t at = b->len;
+    size_t more = command - item.command.len;
+    item_encode(b, &item);
+    assert_non_null(buffer_extend(b, more));
+    put_u32le(b->data + at, (uint32_t)(item_bytes(&item) + more));
+    put_u32le(b->data + at + 12, (uint32_t)command);
+}
+
+static void the_longest_item_makes_an_entry_and_a_longer_one_is_damage(void **state)
+{
+    (void)state;
+    for (size_t more = 0; more <= 1; more++) {
+        struct buffer b;
+        struct item item;
+        size_t len;
+        struct entry_header h = {.level = SEMANTICS_LEVEL, .items = 1};
+        int code = more == 0 ? 0 : CLADE_ERR_CORRUPT;
+        buffer_init(&b, ENTRY_BYTES_MAX);
+        entry_begin(&b);
+        put_long_item(&b, CLADE_MAX_COMMAND_BYTES + more);
+        entry_end(&b, &h);
+        assert_false(b.failed);
+        struct span bytes = buffer_span(&b);
+        assert_int_equal(item_decode(span_skip(bytes, ENTRY_HEADER_BYTES), &item, &len, NULL),
+                         code);
+        assert_int_equal(entry_check(bytes, &h, NULL), code);
+        buffer_release(&b);
+    }
+}
+
+static void an_entry_is_checked_to_its_last_byte(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t at; /* from the end, of two items of 86 bytes and 4 of padding */
+        uint8_t byte;
+        const char *why;
+    } rows[] = {
+        {4 + 86 - 4, 0, "the second item is of no kind"},
+        {4 + 86 - 5, 1, "the second item has a flag"},
+        {1, 1, "the padding is not zero"},
+        {2 * 86 + 4 + ENTRY_HEADER_BYTES - 2, 3, "an item more is announced"},
+        {2 * 86 + 4 + ENTRY_HEADER_BYTES - 2, 1, "an item is behind those that are announced"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct buffer b;
+        struct entry_header h;
+        build(&b, 2);
+        assert_int_equal(b.len, ENTRY_HEADER_BYTES + 2 * 86 + 4);
+        assert_int_equal(entry_check(buffer_span(&b), &h, NULL), 0);
+        b.data[b.len - rows[i].at] = rows[i].byte;
+        if (entry_check(buffer_span(&b), &h, NULL) != CLADE_ERR_CORRUPT) {
+            fail_msg("%s", rows[i].why);
+        }
+        buffer_release(&b);
+    }
+}
+
+static void an_entry_longer_than_the_limit_is_damage(void **state)
+{
+    (void)state;
+    struct buffer b;
+    struct entry_header h = {.level = SEMANTICS_LEVEL, .items = 2};
+    buffer_init(&b, 2 * ENTRY_BYTES_MAX);
+    entry_begin(&b);
+    put_long_item(&b, CLADE_MAX_COMMAND_BYTES);
+    put_long_item(&b, CLADE_MAX_COMMAND_BYTES);
+    entry_end(&b, &h);
+    assert_false(b.failed);
+    assert_int_equal(entry_check(buffer_span(&b), &h, NULL), CLADE_ERR_CORRUPT);
+    buffer_release(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -132,6 +213,9 @@ int main(void)
         cmocka_unit_test(an_item_cut_anywhere_is_refused),
         cmocka_unit_test(a_damaged_header_is_refused),
         cmocka_unit_test(a_damaged_item_is_refused),
+        cmocka_unit_test(the_longest_item_makes_an_entry_and_a_longer_one_is_damage),
+        cmocka_unit_test(an_entry_is_checked_to_its_last_byte),
+        cmocka_unit_test(an_entry_longer_than_the_limit_is_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -91,6 +93,50 @@ static void after_a_swap_everything_is_of_the_new_store(void **state)
     fixture_close(f);
     fixture_open(f, FIXTURE_MAP_BYTES);
     assert_int_equal(f->index, 10);
+    free_fixture(donor);
+}
+
+static uint64_t disk_gib; /* free; 0 = as it is */
+
+/* In place of libc's. */
+int statvfs(const char *path, struct statvfs *ret)
+{
+    struct statfs fs;
+    if (disk_gib == 0) {
+        int rc = statfs(path, &fs);
+        *ret = (struct statvfs){.f_frsize = (unsigned long)fs.f_bsize, .f_bavail = fs.f_bavail};
+        return rc;
+    }
+    *ret = (struct statvfs){.f_frsize = 1 << 30, .f_bavail = disk_gib};
+    return 0;
+}
+
+static void a_map_of_the_disk_s_size_does_not_shrink_with_a_swap(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t used;
+    uint64_t before;
+    uint64_t after;
+    fixture_close(f);
+    disk_gib = 40;
+    fixture_open(f, 0);
+    store_usage(f->store, &used, &before);
+    struct fixture *donor = donor_at(2);
+    disk_gib = 2; /* the old store and the copy take the rest */
+    swap_for(f, donor);
+    store_usage(f->store, &used, &after);
+    assert_int_equal(before, (uint64_t)36 << 30);
+    assert_int_equal(after, before);
+    /* And grows with the disk. */
+    struct fixture *next = donor_at(3);
+    disk_gib = 400;
+    swap_for(f, next);
+    disk_gib = 0;
+    store_usage(f->store, &used, &after);
+    assert_int_equal(after, (uint64_t)360 << 30);
+    fixture_close(f);
+    fixture_open(f, FIXTURE_MAP_BYTES);
+    free_fixture(next);
     free_fixture(donor);
 }
 
@@ -295,6 +341,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(after_a_swap_everything_is_of_the_new_store),
+        TEST(a_map_of_the_disk_s_size_does_not_shrink_with_a_swap),
         TEST(a_reader_that_rests_does_not_keep_the_old_environment),
         TEST(a_query_under_way_ends_on_the_old_store),
         TEST(what_can_not_be_swapped_in_changes_nothing),
