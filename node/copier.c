@@ -274,6 +274,11 @@ static void on_notice(void *arg, bool is_warning, const char *what, uint64_t mem
 
 /* --- life --- */
 
+static void on_copy_closed(void *arg, const char *what, uint64_t member)
+{
+    log_warning(what, LOG_U64("member", member));
+}
+
 static int open_parts(struct copier *c, struct error *error)
 {
     struct node *n = c->node;
@@ -281,7 +286,8 @@ static int open_parts(struct copier *c, struct error *error)
                                               .archive = n->archive,
                                               .clock = n->clock,
                                               .boot = n->boot,
-                                              .rate_bytes = n->config->catch_up_rate_bytes};
+                                              .rate_bytes = n->config->catch_up_rate_bytes,
+                                              .notice = on_copy_closed};
     int r = supplier_new(&supplier, &c->supplier, error);
     if (r < 0) {
         return r;

@@ -136,6 +136,11 @@ static void on_notice(void *arg, bool is_warning, const char *what, uint64_t mem
     n->notice = what;
 }
 
+static void on_copy_closed(void *arg, const char *what, uint64_t member)
+{
+    ((struct node *)arg)->closed = what;
+}
+
 static void on_result(void *arg, const struct apply_result *result)
 {
     assert_int_equal(result->code, 0);
@@ -237,7 +242,10 @@ void node_open(struct node *n)
                                  .archive = n->archive,
                                  .clock = &w->clock,
                                  .boot = n->boot,
-                                 .rate_bytes = w->rate_bytes};
+                                 .rate_bytes = w->rate_bytes,
+                                 .growth_bytes_max = w->growth_bytes_max,
+                                 .notice = on_copy_closed,
+                                 .arg = n};
     must(supplier_new(&s, &n->supplier, &e), &e);
     struct catch_up_options c = {
         .folder = n->path,
