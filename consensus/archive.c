@@ -30,7 +30,7 @@ void archive_segment_path(const struct archive *a, uint64_t base, char path[ARCH
 
 size_t archive_first_sound(const struct archive *a)
 {
-    size_t i = a->len;
+    size_t i = a->damaged ? a->len : 0;
     while (i > 0 && !a->segments[i - 1].damaged) {
         i--;
     }
@@ -80,28 +80,40 @@ static int remove_at(struct archive *a, size_t i, struct error *error)
     return 0;
 }
 
-/* Removes the oldest: those that are damaged, or too old, or of which there are too many when
- * `more` bytes come. The newest stays. */
+/* Whether the oldest goes: it is damaged, or too old, or there are too many when `more` bytes come.
+ * The newest stays. */
+static bool has_excess(struct archive *a, uint64_t more, uint64_t now)
+{
+    archive_lock(a);
+    const struct archive_options *o = &a->options;
+    const struct archive_segment *s = a->segments;
+    size_t sound = archive_first_sound(a);
+    uint64_t bytes = a->bytes + more;
+    a->damaged = sound > 0;
+    bool excess = a->len > 1 && (sound > 0 || bytes > ARCHIVE_KEEP_TIMES * o->bytes_max);
+    if (a->len > 1 && s->last <= a->keep) {
+        bool old = o->age_max_us > 0 && s->newest_us < now && now - s->newest_us > o->age_max_us;
+        excess = excess || old || bytes > o->bytes_max;
+    }
+    archive_unlock(a);
+    return excess;
+}
+
 static int prune(struct archive *a, uint64_t more, struct error *error)
 {
     uint64_t now = clock_wall_us(a->options.clock);
-    uint64_t age = a->options.age_max_us;
-    for (;;) {
-        archive_lock(a);
-        size_t damaged = archive_first_sound(a);
-        bool excess =
-            a->len > 1 &&
-            (damaged > 0 || a->bytes + more > a->options.bytes_max ||
-             (age > 0 && a->segments[0].newest_us < now && now - a->segments[0].newest_us > age));
-        archive_unlock(a);
-        if (!excess) {
-            return 0;
-        }
-        int rc = remove_at(a, 0, error);
-        if (rc != 0) {
-            return rc;
-        }
+    int rc = 0;
+    while (rc == 0 && has_excess(a, more, now)) {
+        rc = remove_at(a, 0, error);
     }
+    return rc;
+}
+
+void archive_keep(struct archive *a, uint64_t after)
+{
+    archive_lock(a);
+    a->keep = after;
+    archive_unlock(a);
 }
 
 /* --- writing --- */
@@ -214,7 +226,10 @@ static int cut_back(struct archive *a, struct error *error)
 
 static int write_record(struct archive *a, struct error *error)
 {
-    int rc = cut_back(a, error);
+    int rc = make_room(a, a->scratch.len, error);
+    if (rc == 0) {
+        rc = cut_back(a, error);
+    }
     if (rc != 0) {
         return rc;
     }
@@ -267,9 +282,10 @@ int archive_append(
     if (!archive_record_put(&a->scratch, a->last, index, entry)) {
         return error_set(error, CLADE_ERR_NO_MEMORY, a->path, "out of memory");
     }
-    int rc = make_room(a, a->scratch.len, error);
-    if (rc == 0) {
-        rc = write_record(a, error);
+    int rc = write_record(a, error);
+    if (rc == CLADE_ERR_NO_SPACE && a->len > 1) {
+        rc = remove_at(a, 0, error);
+        rc = rc == 0 ? write_record(a, error) : rc;
     }
     if (rc != 0) {
         return rc;

@@ -26,6 +26,8 @@
 
 #define ARCHIVE_RECORD_HEADER_BYTES 32
 #define ARCHIVE_ENTRY_BYTES_MAX     ENTRY_BYTES_MAX
+/* With what archive_keep keeps it is at most so many times bytes_max. */
+#define ARCHIVE_KEEP_TIMES 4
 
 struct archive;
 
@@ -54,9 +56,10 @@ int archive_open(const struct archive_options *options, struct archive **ret, st
 void archive_close(struct archive *a);
 
 /* Apply thread: appends one job. What it has already (index <= last) is skipped. When `previous` is
- * above its last index there is a gap: it forgets everything and begins anew at `previous`.
- * CLADE_ERR_NO_SPACE (nothing of the record stays: try again) or _IO. After a sync that failed it
- * is _IO for good. */
+ * above its last index there is a gap: it forgets everything and begins anew at `previous`. On a
+ * full disk its oldest segment goes, for what is applied matters more. CLADE_ERR_NO_SPACE (that
+ * was not enough; nothing of the record stays: try again) or _IO. After a sync that failed it is
+ * _IO for good. */
 int archive_append(
     struct archive *a, uint64_t previous, uint64_t index, struct span entry, struct error *error);
 /* Apply thread: all that was appended is durable when it returns 0. Removes what is too old. */
@@ -64,6 +67,9 @@ int archive_sync(struct archive *a, struct error *error);
 /* Apply thread: forgets everything; the next record must follow on `base`. */
 int archive_reset(struct archive *a, uint64_t base, struct error *error);
 
+/* Any thread: a member will need what follows on `after`: it stays, whatever bytes_max and
+ * age_max_us say, up to ARCHIVE_KEEP_TIMES. UINT64_MAX: nobody does. */
+void archive_keep(struct archive *a, uint64_t after);
 /* Any thread: it covers the indexes above base up to last. Both 0 when nothing was ever added. */
 void archive_range(struct archive *a, uint64_t *ret_base, uint64_t *ret_last);
 /* Any thread: bytes on disk. */

@@ -72,13 +72,16 @@ struct archive {
     bool failed;           /* a sync failed: what is on disk is not known any more */
     struct buffer scratch;
     uint64_t next_serial;
-    /* under the mutex; only the apply thread changes them, but for `damaged` and the hints */
+    /* under the mutex; only the apply thread changes them, but for what readers find damaged, the
+     * hints and `keep` */
     pthread_mutex_t mutex;
     struct archive_segment *segments; /* the oldest first */
     size_t len;
     size_t capacity;
     uint64_t last;
     uint64_t bytes;
+    bool damaged;  /* a segment may be */
+    uint64_t keep; /* what follows on it */
     struct archive_hint hints[ARCHIVE_HINTS];
     unsigned next_hint;
 };

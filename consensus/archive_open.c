@@ -260,6 +260,7 @@ int archive_open(const struct archive_options *options, struct archive **ret, st
     a->folder_fd = -1;
     a->fd = -1;
     a->next_serial = 1;
+    a->keep = UINT64_MAX;
     buffer_init(&a->scratch, ARCHIVE_RECORD_HEADER_BYTES + ARCHIVE_ENTRY_BYTES_MAX);
     struct bases bases = {0};
     int rc = open_folder(a, error);

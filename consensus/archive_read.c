@@ -64,6 +64,7 @@ static void mark_damaged(struct archive *a, uint64_t serial)
     archive_lock(a);
     for (size_t i = 0; i < a->len; i++) {
         a->segments[i].damaged |= a->segments[i].serial == serial;
+        a->damaged |= a->segments[i].damaged;
     }
     archive_unlock(a);
 }

@@ -18,6 +18,8 @@
 #define LIFE_BYTES (UINT64_C(16) << 20)
 #define LIFE_PARTS 8
 
+#define GROWTH_BYTES_MAX (UINT64_C(1) << 30)
+
 struct open_copy {
     uint64_t id; /* 0 = none */
     uint64_t from;
@@ -31,9 +33,18 @@ struct open_copy {
     struct store_copy_info info;
 };
 
+/* What a member that took a copy will need of the archive, while it checks the copy and reads on.
+ */
+struct need {
+    uint64_t from; /* 0 = none */
+    uint64_t after;
+    uint64_t end_us;
+};
+
 struct supplier {
     struct supplier_options options;
     struct open_copy copies[COPIES_MAX];
+    struct need needs[COPIES_MAX];
     uint64_t copies_made;
     uint64_t free_us; /* when the rate allows the next byte */
 };
@@ -48,6 +59,9 @@ int supplier_new(const struct supplier_options *options, struct supplier **ret, 
     if (s->options.copy_idle_us == 0) {
         s->options.copy_idle_us = COPY_IDLE_US;
     }
+    if (s->options.growth_bytes_max == 0) {
+        s->options.growth_bytes_max = GROWTH_BYTES_MAX;
+    }
     unsigned copies = s->options.copies_max;
     s->options.copies_max = copies == 0 ? 1 : copies > COPIES_MAX ? COPIES_MAX : copies;
     size_t chunk = s->options.chunk_bytes_max;
@@ -57,6 +71,68 @@ int supplier_new(const struct supplier_options *options, struct supplier **ret, 
     *ret = s;
     return 0;
 }
+
+/* --- what is needed of the archive --- */
+
+static void tell_archive(struct supplier *s)
+{
+    uint64_t after = UINT64_MAX;
+    for (size_t i = 0; i < COPIES_MAX; i++) {
+        const struct need *n = &s->needs[i];
+        after = n->from != 0 && n->after < after ? n->after : after;
+    }
+    archive_keep(s->options.archive, after);
+}
+
+static struct need *find_need(struct supplier *s, uint64_t from)
+{
+    for (size_t i = 0; i < COPIES_MAX; i++) {
+        if (s->needs[i].from == from) {
+            return &s->needs[i];
+        }
+    }
+    return NULL;
+}
+
+static void begin_need(struct supplier *s, uint64_t from, uint64_t after, uint64_t end_us)
+{
+    struct need *n = find_need(s, from);
+    n = n != NULL ? n : find_need(s, 0);
+    if (n != NULL) {
+        *n = (struct need){.from = from, .after = after, .end_us = end_us};
+        tell_archive(s);
+    }
+}
+
+/* It reads on: what it has it needs no more, and what follows a little longer. */
+static void move_need(struct supplier *s, uint64_t from, uint64_t after)
+{
+    struct need *n = find_need(s, from);
+    if (n != NULL && after >= n->after) {
+        n->after = after;
+        n->end_us = clock_monotonic_us(s->options.clock) + s->options.copy_idle_us;
+        tell_archive(s);
+    }
+}
+
+static void extend_need(struct supplier *s, uint64_t from, uint64_t end_us)
+{
+    struct need *n = find_need(s, from);
+    if (n != NULL && n->end_us < end_us) {
+        n->end_us = end_us;
+    }
+}
+
+static void end_need(struct supplier *s, uint64_t from)
+{
+    struct need *n = find_need(s, from);
+    if (n != NULL) {
+        *n = (struct need){0};
+        tell_archive(s);
+    }
+}
+
+/* --- life --- */
 
 static void close_copy(struct open_copy *c)
 {
@@ -75,6 +151,14 @@ void supplier_free(struct supplier *s)
     free(s);
 }
 
+/* The pages that it keeps from being used again are worth no more than the copy itself. */
+static bool costs_too_much(const struct supplier *s, const struct open_copy *c)
+{
+    uint64_t most = s->options.growth_bytes_max;
+    most = most > c->info.bytes ? most : c->info.bytes;
+    return store_copy_growth(c->copy) > most;
+}
+
 /* One that was read to its end was not lost: the word that it may go was. */
 static void give_up(struct supplier *s, struct open_copy *c, const char *what)
 {
@@ -89,10 +173,24 @@ void supplier_tick(struct supplier *s)
     uint64_t now = clock_monotonic_us(s->options.clock);
     for (size_t i = 0; i < COPIES_MAX; i++) {
         struct open_copy *c = &s->copies[i];
-        if (c->id != 0 && now - c->used_us > s->options.copy_idle_us) {
+        if (c->id == 0) {
+            continue;
+        }
+        if (now - c->used_us > s->options.copy_idle_us) {
             give_up(s, c, "a copy of the store was closed part-way: the member stopped reading it");
-        } else if (c->id != 0 && now > c->end_us) {
+        } else if (now > c->end_us) {
             give_up(s, c, "a copy of the store was closed part-way: the member reads too slowly");
+        } else if (costs_too_much(s, c)) {
+            give_up(
+                s, c,
+                "a copy of the store was closed part-way: the store has grown by too much while "
+                "it was open; let copies go faster (catch_up_rate_bytes), or write less "
+                "meanwhile");
+        }
+    }
+    for (size_t i = 0; i < COPIES_MAX; i++) {
+        if (s->needs[i].from != 0 && now > s->needs[i].end_us) {
+            end_need(s, s->needs[i].from);
         }
     }
 }
@@ -142,6 +240,7 @@ static bool has_hole(struct supplier *s, uint64_t after, uint64_t last)
 }
 
 static void give_archive(struct supplier *s,
+                         uint64_t from,
                          const struct fetch *f,
                          struct supply *head,
                          struct buffer *out,
@@ -158,6 +257,7 @@ static void give_archive(struct supplier *s,
     uint64_t last;
     supply_encode(out, head); /* room, and written over with what is known then */
     size_t head_bytes = out->len;
+    move_need(s, from, f->after);
     int rc = archive_read(s->options.archive, f->after, wanted, out, &head->last, NULL);
     if (out->failed) {
         return;
@@ -182,7 +282,7 @@ static void give_archive(struct supplier *s,
 /* --- copies --- */
 
 /* The copy was read up to there: in order, so that asking for the same again gets it no further. */
-static void note_progress(const struct supplier *s, struct open_copy *c, uint64_t reached)
+static void note_progress(struct supplier *s, struct open_copy *c, uint64_t reached)
 {
     if (reached > c->reached) {
         c->reached = reached;
@@ -191,6 +291,7 @@ static void note_progress(const struct supplier *s, struct open_copy *c, uint64_
         uint64_t part = c->info.bytes / LIFE_PARTS + 1;
         c->goal = c->reached + (part < LIFE_BYTES ? part : LIFE_BYTES);
         c->end_us = clock_monotonic_us(s->options.clock) + LIFE_US;
+        extend_need(s, c->from, c->end_us);
     }
 }
 
@@ -229,6 +330,7 @@ static int open_new(struct supplier *s,
         c.id = s->options.boot + ++s->copies_made;
     } while (c.id == 0);
     note_progress(s, &c, 0);
+    begin_need(s, from, c.info.applied, c.end_us);
     *room = c;
     *ret = room;
     return 0;
@@ -353,7 +455,7 @@ bool supplier_answer(struct supplier *s,
     CHECK(out->bytes_max >= SUPPLY_HEAD_BYTES_MAX);
     switch (f.what) {
     case SUPPLY_ARCHIVE:
-        give_archive(s, &f, &head, out, ret_delay_us);
+        give_archive(s, from, &f, &head, out, ret_delay_us);
         break;
     case SUPPLY_OPEN_COPY:
         give_open(s, from, &f, &head);

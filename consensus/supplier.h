@@ -20,6 +20,8 @@
  * Codes: COMPACTED: the archive does not go on behind `after`, though the store does. NOT_FOUND: no
  * such copy any more. THROTTLED: too many copies are open, or the rate is used up; ask again later
  * (what 1 and 3: the asker waits). INVALID: no such chunk. A chunk may be shorter than was wanted.
+ * What the archive has behind a copy is kept (archive_keep) until the member has read it, or seems
+ * not to.
  * A member has one copy open: a new one closes its former one. A fetch may come twice: it opens one
  * copy.
  */
@@ -34,13 +36,15 @@ struct supplier_options {
     struct store *store;
     struct archive *archive;
     const struct clock *clock;
-    uint64_t boot;          /* copies of an earlier start are not found */
-    uint64_t rate_bytes;    /* of archive and copies together, a second; 0 = no limit */
-    uint64_t copy_idle_us;  /* a copy that nobody reads is closed after; default 60 s. One that is
-                               read is closed when ten minutes have not brought it 16 MiB, or an
-                               eighth of itself, further */
-    unsigned copies_max;    /* default 1, at most 8: each keeps pages from being used again */
-    size_t chunk_bytes_max; /* of an answer; default and at most 1 MiB */
+    uint64_t boot;         /* copies of an earlier start are not found */
+    uint64_t rate_bytes;   /* of archive and copies together, a second; 0 = no limit */
+    uint64_t copy_idle_us; /* a copy that nobody reads is closed after; default 60 s. One that is
+                              read is closed when ten minutes have not brought it 16 MiB, or an
+                              eighth of itself, further */
+    uint64_t growth_bytes_max; /* a copy is given up when the store's file has grown by more while
+                                  it was open, and by more than the copy is long; default 1 GiB */
+    unsigned copies_max;       /* default 1, at most 8: each keeps pages from being used again */
+    size_t chunk_bytes_max;    /* of an answer; default and at most 1 MiB */
     /* A copy that `member` had read a part of was closed. `what` is static. May be NULL. */
     void (*on_notice)(void *arg, const char *what, uint64_t member);
     void *arg;
@@ -61,5 +65,5 @@ bool supplier_answer(struct supplier *s,
                      struct span fetch,
                      struct buffer *out,
                      uint64_t *ret_delay_us);
-/* Closes copies that nobody reads any more, or not fast enough; call it about once a second. */
+/* Closes copies that nobody reads any more, or that cost too much; call it about once a second. */
 void supplier_tick(struct supplier *s);

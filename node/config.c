@@ -85,7 +85,7 @@ static const struct option options[] = {
         .help = "of the log in memory: above it a snapshot is taken and about half is let go"},
     [OPTION_ARCHIVE_BYTES] = {"archive_bytes", OPTION_SIZE, AT(archive_bytes), .min = 32 * MIB,
         .max = 64 * TIB, .initial = "1GiB",
-        .help = "of applied entries kept on disk for members that are behind"},
+        .help = "of applied entries on disk for members that are behind; 4 times that beside a copy"},
     [OPTION_ARCHIVE_AGE_S] = {"archive_age_s", OPTION_UINT, AT(archive_age_s), .min = 60,
         .max = UINT64_C(315360000), .zero = true, .initial = "604800",
         .help = "seconds after which they go all the same; 0 = never"},

@@ -187,6 +187,12 @@ int store_copy_read(
     return read_file(c, offset, to, len, error);
 }
 
+uint64_t store_copy_growth(const struct store_copy *c)
+{
+    uint64_t bytes = environment_used_bytes(c->view.env);
+    return bytes > c->bytes ? bytes - c->bytes : 0;
+}
+
 void store_copy_close(struct store_copy *c)
 {
     if (c != NULL) {

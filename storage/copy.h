@@ -31,6 +31,8 @@ int store_copy_open(struct store *store,
  * a time. Blocks on disk. */
 int store_copy_read(
     struct store_copy *copy, uint64_t offset, uint8_t *to, size_t len, struct error *error);
+/* Bytes that the file has grown by since: freed pages can not be used again meanwhile. */
+uint64_t store_copy_growth(const struct store_copy *copy);
 /* Accepts NULL. */
 void store_copy_close(struct store_copy *copy);
 

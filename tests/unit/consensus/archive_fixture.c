@@ -13,6 +13,7 @@
 /* --- a disk that fails on demand --- */
 
 _Thread_local int64_t room = INT64_MAX; /* bytes that this thread may still write */
+_Thread_local bool unlink_gives;
 _Thread_local bool sync_fails;
 
 ssize_t pwrite(int fd, const void *data, size_t len, off_t offset)
@@ -27,6 +28,15 @@ ssize_t pwrite(int fd, const void *data, size_t len, off_t offset)
     ssize_t n = syscall(SYS_pwrite64, fd, data, len, offset);
     room -= room != INT64_MAX && n > 0 ? n : 0;
     return n;
+}
+
+int unlink(const char *path)
+{
+    struct stat st;
+    if (unlink_gives && stat(path, &st) == 0) {
+        room += st.st_size;
+    }
+    return (int)syscall(SYS_unlink, path);
 }
 
 int fdatasync(int fd)

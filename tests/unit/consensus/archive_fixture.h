@@ -11,7 +11,8 @@
 
 #define ARCHIVE_FILE_HEADER 48
 
-extern _Thread_local int64_t room; /* bytes that this thread may still write */
+extern _Thread_local int64_t room;      /* bytes that this thread may still write */
+extern _Thread_local bool unlink_gives; /* room: what a file took that is removed */
 extern _Thread_local bool sync_fails;
 
 struct fixture {

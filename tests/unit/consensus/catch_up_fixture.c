@@ -243,6 +243,7 @@ void node_open(struct node *n)
                                  .clock = &w->clock,
                                  .boot = n->boot,
                                  .rate_bytes = w->rate_bytes,
+                                 .growth_bytes_max = w->growth_bytes_max,
                                  .on_notice = on_supplier_notice,
                                  .arg = n};
     must(supplier_new(&s, &n->supplier, &e), &e);

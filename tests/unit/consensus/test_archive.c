@@ -137,11 +137,64 @@ static void the_oldest_go_when_they_are_too_old(void **state)
     assert_reads(f, base, 100);
 }
 
+static void what_a_member_will_need_stays_up_to_four_times_the_bytes(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t base;
+    uint64_t last;
+    f->options.bytes_max = 20000;
+    f->options.age_max_us = 3600000000;
+    reopen(f);
+    append_up_to(f, 80);
+    archive_keep(f->archive, 70);
+    uint64_t i = 80;
+    while (archive_bytes(f->archive) <= 3 * 20000) {
+        append_up_to(f, ++i);
+        f->now_us += 100000000;
+        archive_range(f->archive, &base, &last);
+        assert_true(base <= 70);
+    }
+    assert_in_range(base, 40, 70); /* what is not needed went */
+    while (i < 800) {
+        append_up_to(f, ++i);
+        assert_true(archive_bytes(f->archive) <= 4 * 20000);
+    }
+    archive_range(f->archive, &base, &last);
+    assert_true(base > 70);
+    assert_reads(f, base, 800);
+    archive_keep(f->archive, UINT64_MAX);
+    append_up_to(f, 801);
+    assert_true(archive_bytes(f->archive) <= 20000);
+}
+
 /* --- a disk that is full, or fails --- */
+
+static void on_a_full_disk_the_oldest_make_room(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t base;
+    uint64_t last;
+    reopen(f);
+    append_up_to(f, 100);
+    archive_keep(f->archive, 0); /* that is no reason to stop */
+    room = 100;
+    unlink_gives = true;
+    for (uint64_t i = 100; i < 200; i++) {
+        assert_int_equal(append(f, i, i + 1), 0);
+    }
+    room = INT64_MAX;
+    unlink_gives = false;
+    archive_range(f->archive, &base, &last);
+    assert_in_range(base, 50, 150);
+    assert_reads(f, base, 200);
+    reopen(f);
+    assert_reads(f, base, 200);
+}
 
 static void a_full_disk_leaves_nothing_of_the_record(void **state)
 {
     struct fixture *f = *state;
+    f->options.segment_bytes = f->options.bytes_max / 2; /* none that could make room */
     reopen(f);
     uint64_t last = 20;
     append_up_to(f, last);
@@ -313,6 +366,8 @@ int main(void)
         TEST(a_reset_survives_a_restart),
         TEST(the_oldest_go_when_there_are_too_many_bytes),
         TEST(the_oldest_go_when_they_are_too_old),
+        TEST(what_a_member_will_need_stays_up_to_four_times_the_bytes),
+        TEST(on_a_full_disk_the_oldest_make_room),
         TEST(a_full_disk_leaves_nothing_of_the_record),
         TEST(after_a_failed_sync_nothing_is_promised),
         TEST(it_does_what_its_model_does),

@@ -61,6 +61,40 @@ static void what_is_written_during_the_copy_comes_from_the_archive(void **state)
     assert_int_equal(status_of(node_of(w, 3)).copies, 1);
 }
 
+static bool grow_fast_as_it_copies(struct world *w,
+                                   uint64_t from,
+                                   uint64_t to,
+                                   const struct fetch *f)
+{
+    if (f->what == SUPPLY_READ_COPY && archive_bytes(node_of(w, 1)->archive) < 100000) {
+        grow(w, store_position(node_of(w, 1)->store).applied + 10);
+    }
+    return true;
+}
+
+static void a_joiner_of_a_busy_cluster_needs_one_copy(void **state)
+{
+    struct world *w = *state;
+    w->archive_bytes_max = 40000;
+    for (uint64_t id = 1; id <= 2; id++) {
+        node_close(node_of(w, id));
+        node_open(node_of(w, id));
+    }
+    grow(w, 300);
+    cut_archives(w);
+    w->on_fetch = grow_fast_as_it_copies;
+    want(w, 340);
+    assert_true(run(w, 100 * SECOND));
+    assert_int_equal(store_position(node_of(w, 3)->store).applied, 340);
+    assert_int_equal(status_of(node_of(w, 3)).copies, 1);
+    /* More than an archive keeps was written meanwhile. When it has caught up nothing is kept. */
+    assert_true(archive_bytes(node_of(w, 1)->archive) > 40000);
+    w->now_us += 61 * SECOND;
+    supplier_tick(node_of(w, 1)->supplier);
+    grow(w, store_position(node_of(w, 1)->store).applied + 1);
+    assert_true(archive_bytes(node_of(w, 1)->archive) <= 40000);
+}
+
 static void an_archive_is_asked_first_from_each(void **state)
 {
     struct world *w = *state;
@@ -427,6 +461,7 @@ int main(void)
         TEST(an_empty_node_catches_up_from_an_archive_alone),
         TEST(a_copy_comes_when_no_archive_reaches_back),
         TEST(what_is_written_during_the_copy_comes_from_the_archive),
+        TEST(a_joiner_of_a_busy_cluster_needs_one_copy),
         TEST(an_archive_is_asked_first_from_each),
         TEST(a_network_that_loses_and_doubles_only_delays),
         TEST(killed_at_any_step_it_comes_back_right),
