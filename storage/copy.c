@@ -217,20 +217,25 @@ static int sync_file(const char *file, struct error *error)
     return rc;
 }
 
-static int check_pages(const char *file, struct error *error)
+static int check_pages(const char *file,
+                       bool (*progress)(uint64_t n, void *arg),
+                       void *arg,
+                       struct error *error)
 {
     int fd = open(file, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         return error_set(error, errno == ENOENT ? CLADE_ERR_CORRUPT : CLADE_ERR_IO, file,
                          "cannot be opened: %m");
     }
-    int rc = data_file_check(fd, error);
+    int rc = data_file_check(fd, progress, arg, error);
     close(fd);
     return rc;
 }
 
 static int check_rows(const char *path,
                       uint64_t map_bytes,
+                      bool (*progress)(uint64_t n, void *arg),
+                      void *arg,
                       struct store_copy_info *ret,
                       struct error *error)
 {
@@ -240,7 +245,7 @@ static int check_rows(const char *path,
     if (rc != 0) {
         return rc;
     }
-    rc = store_verify(store, NULL, NULL, error);
+    rc = store_verify(store, progress, arg, error);
     struct store_digest digest = store_digest_current(store);
     *ret = (struct store_copy_info){
         .applied = digest.index,
@@ -256,6 +261,8 @@ static int check_rows(const char *path,
 
 int store_copy_check(const char *path,
                      uint64_t map_bytes,
+                     bool (*progress)(uint64_t n, void *arg),
+                     void *arg,
                      struct store_copy_info *ret,
                      struct error *error)
 {
@@ -268,9 +275,9 @@ int store_copy_check(const char *path,
         return error_set(error, CLADE_ERR_IO, path, "the path is too long");
     }
     /* Before LMDB sees it, which trusts what it maps. */
-    int rc = check_pages(file, error);
+    int rc = check_pages(file, progress, arg, error);
     if (rc == 0) {
-        rc = check_rows(path, map_bytes, &info, error);
+        rc = check_rows(path, map_bytes, progress, arg, &info, error);
     }
     if (rc == 0) {
         rc = sync_file(file, error);
