@@ -31,8 +31,10 @@ int store_copy_open(struct store *store,
  * a time. Blocks on disk. */
 int store_copy_read(
     struct store_copy *copy, uint64_t offset, uint8_t *to, size_t len, struct error *error);
-/* Bytes that the file has grown by since: freed pages can not be used again meanwhile. */
-uint64_t store_copy_growth(const struct store_copy *copy);
+/* What it costs: bytes of the file that the snapshot reaches, and those beyond them if the file has
+ * grown since, else 0. Pages that were free at the begin are used up first, and those that are
+ * freed meanwhile can not be used again. */
+void store_copy_cost(const struct store_copy *copy, uint64_t *ret_live, uint64_t *ret_beyond);
 /* Accepts NULL. */
 void store_copy_close(struct store_copy *copy);
 
