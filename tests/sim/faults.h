@@ -7,6 +7,9 @@ struct faults {
     uint64_t next_us;
     uint64_t flaky_until_us; /* nodes crash and come back all the time */
     uint64_t flaky_look_us;
+    uint64_t plan_us; /* when the second half of a fault is due */
+    enum fault_plan { PLAN_FREEZE, PLAN_LEAD, PLAN_CUT_OFF } plan;
+    uint64_t plan_node;
 };
 
 void faults_init(struct faults *f, struct world *w);

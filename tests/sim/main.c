@@ -18,6 +18,7 @@
 #define OPERATOR_US    100000
 #define LAST_READ_US   3000000
 #define LAST_LEADER_US 30000000
+#define JOIN_LOOK_US   10000
 
 struct sim {
     struct world *w;
@@ -57,6 +58,13 @@ static bool is_settled(struct sim *s)
         }
     }
     return true;
+}
+
+static void pass(struct world *w, uint64_t us)
+{
+    uint64_t until_us = w->now_us + us;
+    while (world_step(w, until_us)) {
+    }
 }
 
 /* Runs the world, its clients and its operator, and what goes wrong, until `end_us`; without faults
@@ -108,23 +116,17 @@ static void check_reads(struct sim *s)
     }
     faults_heal(w);
     uint64_t patience_us = w->now_us + LAST_LEADER_US;
-    uint64_t look_us = w->now_us + OPERATOR_US;
     /* Also that the members are as wanted: a promotion may have been lost with the crash. */
-    for (;;) {
-        while (world_step(w, look_us)) {
-        }
-        look_us = w->now_us + OPERATOR_US;
-        if (w->failure[0] != '\0') {
-            return;
-        }
-        if (operator_is_content(&s->operator)) {
-            break;
-        }
+    do {
+        pass(w, OPERATOR_US);
         if (w->now_us > patience_us) {
             world_fail(w, "no leader is elected, or the members are not as wanted, though all is "
                           "well");
         }
-    }
+        if (w->failure[0] != '\0') {
+            return;
+        }
+    } while (!operator_is_content(&s->operator));
     for (unsigned i = 0; i < w->nodes_len; i++) {
         struct query q = s->clients.clients[0].query;
         bool answered = false;
@@ -140,6 +142,45 @@ static void check_reads(struct sim *s)
             world_fail(w, "node %u answers no linearizable read though all is well", i + 1);
             node_crash(&w->nodes[i], CRASH_PROCESS); /* forgets the read, whose memory is gone */
         }
+    }
+}
+
+static bool is_spare_with_all(struct sim *s, const struct sim_node *n)
+{
+    struct sim_node *leader = world_leader(s->w);
+    struct group_status st;
+    if (leader == NULL || !n->up) {
+        return false;
+    }
+    group_status(leader->group, &st);
+    for (size_t i = 0; i < st.members_len; i++) {
+        if (st.members[i].member.id == n->id) {
+            return st.members[i].member.role == GROUP_SPARE &&
+                   store_position(n->store).applied >= st.commit;
+        }
+    }
+    return false;
+}
+
+/* A node joins a cluster that nobody writes to, and its process dies as soon as it has all that it
+ * needs: what it has from before counts, though nothing comes after it. */
+static void check_join(struct sim *s)
+{
+    struct world *w = s->w;
+    struct sim_node *n = operator_add(&s->operator);
+    uint64_t end_us = w->now_us + SETTLE_US;
+    bool killed = false;
+    while (n != NULL && w->failure[0] == '\0' && w->now_us < end_us && !is_settled(s)) {
+        pass(w, JOIN_LOOK_US);
+        operator_step(&s->operator, false);
+        if (!killed && is_spare_with_all(s, n)) {
+            node_crash(n, CRASH_PROCESS);
+            (void)node_start(n);
+            killed = true;
+        }
+    }
+    if (n != NULL && !is_settled(s)) {
+        world_fail(w, "node %" PRIu64 " does not come to be a member of an idle cluster", n->id);
     }
 }
 
@@ -164,6 +205,7 @@ static void check_all(struct sim *s)
     /* Digests were compared as they came: at one index all stores are equal. */
     s->undecided = promises_check_histories(&s->clients.promises);
     clients_check_contents(&s->clients, first_up(s->w));
+    check_join(s);
     check_reads(s);
     check_stores(s);
 }
