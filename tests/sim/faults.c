@@ -93,6 +93,19 @@ static void cut_off(struct world *w, uint64_t node)
     }
 }
 
+static void crash(struct sim_node *n)
+{
+    if (n->up) {
+        node_crash(n, how(n->world));
+    }
+}
+
+static void restart(struct sim_node *n)
+{
+    crash(n);
+    start(n);
+}
+
 /* --- faults of two halves --- */
 
 static void plan(struct faults *f, enum fault_plan what, uint64_t node, uint64_t within_us)
@@ -115,6 +128,9 @@ static void do_planned(struct faults *f)
     case PLAN_CUT_OFF:
         cut_off(f->world, f->plan_node);
         break;
+    case PLAN_RESTART:
+        restart(&f->world->nodes[f->plan_node - 1]);
+        break;
     }
 }
 
@@ -130,6 +146,19 @@ static void lag_and_lead(struct faults *f, struct sim_node *n)
 {
     n->commit_us_max = COMMIT_US_LAGS;
     plan(f, PLAN_LEAD, n->id, 3000000);
+}
+
+/* Others have entries that are not on its own disk yet when its power goes. */
+static void slow_and_restart(struct faults *f, struct sim_node *n)
+{
+    struct sim_node *leader = world_leader(f->world);
+    n = leader != NULL && random_chance(&f->world->random, 500) ? leader : n;
+    n->log.write_us_max = LOG_US_SLOW;
+    n->log.put_us_max = PUT_US_SLOW;
+    n->commit_us_max = COMMIT_US_SLOW;
+    if (random_chance(&f->world->random, 500)) {
+        plan(f, PLAN_RESTART, n->id, 2000000);
+    }
 }
 
 /* A node falls behind the others' logs while it writes a snapshot. */
@@ -154,10 +183,10 @@ static void fill_disk(struct world *w)
     sim_disk_set_room(any_node(w)->disk, random_below(&w->random, bytes));
 }
 
-static void crash(struct sim_node *n)
+void faults_crash_all(struct world *w)
 {
-    if (n->up) {
-        node_crash(n, how(n->world));
+    for (unsigned i = 0; i < w->nodes_len; i++) {
+        crash(&w->nodes[i]);
     }
 }
 
@@ -166,8 +195,7 @@ static void crash_and_restart(struct world *w)
 {
     struct sim_node *n = any_node(w);
     if (n->up && !n->removed && random_chance(&w->random, 50)) {
-        crash(n);
-        start(n);
+        restart(n);
     }
 }
 
@@ -211,7 +239,7 @@ static void inject(struct faults *f)
 {
     struct world *w = f->world;
     struct sim_node *n = any_node(w);
-    switch (random_below(&w->random, 24)) {
+    switch (random_below(&w->random, 26)) {
     case 0:
     case 1:
         crash(n);
@@ -220,13 +248,12 @@ static void inject(struct faults *f)
         cut_randomly(w);
         break;
     case 3:
+    case 19:
         w->network.faults = (struct sim_network_faults){
             .lose_per_thousand = 100, .double_per_thousand = 300, .delay_us_max = 50000};
         break;
     case 4:
-        n->log.write_us_max = LOG_US_SLOW;
-        n->log.put_us_max = PUT_US_SLOW;
-        n->commit_us_max = COMMIT_US_SLOW;
+        slow_and_restart(f, n);
         break;
     case 5:
         n->clock_offset_us += (int64_t)random_below(&w->random, 20000000) - 10000000;
@@ -243,9 +270,7 @@ static void inject(struct faults *f)
             (struct sim_network_faults){.lose_per_thousand = 50, .delay_us_max = 100000};
         break;
     case 9:
-        for (unsigned i = 0; i < w->nodes_len; i++) {
-            crash(&w->nodes[i]);
-        }
+        faults_crash_all(w);
         break;
     case 10:
         hand_over(w);

@@ -19,6 +19,7 @@ struct operator
     uint64_t wanted_index[SIM_NODES_MAX];     /* by which it was */
     uint64_t done_index[SIM_NODES_MAX];       /* by which the members were so; 0: not seen yet */
     unsigned changes;
+    bool few_voters;        /* it likes standbys: one voter is left most of the time */
     unsigned members_first; /* at the start: about as many it keeps */
 };
 

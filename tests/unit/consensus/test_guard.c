@@ -356,6 +356,23 @@ static void term_and_vote_are_written_before_they_are_used(void **state)
     fixture_free(f);
 }
 
+/* As libraft does when a candidate asks again. A crash may come before the vote is written again.
+ */
+static void a_vote_stays_when_its_term_is_written_again(void **state)
+{
+    struct fixture *f = fixture_new(1);
+    assert_int_equal(f->io->set_term(f->io, 5), 0);
+    assert_int_equal(f->io->set_vote(f->io, 3), 0);
+    assert_int_equal(f->io->set_term(f->io, 5), 0);
+    assert_int_equal(f->log.vote, 3);
+    assert_int_equal(mark_of(f).vote, 3);
+    close_guard(f);
+    assert_int_equal(load(f), 0);
+    assert_int_equal(f->io->set_term(f->io, 5), 0);
+    assert_int_equal(f->log.vote, 3);
+    fixture_free(f);
+}
+
 static void an_append_is_due_before_it_is_acknowledged_and_written_later(void **state)
 {
     struct fixture *f = fixture_new(1);
@@ -674,6 +691,7 @@ int main(void)
         cmocka_unit_test(a_log_without_a_mark_is_refused),
         cmocka_unit_test(one_damaged_slot_is_taken_and_two_are_refused),
         cmocka_unit_test(term_and_vote_are_written_before_they_are_used),
+        cmocka_unit_test(a_vote_stays_when_its_term_is_written_again),
         cmocka_unit_test(an_append_is_due_before_it_is_acknowledged_and_written_later),
         cmocka_unit_test(what_was_loaded_counts_as_acknowledged),
         cmocka_unit_test(the_mark_is_lowered_before_the_log_is_cut),
