@@ -146,7 +146,7 @@ static int set_term_and_vote(struct guard *g, raft_term term, raft_id vote)
 
 /* libraft writes the term again when it grants its vote to the same candidate again, and raft_uv
  * takes the vote back with it: a crash before it is written again would lose one that was given
- * (README.md, hazard 33). */
+ * (README.md, hazard 34). */
 static int face_set_term(struct raft_io *io, raft_term term)
 {
     struct guard *g = guard_of(io);
