@@ -263,6 +263,12 @@ static void on_sync(void *arg, uint64_t index)
     (void)apply_queue_mark(c->node->queue);
 }
 
+static bool on_goes_on(void *arg)
+{
+    struct copier *c = arg;
+    return !atomic_load(&c->stopping);
+}
+
 static void on_notice(void *arg, bool is_warning, const char *what, uint64_t member)
 {
     if (is_warning) {
@@ -292,15 +298,19 @@ static int open_parts(struct copier *c, struct error *error)
     if (r < 0) {
         return r;
     }
-    const struct catch_up_options catch_up = {
-        .folder = n->folder.store_folder,
-        .clock = n->clock,
-        .queue = n->queue,
-        .store = n->store,
-        .boot = n->boot,
-        .map_bytes = n->config->map_bytes,
-        .callbacks = {.send = on_send, .swap = on_swap, .sync = on_sync, .notice = on_notice},
-        .arg = c};
+    const struct catch_up_options catch_up = {.folder = n->folder.store_folder,
+                                              .clock = n->clock,
+                                              .queue = n->queue,
+                                              .store = n->store,
+                                              .boot = n->boot,
+                                              .map_bytes = n->config->map_bytes,
+                                              .headroom_bytes = node_headroom(n),
+                                              .callbacks = {.send = on_send,
+                                                            .swap = on_swap,
+                                                            .sync = on_sync,
+                                                            .goes_on = on_goes_on,
+                                                            .notice = on_notice},
+                                              .arg = c};
     return catch_up_new(&catch_up, &c->catch_up, error);
 }
 

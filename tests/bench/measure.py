@@ -46,15 +46,8 @@ def median(values):
 
 
 def folder_bytes(folder):
-    """What its files take on the disk."""
-    total = 0
-    for path in pathlib.Path(folder).rglob('*'):
-        try:
-            if path.is_file():
-                total += path.stat().st_blocks * 512
-        except FileNotFoundError:
-            continue
-    return total
+    import cluster
+    return cluster.folder_bytes(folder)
 
 
 def memory_kb(node):

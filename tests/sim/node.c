@@ -272,8 +272,8 @@ static int open_archive(struct sim_node *n, struct error *e)
     const struct archive_options o = {.path = path,
                                       .cluster = n->world->cluster,
                                       .clock = &n->clock,
-                                      .bytes_max = 2 * WORLD_LOG_BYTES,
-                                      .segment_bytes = WORLD_LOG_BYTES / 2};
+                                      .bytes_max = 2 * n->world->log_bytes,
+                                      .segment_bytes = n->world->log_bytes / 2};
     return archive_open(&o, &n->archive, e);
 }
 
@@ -373,7 +373,7 @@ static int open_group(struct sim_node *n, struct error *e)
                                     .clock = &n->clock,
                                     .queue = n->queue,
                                     .append_bytes_max = 1024,
-                                    .log_bytes_max = WORLD_LOG_BYTES,
+                                    .log_bytes_max = n->world->log_bytes,
                                     .store = n->store,
                                     .synced = store_position(n->store).applied,
                                     .contacts = n->folder.identity.members,

@@ -129,6 +129,11 @@ static void on_sync(void *arg, uint64_t index)
     ((struct node *)arg)->synced = index;
 }
 
+static bool on_goes_on(void *arg)
+{
+    return !((struct node *)arg)->world->stops;
+}
+
 static void on_supplier_notice(void *arg, const char *what, uint64_t member)
 {
     struct node *n = arg;
@@ -247,18 +252,22 @@ void node_open(struct node *n)
                                  .on_notice = on_supplier_notice,
                                  .arg = n};
     must(supplier_new(&s, &n->supplier, &e), &e);
-    struct catch_up_options c = {
-        .folder = n->path,
-        .clock = &w->clock,
-        .queue = n->queue,
-        .store = n->store,
-        .boot = n->boot,
-        .map_bytes = w->map_bytes,
-        .chunk_bytes = CHUNK,
-        .sync_bytes = w->sync_bytes,
-        .queue_bytes_max = w->queue_bytes_max,
-        .callbacks = {.send = on_send, .swap = on_swap, .sync = on_sync, .notice = on_notice},
-        .arg = n};
+    struct catch_up_options c = {.folder = n->path,
+                                 .clock = &w->clock,
+                                 .queue = n->queue,
+                                 .store = n->store,
+                                 .boot = n->boot,
+                                 .map_bytes = w->map_bytes,
+                                 .headroom_bytes = w->headroom_bytes,
+                                 .chunk_bytes = CHUNK,
+                                 .sync_bytes = w->sync_bytes,
+                                 .queue_bytes_max = w->queue_bytes_max,
+                                 .callbacks = {.send = on_send,
+                                               .swap = on_swap,
+                                               .sync = on_sync,
+                                               .goes_on = on_goes_on,
+                                               .notice = on_notice},
+                                 .arg = n};
     must(catch_up_new(&c, &n->catch_up, &e), &e);
     struct applier_options a = {.store = n->store,
                                 .archive = n->archive,
