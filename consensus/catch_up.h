@@ -43,8 +43,8 @@ struct catch_up_callbacks {
     void (*sync)(void *arg, uint64_t index);
     /* False: the process ends; a check that takes long is left. May be NULL: it does not. */
     bool (*goes_on)(void *arg);
-    /* For the log, rate-limited by the machine to one a cause and minute. `what` is static. */
-    void (*notice)(void *arg, bool is_warning, const char *what, uint64_t member);
+    /* A warning for the log, at most one a cause and minute. `what` is static. May be NULL. */
+    void (*on_notice)(void *arg, const char *what, uint64_t member);
 };
 
 struct catch_up_options {

@@ -24,8 +24,8 @@ void catch_up_notice(struct catch_up *c, enum catch_up_cause cause, uint64_t mem
         return;
     }
     c->noticed_us[cause] = now + (now == 0);
-    if (c->options.callbacks.notice != NULL) {
-        c->options.callbacks.notice(c->options.arg, true, causes[cause], member);
+    if (c->options.callbacks.on_notice != NULL) {
+        c->options.callbacks.on_notice(c->options.arg, causes[cause], member);
     }
 }
 

@@ -269,16 +269,7 @@ static bool on_goes_on(void *arg)
     return !atomic_load(&c->stopping);
 }
 
-static void on_notice(void *arg, bool is_warning, const char *what, uint64_t member)
-{
-    if (is_warning) {
-        log_warning(what, LOG_U64("member", member));
-    } else {
-        log_info(what, LOG_U64("member", member));
-    }
-}
-
-static void on_supplier_notice(void *arg, const char *what, uint64_t member)
+static void on_notice(void *arg, const char *what, uint64_t member)
 {
     log_warning(what, LOG_U64("member", member));
 }
@@ -293,7 +284,7 @@ static int open_parts(struct copier *c, struct error *error)
                                               .clock = n->clock,
                                               .boot = n->boot,
                                               .rate_bytes = n->config->catch_up_rate_bytes,
-                                              .on_notice = on_supplier_notice};
+                                              .on_notice = on_notice};
     int r = supplier_new(&supplier, &c->supplier, error);
     if (r < 0) {
         return r;
@@ -309,7 +300,7 @@ static int open_parts(struct copier *c, struct error *error)
                                                             .swap = on_swap,
                                                             .sync = on_sync,
                                                             .goes_on = on_goes_on,
-                                                            .notice = on_notice},
+                                                            .on_notice = on_notice},
                                               .arg = c};
     return catch_up_new(&catch_up, &c->catch_up, error);
 }

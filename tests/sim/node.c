@@ -141,7 +141,7 @@ static void on_sync(void *arg, uint64_t index)
     (void)apply_queue_mark(((struct sim_node *)arg)->queue);
 }
 
-static void on_catch_up_notice(void *arg, bool is_warning, const char *what, uint64_t member)
+static void on_copier_notice(void *arg, const char *what, uint64_t member)
 {
     node_note(arg, what, member);
 }
@@ -311,7 +311,7 @@ static int open_catch_up(struct sim_node *n, struct error *e)
                                        .callbacks = {.send = on_send_fetch,
                                                      .swap = on_swap,
                                                      .sync = on_sync,
-                                                     .notice = on_catch_up_notice},
+                                                     .on_notice = on_copier_notice},
                                        .arg = n};
     n->catch_up_us = UINT64_MAX;
     int r = supplier_new(&supplier, &n->supplier, e);
