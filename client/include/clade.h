@@ -100,6 +100,12 @@ CLADE_API enum clade_advice clade_error_advice(int code);
     X(DIGESTS,            16,      "count", "digests of a thing")                                  \
     X(URI_BYTES,          4096,    "bytes", "a uri")                                               \
     X(URIS,               64,      "count", "uris of a thing")                                     \
+    X(PROP_KEY_BYTES,     256,     "bytes", "a prop's key")                                        \
+    X(PROP_BYTES,         65536,   "bytes", "a prop's value, as it is stored")                     \
+    X(PROPS,              512,     "count", "props of a thing")                                    \
+    X(PROP_JSON_DEPTH,    64,      "levels", "nesting of a prop's JSON")                           \
+    X(TYPE_FIELDS,        512,     "count", "fields of a type")                                    \
+    X(UNIT_BYTES,         64,      "bytes", "the unit of a type's field")                          \
     X(EXTERNAL_ID_BYTES,  1024,    "bytes", "an external id, SYSTEM:ID")                           \
     X(EXTERNAL_IDS,       64,      "count", "external ids of a thing")                             \
     X(RECORD_BYTES,       262144,  "bytes", "a thing with all of its fields")                      \
