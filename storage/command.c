@@ -12,8 +12,9 @@
 typedef int (*op_function)(struct command *c, const struct op *op);
 
 static const op_function operations[] = {
-    [OP_CREATE] = op_create, [OP_UPDATE] = op_update, [OP_LINK] = op_link,
-    [OP_UNLINK] = op_unlink, [OP_DELETE] = op_delete,
+    [OP_CREATE] = op_create, [OP_UPDATE] = op_update,   [OP_LINK] = op_link,
+    [OP_UNLINK] = op_unlink, [OP_DELETE] = op_delete,   [OP_RENAME] = op_rename,
+    [OP_HOLD] = op_hold,     [OP_RELEASE] = op_release, [OP_UNDELETE] = op_undelete,
 };
 
 int command_answer(struct command *c, const char *status, const struct thing *thing)
@@ -114,7 +115,8 @@ static int find_op(struct command *c, const struct ref *ref, const char *where, 
     return 0;
 }
 
-int command_resolve(struct command *c, const struct ref *ref, const char *where, struct thing **ret)
+static int resolve_in(
+    struct command *c, const struct ref *ref, const char *where, bool any_state, struct thing **ret)
 {
     struct ref by_id = {.form = REF_ID};
     if (ref->form == REF_OP || ref->form == REF_OP_NAME) {
@@ -124,12 +126,25 @@ int command_resolve(struct command *c, const struct ref *ref, const char *where,
         }
         ref = &by_id;
     }
-    struct resolver r = {.view = c->view, .arena = c->scratch, .ns = c->ns};
+    struct resolver r = {.view = c->view, .arena = c->scratch, .ns = c->ns, .any_state = any_state};
     int rc = resolve(&r, ref, ret);
     if (rc != 0 && !code_is_fatal(rc)) {
         error_prefix_where(c->error, "%s", where);
     }
     return rc;
+}
+
+int command_resolve(struct command *c, const struct ref *ref, const char *where, struct thing **ret)
+{
+    return resolve_in(c, ref, where, false, ret);
+}
+
+int command_resolve_any(struct command *c,
+                        const struct ref *ref,
+                        const char *where,
+                        struct thing **ret)
+{
+    return resolve_in(c, ref, where, true, ret);
 }
 
 /* --- Guards ---------------------------------------------------------------------------------- */
@@ -197,6 +212,7 @@ static int run_operations(struct command *c)
     for (c->op = 0; c->op < c->txn.ops_len; c->op++) {
         const struct op *op = &c->txn.ops[c->op];
         CHECK((size_t)op->op < sizeof operations / sizeof *operations);
+        CHECK(operations[op->op] != NULL);
         arena_reset(c->scratch);
         c->render = (struct render){.view = c->view, .arena = c->scratch, .ns = c->ns};
         int rc = operations[op->op](c, op);

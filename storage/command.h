@@ -20,7 +20,8 @@ enum change_kind {
     CHANGE_CHANGED = 2,
     CHANGE_DELETED = 3,
     CHANGE_LINKED = 4,
-    CHANGE_UNLINKED = 5
+    CHANGE_UNLINKED = 5,
+    CHANGE_UNDELETED = 8
 };
 
 struct command {
@@ -56,6 +57,13 @@ int command_resolve(struct command *c,
                     const struct ref *ref,
                     const char *where,
                     struct thing **ret);
+/* The same for a thing in any state: a name that nobody holds means its last holder. */
+int command_resolve_any(struct command *c,
+                        const struct ref *ref,
+                        const char *where,
+                        struct thing **ret);
+/* CLADE_ERR_CONFLICT when the thing is held. */
+int command_check_hold(struct command *c, const struct thing *thing);
 /* Notes a change for the change log; label and other for edges, else 0. */
 void command_note(
     struct command *c, enum change_kind kind, uint64_t id, uint32_t label, uint64_t other);
@@ -79,7 +87,8 @@ int fields_apply(struct command *c,
 
 /* Stores a new thing with its index rows, counters and log. */
 int thing_insert(struct command *c, struct thing *thing);
-/* Stores a thing that was `before`: history, record, new index rows, log. Sets `changed`. */
+/* Stores a thing that was `before`: history, record, index rows, counters, log. Sets `changed`, and
+ * `named` when it has another name, or its own again. */
 int thing_replace(struct command *c, const struct thing *before, struct thing *thing);
 
 /* from LABEL to, which are there. Sets whether it was new. */
@@ -97,6 +106,13 @@ int command_answer(struct command *c, const char *status, const struct thing *th
 int op_create(struct command *c, const struct op *op);
 /* Writes fields of a live thing. */
 int op_update(struct command *c, const struct op *op);
+/* Gives a live thing another name. */
+int op_rename(struct command *c, const struct op *op);
+/* Holds a thing, live or deleted, and lets go of it. */
+int op_hold(struct command *c, const struct op *op);
+int op_release(struct command *c, const struct op *op);
+/* Brings a deleted thing back, under its own name or another. */
+int op_undelete(struct command *c, const struct op *op);
 /* Marks a live thing deleted and frees its names; its edges stay. */
 int op_delete(struct command *c, const struct op *op);
 /* Makes an edge between live things, unless it is there. */

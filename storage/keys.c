@@ -4,7 +4,8 @@
 
 #define NAME_TAIL_BYTES 9 /* 0x00 and ~created */
 #define NAME_TEXT_MAX   (KEY_BYTES_MAX - NAME_PREFIX_BYTES - NAME_TAIL_BYTES)
-#define NAME_TEXT_BEGIN (NAME_TEXT_MAX - 16) /* kept of a text that is too long */
+#define URI_TEXT_MAX    (KEY_BYTES_MAX - 1 - URI_TAIL_BYTES)
+#define HASH_BYTES      16
 
 _Static_assert(CLADE_MAX_DIGEST_BYTES + 17 <= KEY_BYTES_MAX, "digests are whole in keys");
 _Static_assert(CLADE_MAX_LABEL_BYTES + 1 <= KEY_BYTES_MAX, "labels are whole in keys");
@@ -68,20 +69,26 @@ struct key key_name_prefix(enum name_space space, uint64_t ns, enum kind kind)
     return k;
 }
 
+/* A text and 0x00, or of one that is longer than text_max its beginning, 0x01 and its hash. */
+static void add_text(struct key *k, struct span text, size_t text_max)
+{
+    if (text.len <= text_max) {
+        add_span(k, text);
+        add_u8(k, 0);
+    } else {
+        struct hash128 h = hash128(text);
+        add(k, text.data, text_max - HASH_BYTES);
+        add_u8(k, 1);
+        add_u64(k, h.high);
+        add_u64(k, h.low);
+    }
+}
+
 struct key key_name(
     enum name_space space, uint64_t ns, enum kind kind, struct span text, uint64_t created)
 {
     struct key k = key_name_prefix(space, ns, kind);
-    if (text.len <= NAME_TEXT_MAX) {
-        add_span(&k, text);
-        add_u8(&k, 0);
-    } else {
-        struct hash128 h = hash128(text);
-        add(&k, text.data, NAME_TEXT_BEGIN);
-        add_u8(&k, 1);
-        add_u64(&k, h.high);
-        add_u64(&k, h.low);
-    }
+    add_text(&k, text, NAME_TEXT_MAX);
     add_u64(&k, ~created);
     return k;
 }
@@ -99,6 +106,17 @@ struct key key_digest(struct span digest, uint64_t ns, uint64_t id)
     add_u8(&k, 0);
     add_u64(&k, ns);
     add_u64(&k, id);
+    return k;
+}
+
+struct key key_uri(struct span uri, uint64_t ns, uint64_t id, uint64_t created)
+{
+    struct key k;
+    k.len = 0;
+    add_text(&k, uri, URI_TEXT_MAX);
+    add_u64(&k, ns);
+    add_u64(&k, id);
+    add_u64(&k, ~created);
     return k;
 }
 

@@ -41,6 +41,10 @@ static inline uint64_t key_name_created(struct span row_key)
 
 /* digest text, 0x00, namespace, thing. */
 struct key key_digest(struct span digest, uint64_t ns, uint64_t id);
+/* uri (one too long: its beginning, 0x01, its hash, else 0x00), namespace, thing, ~created. */
+struct key key_uri(struct span uri, uint64_t ns, uint64_t id, uint64_t created);
+#define URI_TAIL_BYTES  24 /* namespace, thing, ~created */
+#define URI_VALUE_BYTES 16 /* created, ended */
 /* 0x01 and a label's text; 0x02 and its number. */
 struct key key_label(struct span label);
 struct key key_label_id(uint32_t label);

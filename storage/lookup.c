@@ -3,6 +3,7 @@
 #include "base/check.h"
 
 #define LATEST_ARENA_BYTES (4u << 20)
+#define HOLDER_STEPS_MAX   1000   /* holders of a name that a look for its last one passes over */
 #define LATEST_STEPS_MAX   100000 /* deleted versions that a look for the latest passes over */
 
 /* The record of `id` at the view's revision, in the map. */
@@ -101,10 +102,11 @@ static bool holds_text(const struct thing *t, enum name_space space, struct span
     return false;
 }
 
-/* The newest row of a name at the view's revision. */
+/* The newest row of a name at or before key's revision. */
 static int find_name_row(struct view *v,
                          const struct key *key,
                          uint64_t *ret_id,
+                         uint64_t *ret_created,
                          uint64_t *ret_ended)
 {
     struct row row;
@@ -119,8 +121,34 @@ static int find_name_row(struct view *v,
         return row_corrupt(v->error, TABLE_NAMES, row.key, "has a wrong length");
     }
     *ret_id = get_u64le(row.value.data);
+    *ret_created = key_name_created(row.key);
     *ret_ended = get_u64le(row.value.data + 8);
     return 0;
+}
+
+/* Who has the row of a name: 0, 1 when the thing is called otherwise by now, or a code. */
+static int holder_of_row(struct view *v,
+                         struct arena *arena,
+                         enum name_space space,
+                         struct span text,
+                         const struct key *key,
+                         uint64_t id,
+                         uint64_t created,
+                         struct thing **ret)
+{
+    struct thing *thing = NULL;
+    int rc = lookup_thing(v, arena, id, &thing);
+    if (rc == 1) {
+        return row_corrupt(v->error, TABLE_NAMES, key_span(key), "names a thing that is not there");
+    }
+    if (rc == 0 && (!holds_text(thing, space, text) ||
+                    (space == NAME_SPACE_NAMES && thing->named != created))) {
+        return 1;
+    }
+    if (rc == 0) {
+        *ret = thing;
+    }
+    return rc;
 }
 
 int lookup_name(struct view *v,
@@ -132,29 +160,27 @@ int lookup_name(struct view *v,
                 bool any_state,
                 struct thing **ret)
 {
-    struct key key = key_name(space, ns, kind, text, v->revision);
-    uint64_t id = 0;
-    uint64_t ended = 0;
-    int rc = find_name_row(v, &key, &id, &ended);
-    if (rc != 0) {
+    uint64_t at = v->revision;
+    for (int i = 0; i < HOLDER_STEPS_MAX; i++) {
+        struct key key = key_name(space, ns, kind, text, at);
+        uint64_t id = 0;
+        uint64_t created = 0;
+        uint64_t ended = 0;
+        int rc = find_name_row(v, &key, &id, &created, &ended);
+        if (rc == 0 && !any_state && ended != 0 && ended <= v->revision) {
+            rc = 1;
+        }
+        if (rc == 0) {
+            rc = holder_of_row(v, arena, space, text, &key, id, created, ret);
+            if (rc == 1 && any_state && created > 0) {
+                /* It was called so once. Who held the name before? */
+                at = created - 1;
+                continue;
+            }
+        }
         return rc;
     }
-    if (!any_state && ended != 0 && ended <= v->revision) {
-        return 1;
-    }
-    struct thing *thing = NULL;
-    rc = lookup_thing(v, arena, id, &thing);
-    if (rc == 1) {
-        return row_corrupt(v->error, TABLE_NAMES, key_span(&key),
-                           "names a thing that is not there");
-    }
-    if (rc == 0 && !holds_text(thing, space, text)) {
-        return 1;
-    }
-    if (rc == 0) {
-        *ret = thing;
-    }
-    return rc;
+    return 1;
 }
 
 int lookup_namespace(struct view *v, struct arena *arena, struct span path, uint64_t *ret)

@@ -38,6 +38,9 @@ int op_delete(struct command *c, const struct op *op)
     if (rc == 0) {
         rc = refuse_namespace(c, thing, "deleted");
     }
+    if (rc == 0) {
+        rc = command_check_hold(c, thing);
+    }
     if (rc != 0) {
         return rc;
     }

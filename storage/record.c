@@ -7,6 +7,7 @@
 
 #define RECORD_DELETED   1 /* flags */
 #define RECORD_UNCHANGED 2 /* `changed` is `created` and is left out */
+#define RECORD_NAMED     4 /* `named` is not `created` and stands before the fields */
 
 static void encode_stamp(const struct stamp *s, struct buffer *b)
 {
@@ -25,6 +26,7 @@ static void encode_field(const struct field *field, const struct field_value *v,
     case FIELD_UINT:
     case FIELD_TIME:
     case FIELD_REF:
+    case FIELD_BOOL:
         varint_put(b, v->number);
         break;
     case FIELD_TEXT_SET:
@@ -34,6 +36,8 @@ static void encode_field(const struct field *field, const struct field_value *v,
         }
         break;
     case FIELD_TEXT_MAP:
+    case FIELD_PROP_MAP:
+    case FIELD_DECL_MAP:
         varint_put(b, v->len);
         for (size_t i = 0; i < v->len; i++) {
             varint_put_text(b, v->pairs[i].key);
@@ -48,7 +52,9 @@ void record_encode(const struct thing *t, struct buffer *b)
     bool same = t->changed.revision == t->created.revision;
     buffer_append_u8(b, RECORD_VERSION);
     buffer_append_u8(b, (uint8_t)t->kind);
-    buffer_append_u8(b, (t->deleted ? RECORD_DELETED : 0) | (same ? RECORD_UNCHANGED : 0));
+    bool named = t->kind != KIND_VERSION && t->named != t->created.revision;
+    buffer_append_u8(b, (t->deleted ? RECORD_DELETED : 0) | (same ? RECORD_UNCHANGED : 0) |
+                            (named ? RECORD_NAMED : 0));
     varint_put(b, t->ns);
     if (t->kind == KIND_VERSION) {
         varint_put(b, t->model);
@@ -59,6 +65,9 @@ void record_encode(const struct thing *t, struct buffer *b)
     encode_stamp(&t->created, b);
     if (!same) {
         encode_stamp(&t->changed, b);
+    }
+    if (named) {
+        varint_put(b, t->named);
     }
     for (int code = 1; code < FIELD_CODE_COUNT; code++) {
         if (t->fields[code].set) {
@@ -133,6 +142,18 @@ static int decode_map(struct varint_reader *r,
     return 0;
 }
 
+static bool map_is_valid(const struct field *field, const struct field_value *v)
+{
+    bool valid = true;
+    struct decl decl;
+    for (size_t i = 0; i < v->len && valid; i++) {
+        valid = field->shape == FIELD_PROP_MAP   ? prop_is_valid(v->pairs[i].value)
+                : field->shape == FIELD_DECL_MAP ? decl_read(v->pairs[i].value, &decl)
+                                                 : true;
+    }
+    return valid;
+}
+
 static int decode_fields(struct varint_reader *r,
                          struct arena *arena,
                          struct thing *t,
@@ -156,8 +177,10 @@ static int decode_fields(struct varint_reader *r,
             v->text = varint_get_text(r);
         } else if (field->shape == FIELD_TEXT_SET) {
             rc = decode_set(r, arena, v, error);
-        } else if (field->shape == FIELD_TEXT_MAP) {
+        } else if (field->shape == FIELD_TEXT_MAP || field->shape == FIELD_PROP_MAP ||
+                   field->shape == FIELD_DECL_MAP) {
             rc = decode_map(r, arena, v, error);
+            r->failed = r->failed || (rc == 0 && !map_is_valid(field, v));
         } else {
             v->number = varint_get(r);
         }
@@ -181,7 +204,7 @@ int record_decode(
 {
     struct varint_reader r = {.rest = bytes};
     enum kind kind = record_kind(bytes);
-    if (kind == KIND_NONE || bytes.data[0] != RECORD_VERSION || bytes.data[2] > 3) {
+    if (kind == KIND_NONE || bytes.data[0] != RECORD_VERSION || bytes.data[2] > 7) {
         return error_set(error, CLADE_ERR_CORRUPT, "things",
                          "the record of id/%" PRIu64 " is damaged", id);
     }
@@ -197,6 +220,7 @@ int record_decode(
     }
     ret->created = decode_stamp(&r);
     ret->changed = (bytes.data[2] & RECORD_UNCHANGED) != 0 ? ret->created : decode_stamp(&r);
+    ret->named = (bytes.data[2] & RECORD_NAMED) != 0 ? varint_get(&r) : ret->created.revision;
     int rc = decode_fields(&r, arena, ret, error);
     if (rc != 0) {
         return rc;

@@ -19,11 +19,12 @@ struct stamp {
 /* A field that is set. Sets and the keys of maps are sorted, without doubles. */
 struct field_value {
     bool set;
-    struct span text;        /* FIELD_TEXT */
-    uint64_t number;         /* FIELD_UINT, FIELD_TIME, FIELD_REF (an id) */
-    struct span *texts;      /* FIELD_TEXT_SET */
-    struct text_pair *pairs; /* FIELD_TEXT_MAP */
-    size_t len;              /* of texts or pairs */
+    struct span text;   /* FIELD_TEXT */
+    uint64_t number;    /* FIELD_UINT, FIELD_TIME, FIELD_BOOL, FIELD_REF (an id) */
+    struct span *texts; /* FIELD_TEXT_SET */
+    struct text_pair
+        *pairs; /* FIELD_TEXT_MAP; FIELD_PROP_MAP, FIELD_DECL_MAP: as prop.h has them */
+    size_t len; /* of texts or pairs */
 };
 
 struct thing {
@@ -32,6 +33,7 @@ struct thing {
     bool deleted;
     uint64_t ns;      /* id of its namespace */
     struct span name; /* empty for versions */
+    uint64_t named;   /* the revision that gave it its name: `created`, a rename, an undelete */
     uint64_t model;   /* versions: id of the model */
     uint64_t number;  /* versions */
     struct stamp created;

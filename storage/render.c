@@ -133,6 +133,114 @@ static int put_reference(struct render *r, uint64_t id, struct buffer *out)
     return rc;
 }
 
+/* --- Props ---------------------------------------------------------------------------------- */
+
+static void put_tag(const char *tag, struct buffer *out)
+{
+    value_put_map(out, 1);
+    value_put_str(out, tag);
+}
+
+static int put_item(struct render *r,
+                    unsigned type,
+                    const struct prop_item *item,
+                    struct buffer *out)
+{
+    double d;
+    switch (type) {
+    case PROP_STRING:
+        value_put_span(out, item->text);
+        break;
+    case PROP_INT:
+        value_put_int(out, (int64_t)item->bits);
+        break;
+    case PROP_FLOAT:
+        memcpy(&d, &item->bits, sizeof d);
+        value_put_double(out, d);
+        break;
+    case PROP_BOOL:
+        value_put_bool(out, item->bits != 0);
+        break;
+    case PROP_TIME:
+        put_tag("time", out);
+        value_put_uint(out, item->bits);
+        break;
+    case PROP_JSON:
+        put_tag("json", out);
+        value_put_span(out, item->text);
+        break;
+    default:
+        put_tag("ref", out);
+        return put_reference(r, item->bits, out);
+    }
+    return 0;
+}
+
+static int put_prop(struct render *r, struct span value, struct buffer *out)
+{
+    struct prop_reader reader = prop_read(value);
+    struct prop_item item;
+    if (!reader.is_list) {
+        return prop_next(&reader, &item) == 1 ? put_item(r, reader.type, &item, out) : 0;
+    }
+    size_t at = value_begin_array(out);
+    uint32_t len = 0;
+    int rc = 0;
+    for (; rc == 0 && prop_next(&reader, &item) == 1; len++) {
+        rc = put_item(r, reader.type, &item, out);
+    }
+    value_end(out, at, len);
+    return rc;
+}
+
+/* A declaration as it is written; what is not so is left out. */
+static void put_decl(struct span bytes, struct buffer *out)
+{
+    static const struct {
+        unsigned flag;
+        const char *name;
+    } flags[] = {{DECL_REQUIRED, "required"}, {DECL_FIXED, "fixed"}, {DECL_INDEXED, "indexed"}};
+    struct decl decl = {.type = PROP_STRING};
+    (void)decl_read(bytes, &decl);
+    size_t at = value_begin_map(out);
+    uint32_t members = 1;
+    value_put_str(out, "type");
+    value_put_str(out, prop_type_text(decl.type));
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+        if ((decl.flags & flags[i].flag) != 0) {
+            value_put_str(out, flags[i].name);
+            value_put_bool(out, true);
+            members++;
+        }
+    }
+    if (decl.unit.len > 0) {
+        value_put_str(out, "unit");
+        value_put_span(out, decl.unit);
+        members++;
+    }
+    value_end(out, at, members);
+}
+
+/* --- Fields --------------------------------------------------------------------------------- */
+
+static int put_pairs(struct render *r,
+                     const struct field *field,
+                     const struct field_value *v,
+                     struct buffer *out)
+{
+    int rc = 0;
+    value_put_map(out, (uint32_t)v->len);
+    for (size_t i = 0; i < v->len && rc == 0; i++) {
+        value_put_span(out, v->pairs[i].key);
+        if (field->shape == FIELD_PROP_MAP) {
+            rc = put_prop(r, v->pairs[i].value, out);
+        } else {
+            put_decl(v->pairs[i].value, out);
+        }
+    }
+    return rc;
+}
+
 static int put_field(struct render *r,
                      const struct field *field,
                      const struct field_value *v,
@@ -165,6 +273,12 @@ static int put_field(struct render *r,
             value_put_span(out, v->pairs[i].value);
         }
         break;
+    case FIELD_BOOL:
+        value_put_bool(out, v->number != 0);
+        break;
+    case FIELD_PROP_MAP:
+    case FIELD_DECL_MAP:
+        return put_pairs(r, field, v, out);
     }
     return 0;
 }
@@ -266,6 +380,38 @@ static int put_edges(struct render *r, uint64_t id, struct buffer *out)
     return rc;
 }
 
+/* The owner that a thing without one has: its namespace's, or that of the nearest namespace above
+ * it that has one; and whose it is. */
+static int put_owner(struct render *r, const struct thing *t, struct buffer *out, uint32_t *members)
+{
+    struct thing *ns = NULL;
+    struct span path = t->name; /* of a namespace: those above it count */
+    int rc = 0;
+    if (t->kind != KIND_NAMESPACE) {
+        rc = thing_of(r, t->ns, &ns);
+        path = rc == 0 ? ns->name : path;
+    }
+    while (rc == 0 && (ns == NULL || !ns->fields[FIELD_OWNER].set)) {
+        while (path.len > 0 && path.data[path.len - 1] != '/') {
+            path.len--;
+        }
+        if (path.len == 0) {
+            return 0;
+        }
+        path.len--;
+        rc = lookup_name(r->view, r->arena, NAME_SPACE_NAMES, NAMESPACE_ROOT, KIND_NAMESPACE, path,
+                         false, &ns);
+    }
+    if (rc != 0) {
+        return rc == 1 ? 0 : rc;
+    }
+    value_put_str(out, "owner");
+    value_put_span(out, ns->fields[FIELD_OWNER].text);
+    value_put_str(out, "owner_from");
+    *members += 2;
+    return put_reference(r, ns->id, out);
+}
+
 static int put_full(struct render *r, const struct thing *t, struct buffer *out, uint32_t *members)
 {
     int rc = 0;
@@ -302,7 +448,7 @@ static int put_full(struct render *r, const struct thing *t, struct buffer *out,
             ++*members;
         }
     }
-    return rc;
+    return rc != 0 || t->fields[FIELD_OWNER].set ? rc : put_owner(r, t, out, members);
 }
 
 int render_thing(struct render *r,

@@ -10,9 +10,10 @@
 #include "base/span.h"
 #include "storage/store.h"
 
-#define STORE_FORMAT 2
+#define STORE_FORMAT 3
 
-/* Codes stand in checksums and digests and never change. README.md has the byte tables. */
+/* Codes stand in checksums and digests and never change; they have gaps. README.md has the byte
+ * tables. */
 enum table {
     TABLE_META = 0,
     TABLE_THINGS = 1,
@@ -29,7 +30,8 @@ enum table {
     TABLE_RESULTS = 12,
     TABLE_COUNTERS = 13,
     TABLE_MEMBERS = 14,
-    TABLE_COUNT
+    TABLE_URIS = 22,
+    TABLE_COUNT = 25
 };
 
 /* Which running sum a table's rows are in. */
@@ -44,6 +46,7 @@ struct table_info {
                           with it set are history, outside the sums */
 };
 
+/* NULL where a code has no table. */
 const struct table_info *table_info(enum table table);
 
 #define KEY_BYTES_MAX     511 /* LMDB's own */

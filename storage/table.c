@@ -27,13 +27,14 @@ static const struct table_info tables[TABLE_COUNT] = {
     [TABLE_RESULTS]   = {"results",   SUM_STATE, 0, false, 0},
     [TABLE_COUNTERS]  = {"counters",  SUM_DATA,  0, false, 0},
     [TABLE_MEMBERS]   = {"members",   SUM_STATE, 0, false, 0},
+    [TABLE_URIS]      = {"uris",      SUM_DATA,  0, false, 8},
     /* clang-format on */
 };
 
 const struct table_info *table_info(enum table table)
 {
     CHECK(table < TABLE_COUNT);
-    return &tables[table];
+    return tables[table].name != NULL ? &tables[table] : NULL;
 }
 
 int lmdb_error(int rc, struct error *error, const char *doing)

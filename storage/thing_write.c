@@ -63,7 +63,8 @@ static int insert_name(struct command *c,
         get_u64le(row.value.data + 8) == 0) {
         return error_set(c->error, CLADE_ERR_CONFLICT, "name", "the name collides with another");
     }
-    return row_insert(c->rows, TABLE_NAMES, key_span(&key), span_make(value, sizeof value));
+    /* This transaction may have given the name before, and taken it back. */
+    return row_put(c->rows, TABLE_NAMES, key_span(&key), span_make(value, sizeof value));
 }
 
 /* Ends a thing's hold on a name at this revision. */
@@ -84,8 +85,9 @@ static int end_name(struct command *c,
     }
     uint64_t created = key_name_created(row.key);
     memcpy(key.bytes, row.key.data, row.key.len);
-    if (created == c->revision) {
-        /* No revision ever saw it. */
+    if (created == c->revision && t->created.revision == c->revision) {
+        /* No revision ever saw it. A thing that was there before keeps the row, of no length, by
+         * which it is listed if it ends here. */
         return row_delete(c->rows, TABLE_NAMES, key_span(&key));
     }
     uint8_t value[NAME_VALUE_BYTES];
@@ -102,6 +104,37 @@ static int insert_digest(struct command *c, const struct thing *t, struct span d
     return row_insert(c->rows, TABLE_DIGESTS, key_span(&key), span_make(value, sizeof value));
 }
 
+static int insert_uri(struct command *c, const struct thing *t, struct span uri)
+{
+    struct key key = key_uri(uri, t->ns, t->id, c->revision);
+    uint8_t value[URI_VALUE_BYTES] = {0};
+    put_u64le(value, c->revision);
+    return row_insert(c->rows, TABLE_URIS, key_span(&key), span_make(value, sizeof value));
+}
+
+static int end_uri(struct command *c, const struct thing *t, struct span uri)
+{
+    struct key key = key_uri(uri, t->ns, t->id, UINT64_MAX);
+    struct row row;
+    int rc = view_seek(c->view, TABLE_URIS, key_span(&key), &row);
+    if (rc < 0) {
+        return rc;
+    }
+    if (rc == 1 || !key_name_same(row.key, &key) || row.value.len != URI_VALUE_BYTES ||
+        get_u64le(row.value.data + 8) != 0) {
+        return row_corrupt(c->error, TABLE_URIS, key_span(&key), "is missing");
+    }
+    uint64_t created = get_u64le(row.value.data);
+    memcpy(key.bytes, row.key.data, row.key.len);
+    if (created == c->revision) {
+        return row_delete(c->rows, TABLE_URIS, key_span(&key));
+    }
+    uint8_t value[URI_VALUE_BYTES];
+    put_u64le(value, created);
+    put_u64le(value + 8, c->revision);
+    return row_put(c->rows, TABLE_URIS, key_span(&key), span_make(value, sizeof value));
+}
+
 static bool set_has(const struct field_value *v, struct span text)
 {
     for (size_t i = 0; v != NULL && i < v->len; i++) {
@@ -112,22 +145,51 @@ static bool set_has(const struct field_value *v, struct span text)
     return false;
 }
 
-/* Index rows for what `t` has and `before` (NULL: nothing) had not. */
+static int begin_external_id(struct command *c, const struct thing *t, struct span id)
+{
+    return insert_name(c, t, NAME_SPACE_EXTERNAL, id);
+}
+
+static int end_external_id(struct command *c, const struct thing *t, struct span id)
+{
+    return end_name(c, t, NAME_SPACE_EXTERNAL, id);
+}
+
+/* Fields that are sets and have an index; a core field's members never go. */
+static const struct {
+    enum field_code code;
+    int (*begin)(struct command *c, const struct thing *t, struct span text);
+    int (*end)(struct command *c, const struct thing *t, struct span text);
+} set_indexes[] = {
+    {FIELD_EXTERNAL_IDS, begin_external_id, end_external_id},
+    {FIELD_DIGESTS, insert_digest, NULL},
+    {FIELD_URIS, insert_uri, end_uri},
+};
+
+/* Calls `each` for what `a` has and `b` (NULL: nothing) has not. */
+static int for_difference(struct command *c,
+                          const struct thing *t,
+                          const struct field_value *a,
+                          const struct field_value *b,
+                          int (*each)(struct command *c, const struct thing *t, struct span text))
+{
+    int rc = 0;
+    for (size_t i = 0; a != NULL && each != NULL && i < a->len && rc == 0; i++) {
+        rc = set_has(b, a->texts[i]) ? 0 : each(c, t, a->texts[i]);
+    }
+    return rc;
+}
+
+/* Index rows for what `t` has and `before` (NULL: nothing) had not; those of what went end. */
 static int index_fields(struct command *c, const struct thing *before, const struct thing *t)
 {
-    const struct field_value *ids = &t->fields[FIELD_EXTERNAL_IDS];
-    const struct field_value *had = before ? &before->fields[FIELD_EXTERNAL_IDS] : NULL;
     int rc = 0;
-    for (size_t i = 0; i < ids->len && rc == 0; i++) {
-        if (!set_has(had, ids->texts[i])) {
-            rc = insert_name(c, t, NAME_SPACE_EXTERNAL, ids->texts[i]);
-        }
-    }
-    const struct field_value *digests = &t->fields[FIELD_DIGESTS];
-    had = before ? &before->fields[FIELD_DIGESTS] : NULL;
-    for (size_t i = 0; i < digests->len && rc == 0; i++) {
-        if (!set_has(had, digests->texts[i])) {
-            rc = insert_digest(c, t, digests->texts[i]);
+    for (size_t i = 0; i < sizeof set_indexes / sizeof *set_indexes && rc == 0; i++) {
+        enum field_code code = set_indexes[i].code;
+        const struct field_value *had = before != NULL ? &before->fields[code] : NULL;
+        rc = for_difference(c, t, had, &t->fields[code], set_indexes[i].end);
+        if (rc == 0) {
+            rc = for_difference(c, t, &t->fields[code], had, set_indexes[i].begin);
         }
     }
     /* A version's run is also an edge, so that lineage needs no second way to walk. */
@@ -137,6 +199,14 @@ static int index_fields(struct command *c, const struct thing *before, const str
         rc = edge_link(c, t, span_of("produced_by"), t->fields[FIELD_RUN].number, &is_new);
     }
     return rc;
+}
+
+/* A thing that comes back takes its names again. */
+static int take_names(struct command *c, const struct thing *t)
+{
+    int rc = t->kind == KIND_VERSION ? 0 : insert_name(c, t, NAME_SPACE_NAMES, t->name);
+    return rc != 0 ? rc
+                   : for_difference(c, t, &t->fields[FIELD_EXTERNAL_IDS], NULL, begin_external_id);
 }
 
 static int end_names(struct command *c, const struct thing *t)
@@ -196,6 +266,7 @@ int thing_insert(struct command *c, struct thing *t)
 {
     t->created = command_stamp(c);
     t->changed = t->created;
+    t->named = c->revision;
     int rc = put_record(c, t, true);
     if (rc == 0 && t->kind != KIND_VERSION) {
         rc = insert_name(c, t, NAME_SPACE_NAMES, t->name);
@@ -217,13 +288,21 @@ int thing_insert(struct command *c, struct thing *t)
 
 int thing_replace(struct command *c, const struct thing *before, struct thing *t)
 {
+    bool is_back = before->deleted && !t->deleted;
+    bool is_renamed = !t->deleted && !span_equal(before->name, t->name);
     int rc = put_history(c, before);
     t->changed = command_stamp(c);
+    t->named = is_back || is_renamed ? c->revision : before->named;
     if (rc == 0) {
         rc = put_record(c, t, false);
     }
     if (rc != 0) {
         return rc;
+    }
+    if (is_back) {
+        command_note(c, CHANGE_UNDELETED, t->id, 0, 0);
+        rc = take_names(c, t);
+        return rc != 0 ? rc : command_count(c, t->ns, t->kind, 1);
     }
     if (!before->deleted && t->deleted) {
         command_note(c, CHANGE_DELETED, t->id, 0, 0);
@@ -231,7 +310,16 @@ int thing_replace(struct command *c, const struct thing *before, struct thing *t
         return rc != 0 ? rc : command_count(c, t->ns, t->kind, -1);
     }
     command_note(c, CHANGE_CHANGED, t->id, 0, 0);
-    return index_fields(c, before, t);
+    if (t->deleted) {
+        return 0; /* a hold: what is deleted has no names */
+    }
+    if (is_renamed) {
+        rc = end_name(c, before, NAME_SPACE_NAMES, before->name);
+        if (rc == 0) {
+            rc = insert_name(c, t, NAME_SPACE_NAMES, t->name);
+        }
+    }
+    return rc != 0 ? rc : index_fields(c, before, t);
 }
 
 /* --- Edges -------------------------------------------------------------------------------- */

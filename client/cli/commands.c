@@ -7,9 +7,11 @@
 #define FLAGS(...)    ((const enum flag_id[]){__VA_ARGS__, FLAG_NONE})
 #define EXAMPLES(...) ((const char *const[]){__VA_ARGS__, NULL})
 
-#define COMMON_FLAGS FLAG_DESCRIPTION, FLAG_OWNER, FLAG_TAG, FLAG_TYPE, FLAG_EXTERNAL_ID
-#define MAKE_FLAGS   FLAG_IF_EXISTS, FLAG_AS
-#define READ_FLAGS   FLAG_VIEW, FLAG_STATE, FLAG_EDGES, FLAG_LIMIT
+#define COMMON_FLAGS  FLAG_DESCRIPTION, FLAG_OWNER, FLAG_TAG, FLAG_PROP, FLAG_TYPE, FLAG_EXTERNAL_ID
+#define CONTENT_FLAGS FLAG_DIGEST, FLAG_URI, FLAG_CONTENT, FLAG_CONTENT_REASON
+#define MAKE_FLAGS    FLAG_IF_EXISTS, FLAG_AS
+#define UPDATE_FLAGS  FLAG_UNTAG, FLAG_UNPROP, FLAG_REMOVE_EXTERNAL_ID
+#define READ_FLAGS    FLAG_VIEW, FLAG_STATE, FLAG_EDGES, FLAG_LIMIT
 
 #define STDIN_HELP "A \"-\" among the arguments stands for the lines of stdin."
 #define MEMBER_HELP                                                                                \
@@ -36,25 +38,39 @@
     {kind " delete", "NAME...", "delete " kind "s; lineage still shows them, marked", BULK_HELP,   \
      NULL, 1, COMMAND_ARGS_ANY, EXAMPLES(__VA_ARGS__), kind, run_delete}
 
+#define RENAME(kind, ...)                                                                          \
+    {kind " rename", "NAME NEW", "give " kind "s another name; their ids stay", NULL,              \
+     NULL, 2, 2, EXAMPLES(__VA_ARGS__), kind, run_rename}
+#define UNDELETE(kind, ...)                                                                        \
+    {kind " undelete", "NAME...", "bring deleted " kind "s back",                                  \
+     "A name means the last that was called so; an older one is named by id/N. " BULK_HELP,        \
+     FLAGS(FLAG_NEW_NAME), 1, COMMAND_ARGS_ANY, EXAMPLES(__VA_ARGS__), kind, run_undelete}
+
 const struct command commands[] = {
     CREATE("artifact", "[NAME...]", 0,
-           FLAGS(COMMON_FLAGS, FLAG_DIGEST, FLAG_URI, FLAG_SIZE, MAKE_FLAGS),
+           FLAGS(COMMON_FLAGS, CONTENT_FLAGS, FLAG_SIZE, MAKE_FLAGS),
            "clade artifact create imagenet-1k --type dataset --tag license=custom",
            "clade artifact create weights --digest sha256:2c26b4... --uri s3://bucket/weights"),
     GET("artifact", "clade artifact get imagenet-1k", "clade artifact get - < names"),
     LIST("artifact", FLAGS(READ_FLAGS), "clade artifact list",
          "clade -w ndjson artifact list --view ids"),
-    UPDATE("artifact", FLAGS(COMMON_FLAGS, FLAG_UNTAG, FLAG_DIGEST, FLAG_URI, FLAG_SIZE, FLAG_AS),
-           "clade artifact update imagenet-1k --tag reviewed=yes --untag draft"),
+    UPDATE("artifact", FLAGS(COMMON_FLAGS, UPDATE_FLAGS, CONTENT_FLAGS, FLAG_REMOVE_URI, FLAG_SIZE, FLAG_AS),
+           "clade artifact update imagenet-1k --tag reviewed=yes --untag draft",
+           "clade artifact update weights --content failed --content-reason 'no space'",
+           "clade artifact update weights --prop layers=50 --prop lr:float=1 --unprop draft"),
+    RENAME("artifact", "clade artifact rename imagenet imagenet-1k"),
     DELETE("artifact", "clade artifact delete scratch --reason 'made by mistake'"),
+    UNDELETE("artifact", "clade artifact undelete scratch --name scratch-2"),
 
     CREATE("experiment", "[NAME...]", 0, FLAGS(COMMON_FLAGS, MAKE_FLAGS),
            "clade experiment create resnet-ablation"),
     GET("experiment", "clade experiment get resnet-ablation"),
     LIST("experiment", FLAGS(READ_FLAGS), "clade experiment list"),
-    UPDATE("experiment", FLAGS(COMMON_FLAGS, FLAG_UNTAG, FLAG_AS),
+    UPDATE("experiment", FLAGS(COMMON_FLAGS, UPDATE_FLAGS, FLAG_AS),
            "clade experiment update resnet-ablation --description 'width and depth'"),
+    RENAME("experiment", "clade experiment rename ablation resnet-ablation"),
     DELETE("experiment", "clade experiment delete resnet-ablation"),
+    UNDELETE("experiment", "clade experiment undelete resnet-ablation"),
 
     CREATE("run", "[NAME...]", 0,
            FLAGS(COMMON_FLAGS, FLAG_EXPERIMENT, FLAG_PARENT, FLAG_STATUS, FLAG_START, FLAG_END,
@@ -64,43 +80,65 @@ const struct command commands[] = {
     LIST("run", FLAGS(FLAG_UNDER_EXPERIMENT, READ_FLAGS),
          "clade run list --experiment resnet-ablation"),
     UPDATE("run",
-           FLAGS(COMMON_FLAGS, FLAG_UNTAG, FLAG_EXPERIMENT, FLAG_PARENT, FLAG_STATUS, FLAG_START,
+           FLAGS(COMMON_FLAGS, UPDATE_FLAGS, FLAG_EXPERIMENT, FLAG_PARENT, FLAG_STATUS, FLAG_START,
                  FLAG_END, FLAG_AS),
            "clade run update nightly-7 --status finished --end now"),
+    RENAME("run", "clade run rename _42 nightly-8"),
     DELETE("run", "clade run delete nightly-7"),
+    UNDELETE("run", "clade run undelete nightly-7"),
 
     CREATE("model", "NAME...", 1, FLAGS(COMMON_FLAGS, MAKE_FLAGS),
            "clade model create resnet50 --owner vision"),
     GET("model", "clade model get resnet50"),
     LIST("model", FLAGS(READ_FLAGS), "clade model list"),
-    UPDATE("model", FLAGS(COMMON_FLAGS, FLAG_UNTAG, FLAG_AS),
+    UPDATE("model", FLAGS(COMMON_FLAGS, UPDATE_FLAGS, FLAG_AS),
            "clade model update resnet50 --tag task=classification"),
+    RENAME("model", "clade model rename resnet resnet50"),
     DELETE("model", "clade model delete resnet50"),
+    UNDELETE("model", "clade model undelete resnet50"),
 
     CREATE("version", "MODEL...", 1,
-           FLAGS(COMMON_FLAGS, FLAG_NUMBER, FLAG_RUN, FLAG_DIGEST, FLAG_URI, MAKE_FLAGS),
+           FLAGS(COMMON_FLAGS, FLAG_NUMBER, FLAG_RUN, CONTENT_FLAGS, MAKE_FLAGS),
            "clade version create resnet50 --run nightly-7 --digest sha256:2c26b4..."),
     GET("version", "clade version get resnet50/7", "clade version get resnet50@latest"),
     LIST("version", FLAGS(FLAG_UNDER_MODEL, READ_FLAGS), "clade version list --model resnet50"),
-    UPDATE("version", FLAGS(COMMON_FLAGS, FLAG_UNTAG, FLAG_RUN, FLAG_DIGEST, FLAG_URI, FLAG_AS),
+    UPDATE("version", FLAGS(COMMON_FLAGS, UPDATE_FLAGS, FLAG_RUN, CONTENT_FLAGS, FLAG_REMOVE_URI, FLAG_AS),
            "clade version update resnet50/7 --tag reviewed=yes"),
     DELETE("version", "clade version delete resnet50/7"),
+    UNDELETE("version", "clade version undelete resnet50/7"),
 
-    CREATE("namespace", "PATH...", 1, FLAGS(FLAG_DESCRIPTION, FLAG_OWNER, FLAG_TAG, MAKE_FLAGS),
+    CREATE("namespace", "PATH...", 1,
+           FLAGS(FLAG_DESCRIPTION, FLAG_OWNER, FLAG_TAG, FLAG_PROP, MAKE_FLAGS),
            "clade namespace create vision", "clade namespace create vision/edge --if-exists match"),
     GET("namespace", "clade namespace get vision"),
     LIST("namespace", FLAGS(READ_FLAGS), "clade namespace list"),
-    CREATE("type", "KIND:NAME...", 1, FLAGS(FLAG_DESCRIPTION, FLAG_OWNER, FLAG_TAG, MAKE_FLAGS),
-           "clade type create artifact:dataset"),
+    CREATE("type", "KIND:NAME...", 1,
+           FLAGS(FLAG_DESCRIPTION, FLAG_OWNER, FLAG_TAG, FLAG_PROP, FLAG_FIELD, FLAG_CLOSED, FLAG_OPEN,
+                 MAKE_FLAGS),
+           "clade type create artifact:dataset",
+           "clade type create run:training --closed --field lr:float,required --field 'seen:int,unit=rows'"),
     GET("type", "clade type get artifact:dataset"),
     LIST("type", FLAGS(READ_FLAGS), "clade type list"),
+    UPDATE("type",
+           FLAGS(FLAG_DESCRIPTION, FLAG_OWNER, FLAG_TAG, FLAG_UNTAG, FLAG_PROP, FLAG_UNPROP, FLAG_FIELD,
+                 FLAG_CLOSED, FLAG_OPEN, FLAG_AS),
+           "clade type update run:training --field 'seed:int,fixed'"),
+    RENAME("type", "clade type rename run:train run:training"),
+    DELETE("type", "clade type delete run:training"),
+    UNDELETE("type", "clade type undelete run:training"),
+
+    {"hold", "REF...", "refuse deletion of things until they are released",
+     "Why is said by --reason. " STDIN_HELP, NULL, 1, COMMAND_ARGS_ANY,
+     EXAMPLES("clade hold model/resnet50 --reason 'audit 2026-12'"), NULL, run_hold},
+    {"release", "REF...", "let things that are held be deleted again", STDIN_HELP, NULL, 1,
+     COMMAND_ARGS_ANY, EXAMPLES("clade release model/resnet50"), NULL, run_release},
 
     {"get", "REF...", "show things of any kind",
      "References: KIND/NAME, version/MODEL/7, version/MODEL@latest, //TEAM//KIND/NAME, id/12,\n"
-     "KIND/ext:SYSTEM:ID, digest:ALGO:VALUE. " STDIN_HELP,
+     "KIND/ext:SYSTEM:ID, digest:ALGO:VALUE, uri:URI. " STDIN_HELP,
      FLAGS(READ_FLAGS), 1, COMMAND_ARGS_ANY,
      EXAMPLES("clade get model/resnet50 version/resnet50@latest",
-              "clade get digest:sha256:2c26b4... -w json"), NULL, run_get},
+              "clade get digest:sha256:2c26b4... -w json", "clade get uri:s3://bucket/weights"), NULL, run_get},
     {"link", "FROM LABEL TO", "say that FROM depends on TO",
      "With the one argument \"-\", lines of stdin: FROM, LABEL and TO between tabs.",
      NULL, 1, 3,

@@ -1,6 +1,6 @@
 /* NDJSON that import reads, all of one revision: namespaces, types, things kind by kind, then what
- * joins them. A line for a namespace other than the one that plain references mean is a
- * transaction that names it. */
+ * joins them: parents and props that are references, holds, edges. A line for a namespace other
+ * than the one that plain references mean is a transaction that names it. */
 #include <stdlib.h>
 
 #include "cli/cli.h"
@@ -25,6 +25,7 @@ struct export
     struct buffer key;          /* a whole reference */
     struct buffer line;
     uint64_t left_out; /* links and fields that lead to what is deleted */
+    bool has_late;     /* things of this kind have something to be written when all are there */
 };
 
 typedef bool (*on_thing)(struct export *x, const char *ns, const struct clade_value *thing);
@@ -197,9 +198,9 @@ static bool is_written(struct export *x,
                        struct span key,
                        const struct clade_value *value)
 {
-    static const char *const marks[] = {"id",        "kind",  "ref",    "state",  "depth",
-                                        "namespace", "name",  "model",  "number", "created",
-                                        "changed",   "edges", "parent", NULL};
+    static const char *const marks[] = {
+        "id",     "kind",    "ref",     "state", "depth",  "namespace",  "name", "model",
+        "number", "created", "changed", "edges", "parent", "owner_from", "hold", NULL};
     static const char *const refs[] = {"experiment", "run", NULL};
     enum clade_type type = clade_value_type(value);
     if (is_one_of(key, marks) || type == CLADE_NIL ||
@@ -213,8 +214,53 @@ static bool is_written(struct export *x,
     return true;
 }
 
+/* The reference that a prop is; NULL when it is none. */
+static const struct clade_value *ref_of(const struct clade_value *prop)
+{
+    return clade_value_get(prop, "ref");
+}
+
+static bool has_ref(const struct clade_value *prop)
+{
+    return ref_of(prop) != NULL || ref_of(clade_value_at(prop, 0)) != NULL;
+}
+
+static bool is_to_dead(struct export *x, const char *ns, const struct clade_value *prop)
+{
+    bool list = clade_value_type(prop) == CLADE_ARRAY;
+    for (size_t i = 0; list && i < clade_value_len(prop); i++) {
+        if (is_to_dead(x, ns, clade_value_at(prop, i))) {
+            return true;
+        }
+    }
+    return !list && ref_of(prop) != NULL && is_dead(x, ns, text_of(ref_of(prop)));
+}
+
+/* Props that are references may be to what comes later. They are written then, and with them the
+ * others and the type, which may require them. */
+static bool has_ref_props(const struct clade_value *thing)
+{
+    const struct clade_value *props = clade_value_get(thing, "props");
+    bool found = false;
+    for (size_t i = 0; i < clade_value_len(props); i++) {
+        found = found || has_ref(clade_value_at(props, i));
+    }
+    return found;
+}
+
+static bool is_late(const struct clade_value *thing)
+{
+    return clade_value_get(thing, "parent") != NULL || clade_value_get(thing, "hold") != NULL ||
+           has_ref_props(thing);
+}
+
 static bool write_thing(struct export *x, const char *ns, const struct clade_value *thing)
 {
+    static const char *const typed[] = {"type", "props", NULL};
+    static const char *const inherited[] = {"owner", NULL};
+    bool later = has_ref_props(thing);
+    bool no_owner = clade_value_get(thing, "owner_from") != NULL;
+    x->has_late = x->has_late || is_late(thing);
     note_live(x, ns, thing);
     line_begin(x, ns);
     buffer_append_str(&x->line, "{\"op\":\"create\"");
@@ -229,6 +275,10 @@ static bool write_thing(struct export *x, const char *ns, const struct clade_val
     for (size_t i = 0; i < clade_value_len(thing); i++) {
         const struct clade_value *key = clade_value_key_at(thing, i);
         const struct clade_value *value = clade_value_at(thing, i);
+        if ((later && is_one_of(text_of(key), typed)) ||
+            (no_owner && is_one_of(text_of(key), inherited))) {
+            continue;
+        }
         if (is_written(x, ns, text_of(key), value)) {
             buffer_append_u8(&x->line, ',');
             json_append_value(&x->line, key);
@@ -240,23 +290,66 @@ static bool write_thing(struct export *x, const char *ns, const struct clade_val
     return line_end(x, ns);
 }
 
-/* A run's parent may come after it by name, so parents are set when all runs are there. */
-static bool write_parent(struct export *x, const char *ns, const struct clade_value *thing)
+static void put_late_props(struct export *x, const char *ns, const struct clade_value *props)
 {
-    const struct clade_value *parent = clade_value_get(thing, "parent");
-    if (parent == NULL) {
-        return true;
+    bool first = true;
+    buffer_append_str(&x->line, ",\"props\":{");
+    for (size_t i = 0; i < clade_value_len(props); i++) {
+        const struct clade_value *value = clade_value_at(props, i);
+        if (is_to_dead(x, ns, value)) {
+            x->left_out++;
+            continue;
+        }
+        buffer_append_str(&x->line, first ? "" : ",");
+        json_append_value(&x->line, clade_value_key_at(props, i));
+        buffer_append_u8(&x->line, ':');
+        json_append_value(&x->line, value);
+        first = false;
     }
-    if (is_dead(x, ns, text_of(parent))) {
-        x->left_out++;
-        return true;
-    }
+    buffer_append_u8(&x->line, '}');
+}
+
+static bool write_hold(struct export *x, const char *ns, const struct clade_value *thing)
+{
     line_begin(x, ns);
-    buffer_append_str(&x->line, "{\"op\":\"update\"");
+    buffer_append_str(&x->line, "{\"op\":\"hold\"");
     put_member(x, "ref", clade_value_get(thing, "ref"));
-    put_member(x, "parent", parent);
+    if (text_of(clade_value_get(thing, "hold")).len > 0) {
+        put_member(x, "reason", clade_value_get(thing, "hold"));
+    }
     buffer_append_u8(&x->line, '}');
     return line_end(x, ns);
+}
+
+/* A run's parent, or what a prop refers to, may come after it by name, so they are set when all
+ * things are there. */
+static bool write_late(struct export *x, const char *ns, const struct clade_value *thing)
+{
+    const struct clade_value *parent = clade_value_get(thing, "parent");
+    const struct clade_value *type = clade_value_get(thing, "type");
+    bool props = has_ref_props(thing);
+    if (parent != NULL && is_dead(x, ns, text_of(parent))) {
+        x->left_out++;
+        parent = NULL;
+    }
+    bool ok = true;
+    if (parent != NULL || props) {
+        line_begin(x, ns);
+        buffer_append_str(&x->line, "{\"op\":\"update\"");
+        put_member(x, "ref", clade_value_get(thing, "ref"));
+        if (parent != NULL) {
+            put_member(x, "parent", parent);
+        }
+        if (props && type != NULL) {
+            put_member(x, "type", type);
+        }
+        if (props) {
+            put_late_props(x, ns, clade_value_get(thing, "props"));
+        }
+        buffer_append_u8(&x->line, '}');
+        ok = line_end(x, ns);
+    }
+    return ok && clade_value_get(thing, "hold") != NULL ? write_hold(x, ns, thing) : ok;
 }
 
 /* The store orders edges by ids, which another cluster gives out otherwise. */
@@ -344,18 +437,26 @@ static int export_all(struct export *x)
     static const char *const kinds[] = {"type", "artifact", "experiment",
                                         "run",  "model",    "version"};
     const size_t kinds_len = sizeof kinds / sizeof *kinds;
+    bool late[sizeof kinds / sizeof *kinds] = {false};
     int code = export_namespaces(x);
+    bool late_namespaces = x->has_late;
     for (size_t i = 0; code == EXIT_DONE && i < kinds_len; i++) {
         struct page p = {.kind = kinds[i], .state = "deleted", .view = "heads"};
         code = walk_all(x, p, note_dead);
     }
     for (size_t i = 0; code == EXIT_DONE && i < kinds_len; i++) {
         struct page p = {.kind = kinds[i], .state = "live", .view = "full"};
+        x->has_late = false;
         code = walk_all(x, p, write_thing);
+        late[i] = x->has_late;
     }
-    if (code == EXIT_DONE) {
-        struct page p = {.kind = "run", .state = "live", .view = "full"};
-        code = walk_all(x, p, write_parent);
+    for (size_t i = 0; code == EXIT_DONE && i < kinds_len; i++) {
+        struct page p = {.kind = kinds[i], .state = "live", .view = "full"};
+        code = late[i] ? walk_all(x, p, write_late) : code;
+    }
+    if (code == EXIT_DONE && late_namespaces) {
+        struct page p = {.ns = "default", .kind = "namespace", .state = "live", .view = "full"};
+        code = walk(x, p, write_late);
     }
     for (size_t i = 0; code == EXIT_DONE && i < kinds_len; i++) {
         struct page p = {.kind = kinds[i], .state = "live", .view = "heads", .edges = true};

@@ -6,6 +6,11 @@ struct cli;
 int run_create(struct cli *cli);
 int run_update(struct cli *cli);
 int run_delete(struct cli *cli);
+int run_rename(struct cli *cli);
+int run_undelete(struct cli *cli);
+/* of any kind: no subject */
+int run_hold(struct cli *cli);
+int run_release(struct cli *cli);
 /* reads: the subject is the kind, NULL for references of any kind */
 int run_get(struct cli *cli);
 int run_list(struct cli *cli);

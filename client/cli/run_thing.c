@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "cli/cli.h"
+#include "cli/props.h"
 #include "cli/run.h"
 #include "cli/show.h"
 #include "cli/text.h"
@@ -18,6 +19,8 @@ static const struct field_flag text_flags[] = {
     {FLAG_OWNER, "owner", NULL},
     {FLAG_TYPE, "type", NULL},
     {FLAG_STATUS, "status", NULL},
+    {FLAG_CONTENT, "content", NULL},
+    {FLAG_CONTENT_REASON, "content_reason", NULL},
     {FLAG_EXPERIMENT, "experiment", "experiment"},
     {FLAG_PARENT, "parent", "run"},
     {FLAG_RUN, "run", "run"},
@@ -26,6 +29,10 @@ static const struct field_flag list_flags[] = {
     {FLAG_DIGEST, "digests", NULL},
     {FLAG_URI, "uris", NULL},
     {FLAG_EXTERNAL_ID, "external_ids", NULL},
+};
+static const struct field_flag take_flags[] = {
+    {FLAG_REMOVE_URI, "uris", NULL},
+    {FLAG_REMOVE_EXTERNAL_ID, "external_ids", NULL},
 };
 static const struct field_flag time_flags[] = {
     {FLAG_START, "start", NULL},
@@ -101,6 +108,18 @@ static bool set_repeated(struct cli *cli, struct clade_txn *txn, struct cli_list
                 clade_txn_add(txn, list_flags[j].field, given->value);
             }
         }
+        for (size_t j = 0; j < sizeof take_flags / sizeof *take_flags; j++) {
+            if (given->id == take_flags[j].flag) {
+                clade_txn_take_away(txn, take_flags[j].field, given->value);
+            }
+        }
+        if ((given->id == FLAG_PROP && !props_add(cli, txn, given->value)) ||
+            (given->id == FLAG_FIELD && !props_add_field(cli, txn, given->value))) {
+            return false;
+        }
+        if (given->id == FLAG_UNPROP) {
+            clade_txn_prop(txn, given->value, NULL);
+        }
         if (given->id == FLAG_TAG && !set_tag(cli, txn, given->value, memory)) {
             return false;
         }
@@ -122,6 +141,9 @@ static bool set_fields(struct cli *cli, struct clade_txn *txn)
               cli_uint(cli, FLAG_SIZE, 0, &size);
     if (ok && args_has(&cli->args, FLAG_SIZE)) {
         clade_txn_set_uint(txn, "size", size);
+    }
+    if (args_has(&cli->args, FLAG_CLOSED) || args_has(&cli->args, FLAG_OPEN)) {
+        clade_txn_set_bool(txn, "closed", args_has(&cli->args, FLAG_CLOSED));
     }
     const char *as = args_get(&cli->args, FLAG_AS);
     if (as != NULL) {
@@ -184,6 +206,30 @@ static int add_delete(struct cli *cli, struct clade_txn *txn, const char *ref)
     return EXIT_DONE;
 }
 
+static int add_undelete(struct cli *cli, struct clade_txn *txn, const char *ref)
+{
+    (void)clade_txn_undelete(txn, ref, args_get(&cli->args, FLAG_NEW_NAME));
+    return EXIT_DONE;
+}
+
+static int add_hold(struct cli *cli, struct clade_txn *txn, const char *ref)
+{
+    (void)clade_txn_hold(txn, ref, NULL);
+    return EXIT_DONE;
+}
+
+static int add_release(struct cli *cli, struct clade_txn *txn, const char *ref)
+{
+    (void)clade_txn_release(txn, ref);
+    return EXIT_DONE;
+}
+
+static int add_rename(struct cli *cli, struct clade_txn *txn, const char *ref)
+{
+    (void)clade_txn_rename(txn, ref, cli->args.arguments[1]);
+    return EXIT_DONE;
+}
+
 /* One transaction for names[at] and those that follow; *ret_taken says how many it took. */
 static int run_batch(struct cli *cli,
                      struct clade_txn *txn,
@@ -216,10 +262,9 @@ static int run_batch(struct cli *cli,
     return code;
 }
 
-static int run_ops(struct cli *cli, const char *ref_kind, add_op add)
+static int run_ops_on(struct cli *cli, struct cli_list *list, int code, add_op add)
 {
-    struct cli_list names;
-    int code = cli_arguments(cli, 0, ref_kind, &names);
+    struct cli_list names = *list;
     struct clade_txn *txn = clade_txn_new();
     if (code == EXIT_DONE && txn == NULL) {
         cli_say(cli, "out of memory");
@@ -240,6 +285,13 @@ static int run_ops(struct cli *cli, const char *ref_kind, add_op add)
     return code;
 }
 
+static int run_ops(struct cli *cli, const char *ref_kind, add_op add)
+{
+    struct cli_list names;
+    int code = cli_arguments(cli, 0, ref_kind, &names);
+    return run_ops_on(cli, &names, code, add);
+}
+
 int run_create(struct cli *cli)
 {
     const char *kind = cli->args.command->subject;
@@ -254,4 +306,32 @@ int run_update(struct cli *cli)
 int run_delete(struct cli *cli)
 {
     return run_ops(cli, cli->args.command->subject, add_delete);
+}
+
+/* The second argument is no reference. */
+int run_rename(struct cli *cli)
+{
+    struct cli_list names = {0};
+    arena_init(&names.arena, CLADE_MAX_COMMAND_BYTES);
+    const char *ref = cli_list_ref(&names, cli->args.command->subject, cli->args.arguments[0]);
+    bool ok = ref != NULL && cli_list_add(&names, span_of(ref));
+    return run_ops_on(cli, &names, ok ? EXIT_DONE : EXIT_REFUSED, add_rename);
+}
+
+int run_undelete(struct cli *cli)
+{
+    if (args_has(&cli->args, FLAG_NEW_NAME) && cli->args.arguments_len != 1) {
+        return cli_usage(cli, "--name: one thing at a time can have it");
+    }
+    return run_ops(cli, cli->args.command->subject, add_undelete);
+}
+
+int run_hold(struct cli *cli)
+{
+    return run_ops(cli, NULL, add_hold);
+}
+
+int run_release(struct cli *cli)
+{
+    return run_ops(cli, NULL, add_release);
 }

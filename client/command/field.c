@@ -7,8 +7,8 @@
 enum {
     OF_ALL = OF(NAMESPACE) | OF(TYPE) | OF(ARTIFACT) | OF(EXPERIMENT) | OF(RUN) | OF(MODEL) |
              OF(VERSION) | OF(DEPLOYMENT),
-    OF_TYPED = OF(ARTIFACT) | OF(EXPERIMENT) | OF(RUN) | OF(MODEL) | OF(VERSION),
-    OF_EXTERNAL = OF_TYPED | OF(DEPLOYMENT),
+    OF_TYPED = OF(ARTIFACT) | OF(EXPERIMENT) | OF(RUN) | OF(MODEL) | OF(VERSION) | OF(DEPLOYMENT),
+    OF_EXTERNAL = OF_TYPED,
     OF_CONTENT = OF(ARTIFACT) | OF(VERSION),
     /* A type's whole name is "KIND:NAME"; a field holds the NAME. */
     TYPE_BYTES_MAX = CLADE_MAX_NAME_BYTES - sizeof "experiment:"
@@ -16,6 +16,7 @@ enum {
 
 static const char *const statuses[] = {"scheduled", "running", "finished",
                                        "failed",    "killed",  NULL};
+static const char *const contents[] = {"none", "pending", "ready", "failed", "gone", NULL};
 
 /* clang-format off */
 static const struct field fields[FIELD_CODE_COUNT] = {
@@ -61,18 +62,38 @@ static const struct field fields[FIELD_CODE_COUNT] = {
     [FIELD_RUN] = {
         .name = "run", .code = FIELD_RUN, .shape = FIELD_REF, .flags = FIELD_CORE,
         .kinds = OF(VERSION), .ref_kind = KIND_RUN, .bytes_max = CLADE_MAX_REFERENCE_BYTES},
+    [FIELD_CONTENT] = {
+        .name = "content", .code = FIELD_CONTENT, .shape = FIELD_TEXT, .flags = FIELD_STAYS,
+        .kinds = OF_CONTENT, .bytes_max = 16, .values = contents},
+    [FIELD_CONTENT_REASON] = {
+        .name = "content_reason", .code = FIELD_CONTENT_REASON, .shape = FIELD_TEXT,
+        .flags = FIELD_UTF8_CONTROL | FIELD_STAYS, .kinds = OF_CONTENT,
+        .bytes_max = CLADE_MAX_TEXT_BYTES},
+    [FIELD_PROPS] = {
+        .name = "props", .code = FIELD_PROPS, .shape = FIELD_PROP_MAP,
+        .kinds = OF_ALL, .bytes_max = CLADE_MAX_PROP_BYTES, .count_max = CLADE_MAX_PROPS},
+    [FIELD_HOLD] = {
+        .name = "hold", .code = FIELD_HOLD, .shape = FIELD_TEXT,
+        .flags = FIELD_UTF8_CONTROL | FIELD_BY_OP, .kinds = OF_ALL,
+        .bytes_max = CLADE_MAX_TEXT_BYTES},
+    [FIELD_FIELDS] = {
+        .name = "fields", .code = FIELD_FIELDS, .shape = FIELD_DECL_MAP,
+        .kinds = OF(TYPE), .bytes_max = CLADE_MAX_UNIT_BYTES, .count_max = CLADE_MAX_TYPE_FIELDS},
+    [FIELD_CLOSED] = {
+        .name = "closed", .code = FIELD_CLOSED, .shape = FIELD_BOOL, .flags = FIELD_STAYS,
+        .kinds = OF(TYPE)},
 };
 /* clang-format on */
 
 const struct field *field_by_code(enum field_code code)
 {
-    return (unsigned)code < FIELD_CODE_COUNT && code != FIELD_NONE ? &fields[code] : NULL;
+    return (unsigned)code < FIELD_CODE_COUNT && fields[code].name != NULL ? &fields[code] : NULL;
 }
 
 const struct field *field_by_name(struct span name)
 {
     for (int code = FIELD_NONE + 1; code < FIELD_CODE_COUNT; code++) {
-        if (span_equal_str(name, fields[code].name)) {
+        if (fields[code].name != NULL && span_equal_str(name, fields[code].name)) {
             return &fields[code];
         }
     }

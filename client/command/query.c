@@ -174,8 +174,14 @@ static int parse_target(struct span text, struct query_target *ret, struct error
 {
     ret->text = text;
     if (span_starts_with(text, "digest:")) {
-        ret->is_digest = true;
-        return check_digest(span_skip(text, strlen("digest:")), error);
+        ret->form = TARGET_DIGEST;
+        ret->what = span_skip(text, strlen("digest:"));
+        return check_digest(ret->what, error);
+    }
+    if (span_starts_with(text, "uri:")) {
+        ret->form = TARGET_URI;
+        ret->what = span_skip(text, strlen("uri:"));
+        return check_text(ret->what, "a uri", CLADE_MAX_URI_BYTES, false, error);
     }
     return ref_parse(text, false, &ret->ref, error);
 }

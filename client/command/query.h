@@ -15,11 +15,12 @@ struct query_as_of {
     uint64_t time_us;  /* AS_OF_TIME: the last revision stamped at or before it */
 };
 
-/* One reference of a get: a reference, or a digest. */
+/* One reference of a get: a reference, a digest or a uri. */
 struct query_target {
     struct span text; /* as it was written, for the answer */
-    struct ref ref;
-    bool is_digest; /* then `text` after "digest:" is ALGO:VALUE */
+    enum { TARGET_REF, TARGET_DIGEST, TARGET_URI } form;
+    struct ref ref;   /* TARGET_REF */
+    struct span what; /* TARGET_DIGEST: ALGO:VALUE; TARGET_URI: the uri */
 };
 
 struct query {

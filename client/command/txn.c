@@ -5,7 +5,10 @@
 
 /* The places of the words are the enums' numbers less one. */
 static const char *const guard_words[] = {"exists", "absent", "unchanged", NULL};
-static const char *const op_words[] = {"create", "update", "link", "unlink", "delete", NULL};
+static const char *const op_words[] = {"create",      "update",    "link",        "unlink",
+                                       "delete",      "rename",    "log",         "set_alias",
+                                       "unset_alias", "set_stage", "set_targets", "hold",
+                                       "release",     "undelete",  "purge",       NULL};
 static const char *const if_exists_words[] = {
     [CLADE_IF_EXISTS_ERROR] = "error",
     [CLADE_IF_EXISTS_RETURN] = "return",
@@ -20,6 +23,8 @@ static const char *const create_keys[] = {"op",        "as",    "kind",   "name"
 static const char *const update_keys[] = {"op", "as", "ref", NULL};
 static const char *const link_keys[] = {"op", "as", "from", "label", "to", NULL};
 static const char *const delete_keys[] = {"op", "as", "ref", NULL};
+static const char *const rename_keys[] = {"op", "as", "ref", "name", NULL};
+static const char *const hold_keys[] = {"op", "as", "ref", "reason", NULL};
 
 /* --- references to earlier operations ----------------------------------------------------- */
 
@@ -51,6 +56,13 @@ static size_t find_name(const struct txn_decode *d, struct span name)
     return SIZE_MAX;
 }
 
+/* Operations that are of one thing, which `$` then means. */
+static bool names_a_thing(enum op_kind op)
+{
+    return op == OP_CREATE || op == OP_UPDATE || op == OP_RENAME || op == OP_HOLD ||
+           op == OP_RELEASE || op == OP_UNDELETE;
+}
+
 /* A reference into the transaction itself: what it means, as far as that is known here. */
 static int resolve_op(struct txn_decode *d, const struct ref *ref, enum kind *ret_kind)
 {
@@ -60,7 +72,7 @@ static int resolve_op(struct txn_decode *d, const struct ref *ref, enum kind *re
                           "a \"$\" reference means an earlier operation, and there is no such one");
     }
     const struct op *made = &d->ops[op];
-    if (made->op != OP_CREATE && made->op != OP_UPDATE) {
+    if (!names_a_thing(made->op)) {
         return check_fail(d->error, CLADE_ERR_INVALID, NULL,
                           "operation %zu is a %s, which makes no thing", (size_t)op,
                           op_words[made->op - 1]);
@@ -211,11 +223,61 @@ static int decode_delete(struct txn_decode *d, const struct value *map, struct o
     return decode_subject(d, map, op);
 }
 
+/* A name that is given to a thing of op's kind, as far as that is known; the rest is apply's. */
+static int take_new_name(struct txn_decode *d,
+                         const struct value *map,
+                         bool required,
+                         struct op *op)
+{
+    int r = take_text(map, "name", required, SIZE_MAX, &op->name, d->error);
+    if (r != 0 || op->name.len == 0) {
+        return r;
+    }
+    if (op->kind == KIND_VERSION || op->kind == KIND_NAMESPACE) {
+        return check_fail(d->error, CLADE_ERR_INVALID, "name", "a %s keeps its %s",
+                          kind_name(op->kind), op->kind == KIND_VERSION ? "number" : "path");
+    }
+    r = op->kind == KIND_NONE
+            ? check_text(op->name, "a name", CLADE_MAX_NAME_BYTES, false, d->error)
+            : name_check(op->kind, op->name, d->error);
+    return r == 0 ? 0 : check_fail_inside(d->error, r, "name");
+}
+
+static int decode_rename(struct txn_decode *d, const struct value *map, struct op *op)
+{
+    if (!value_keys_known(map, rename_keys, d->error)) {
+        return CLADE_ERR_INVALID;
+    }
+    int r = txn_take_ref(d, map, "ref", &op->ref, &op->kind);
+    return r != 0 ? r : take_new_name(d, map, op->op == OP_RENAME, op);
+}
+
+static int decode_hold(struct txn_decode *d, const struct value *map, struct op *op)
+{
+    const struct value *reason = value_get(map, "reason");
+    if (!value_keys_known(map, op->op == OP_HOLD ? hold_keys : delete_keys, d->error)) {
+        return CLADE_ERR_INVALID;
+    }
+    int r = txn_take_ref(d, map, "ref", &op->ref, &op->kind);
+    if (r != 0 || reason == NULL) {
+        return r;
+    }
+    if (value_type(reason) != CLADE_STRING) {
+        return check_fail(d->error, CLADE_ERR_INVALID, "reason", "expected a string, got %s",
+                          check_type_text(reason));
+    }
+    op->reason = value_string(reason);
+    r = check_text(op->reason, "a reason", CLADE_MAX_TEXT_BYTES, true, d->error);
+    return r == 0 ? 0 : check_fail_inside(d->error, r, "reason");
+}
+
 static int decode_op(struct txn_decode *d, const struct value *map, struct op *op)
 {
     static int (*const decoders[])(struct txn_decode *, const struct value *, struct op *) = {
         [OP_CREATE] = decode_create, [OP_UPDATE] = decode_update, [OP_LINK] = decode_link,
-        [OP_UNLINK] = decode_link,   [OP_DELETE] = decode_delete,
+        [OP_UNLINK] = decode_link,   [OP_DELETE] = decode_delete, [OP_RENAME] = decode_rename,
+        [OP_HOLD] = decode_hold,     [OP_RELEASE] = decode_hold,  [OP_UNDELETE] = decode_rename,
+        [OP_KIND_COUNT] = NULL,
     };
     if (value_type(map) != CLADE_MAP) {
         return check_fail(d->error, CLADE_ERR_INVALID, NULL, "an operation is a map, not %s",
@@ -228,6 +290,10 @@ static int decode_op(struct txn_decode *d, const struct value *map, struct op *o
     }
     op->op = (enum op_kind)(word + 1);
     op->as = value_string(value_get(map, "as"));
+    if (decoders[op->op] == NULL) {
+        return check_fail(d->error, CLADE_ERR_UNSUPPORTED, "op", "this version does not %s yet",
+                          op_words[word]);
+    }
     return decoders[op->op](d, map, op);
 }
 

@@ -6,13 +6,31 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "command/field.h"
+#include "command/prop.h"
 #include "command/reference.h"
 #include "command/value.h"
 
 #define TXN_VERSION 1
 
 enum guard_kind { GUARD_EXISTS = 1, GUARD_ABSENT = 2, GUARD_UNCHANGED = 3 };
-enum op_kind { OP_CREATE = 1, OP_UPDATE = 2, OP_LINK = 3, OP_UNLINK = 4, OP_DELETE = 5 };
+enum op_kind {
+    OP_CREATE = 1,
+    OP_UPDATE = 2,
+    OP_LINK = 3,
+    OP_UNLINK = 4,
+    OP_DELETE = 5,
+    OP_RENAME = 6,
+    OP_LOG = 7,
+    OP_SET_ALIAS = 8,
+    OP_UNSET_ALIAS = 9,
+    OP_SET_STAGE = 10,
+    OP_SET_TARGETS = 11,
+    OP_HOLD = 12,
+    OP_RELEASE = 13,
+    OP_UNDELETE = 14,
+    OP_PURGE = 15,
+    OP_KIND_COUNT
+};
 
 struct guard {
     enum guard_kind kind;
@@ -26,28 +44,38 @@ struct text_pair {
     bool unset; /* take it away */
 };
 
+/* The references of a prop, which apply turns into ids: then the pair's value is not there yet. */
+struct prop_refs {
+    struct ref *refs;
+    size_t len;
+    bool is_list;
+};
+
 /* One field as a transaction writes it. */
 struct field_write {
     const struct field *field;
     struct span text;        /* FIELD_TEXT; FIELD_TYPE: the type's name without its kind */
-    uint64_t number;         /* FIELD_UINT, FIELD_TIME */
+    uint64_t number;         /* FIELD_UINT, FIELD_TIME, FIELD_BOOL */
     struct ref ref;          /* FIELD_REF */
     struct span *texts;      /* FIELD_TEXT_SET: sorted, without doubles */
-    struct text_pair *pairs; /* FIELD_TEXT_MAP: sorted by key, without doubles */
+    bool *gone;              /* FIELD_TEXT_SET: for each text, take it away; NULL = add them all */
+    struct text_pair *pairs; /* FIELD_TEXT_MAP, _PROP_MAP, _DECL_MAP: sorted by key, no doubles */
+    struct prop_refs *refs;  /* FIELD_PROP_MAP: for each pair; those without have no `refs` */
     size_t len;              /* of texts or pairs */
     bool unset;              /* mutable FIELD_TEXT, FIELD_TIME: take it away (nil) */
 };
 
 struct op {
     enum op_kind op;
-    enum kind kind; /* OP_CREATE; OP_UPDATE, OP_DELETE: as `ref` has it, KIND_NONE = not known */
+    enum kind kind;                 /* OP_CREATE; else of `ref` as it says, KIND_NONE = not known */
     enum clade_if_exists if_exists; /* OP_CREATE */
     struct span as;                 /* the name that later references may use; len 0 when none */
     struct span ns;                 /* OP_CREATE: where; len 0 = the transaction's */
-    struct span name;               /* OP_CREATE: len 0 = assigned */
-    uint64_t number;                /* OP_CREATE of a version: 0 = the next */
-    struct ref ref;                 /* OP_UPDATE, OP_DELETE; OP_CREATE of a version: its model */
-    struct ref from;                /* OP_LINK, OP_UNLINK */
+    struct span name;   /* OP_CREATE: len 0 = assigned; OP_RENAME; OP_UNDELETE: len 0 = its own */
+    struct span reason; /* OP_HOLD: len 0 = the transaction's */
+    uint64_t number;    /* OP_CREATE of a version: 0 = the next */
+    struct ref ref;     /* what it is of; OP_CREATE of a version: its model */
+    struct ref from;    /* OP_LINK, OP_UNLINK */
     struct ref to;
     struct span label;
     struct field_write *fields; /* OP_CREATE, OP_UPDATE; in order of their codes */

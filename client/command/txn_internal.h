@@ -30,6 +30,14 @@ int txn_take_ref(struct txn_decode *d,
 /* The same for the text itself. */
 int txn_parse_ref(struct txn_decode *d, struct span text, struct ref *ret, enum kind *ret_kind);
 
+/* The map of a FIELD_PROP_MAP or a FIELD_DECL_MAP. */
+int txn_decode_props(struct txn_decode *d,
+                     const struct op *op,
+                     const struct value *v,
+                     struct field_write *w);
+/* What a type says of one key: *ret is a declaration's bytes, in the arena. */
+int txn_decode_decl(struct txn_decode *d, const struct value *v, struct span *ret);
+
 /* Decodes each pair of `map` whose key is not in `keys` (at most 63) as a field of `kind`
  * (KIND_NONE: of any), and refuses unknown and doubled keys. */
 int txn_decode_fields(struct txn_decode *d,

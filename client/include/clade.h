@@ -100,6 +100,12 @@ CLADE_API enum clade_advice clade_error_advice(int code);
     X(DIGESTS,            16,      "count", "digests of a thing")                                  \
     X(URI_BYTES,          4096,    "bytes", "a uri")                                               \
     X(URIS,               64,      "count", "uris of a thing")                                     \
+    X(PROP_KEY_BYTES,     256,     "bytes", "a prop's key")                                        \
+    X(PROP_BYTES,         65536,   "bytes", "a prop's value, as it is stored")                     \
+    X(PROPS,              512,     "count", "props of a thing")                                    \
+    X(PROP_JSON_DEPTH,    64,      "levels", "nesting of a prop's JSON")                           \
+    X(TYPE_FIELDS,        512,     "count", "fields of a type")                                    \
+    X(UNIT_BYTES,         64,      "bytes", "the unit of a type's field")                          \
     X(EXTERNAL_ID_BYTES,  1024,    "bytes", "an external id, SYSTEM:ID")                           \
     X(EXTERNAL_IDS,       64,      "count", "external ids of a thing")                             \
     X(ADDRESS_BYTES,      262,     "bytes", "a node's address, HOST:PORT")                         \
@@ -177,6 +183,13 @@ CLADE_API void clade_txn_guard_unchanged(struct clade_txn *txn, const char *ref,
 CLADE_API uint32_t clade_txn_create(struct clade_txn *txn, const char *kind, const char *name);
 CLADE_API uint32_t clade_txn_update(struct clade_txn *txn, const char *ref);
 CLADE_API uint32_t clade_txn_delete(struct clade_txn *txn, const char *ref);
+/* Gives it another name; not for versions and namespaces. */
+CLADE_API uint32_t clade_txn_rename(struct clade_txn *txn, const char *ref, const char *name);
+/* Brings back what is deleted, under `name`, or its own when that is NULL and not taken. */
+CLADE_API uint32_t clade_txn_undelete(struct clade_txn *txn, const char *ref, const char *name);
+/* While a thing is held it is not deleted. `reason` NULL is the transaction's. */
+CLADE_API uint32_t clade_txn_hold(struct clade_txn *txn, const char *ref, const char *reason);
+CLADE_API uint32_t clade_txn_release(struct clade_txn *txn, const char *ref);
 /* `from` depends on `to`. */
 CLADE_API uint32_t clade_txn_link(struct clade_txn *txn,
                                   const char *from,
@@ -188,13 +201,41 @@ CLADE_API uint32_t clade_txn_unlink(struct clade_txn *txn,
                                     const char *to);
 CLADE_API void clade_txn_as(struct clade_txn *txn, const char *name);
 CLADE_API void clade_txn_if_exists(struct clade_txn *txn, enum clade_if_exists what);
-/* A field of the current operation: "description", "owner", "type", "experiment", "run", ... */
+/* A field of the current operation: "description", "owner", "type", "content", "run", ... */
 CLADE_API void clade_txn_set(struct clade_txn *txn, const char *field, const char *value);
 CLADE_API void clade_txn_set_uint(struct clade_txn *txn, const char *field, uint64_t value);
+CLADE_API void clade_txn_set_bool(struct clade_txn *txn, const char *field, bool value);
 /* A tag; value NULL takes it away. */
 CLADE_API void clade_txn_tag(struct clade_txn *txn, const char *key, const char *value);
+/* A prop, of the type that the function says; value NULL takes it away, in an update. What a type
+ * declares is held against it. */
+CLADE_API void clade_txn_prop(struct clade_txn *txn, const char *key, const char *value);
+CLADE_API void clade_txn_prop_int(struct clade_txn *txn, const char *key, int64_t value);
+/* Finite, else the transaction is refused. */
+CLADE_API void clade_txn_prop_double(struct clade_txn *txn, const char *key, double value);
+CLADE_API void clade_txn_prop_bool(struct clade_txn *txn, const char *key, bool value);
+/* Microseconds since 1970 UTC. */
+CLADE_API void clade_txn_prop_time(struct clade_txn *txn, const char *key, uint64_t time_us);
+CLADE_API void clade_txn_prop_ref(struct clade_txn *txn, const char *key, const char *ref);
+/* Text that is JSON; kept byte for byte. */
+CLADE_API void clade_txn_prop_json(struct clade_txn *txn, const char *key, const char *json);
+/* Any value as the protocol writes it: an array is a list. The document stays the caller's. */
+CLADE_API void clade_txn_prop_doc(struct clade_txn *txn,
+                                  const char *key,
+                                  const struct clade_doc *doc);
 /* Adds to a list field: "digests", "uris", "external_ids". */
 CLADE_API void clade_txn_add(struct clade_txn *txn, const char *field, const char *value);
+/* Takes from a list field, in an update: "uris", "external_ids". */
+CLADE_API void clade_txn_take_away(struct clade_txn *txn, const char *field, const char *value);
+/* What a type says of a prop: "string", "int", "float", "bool", "time", "json", "ref", or one of
+ * them with "[]" behind it for a list; flags of enum clade_field_flags; a unit, or NULL. */
+enum clade_field_flags {
+    CLADE_FIELD_REQUIRED = 1, /* things that get the type must have it */
+    CLADE_FIELD_FIXED = 2,    /* it is written once */
+    CLADE_FIELD_INDEXED = 4   /* searches will ask for it */
+};
+CLADE_API void clade_txn_type_field(
+    struct clade_txn *txn, const char *key, const char *type, unsigned flags, const char *unit);
 /* An operation or a guard as a document, in the vocabulary of the protocol: what import files
  * carry. The document is a map with "op", respectively "guard". It stays the caller's. */
 CLADE_API void clade_txn_op_doc(struct clade_txn *txn, const struct clade_doc *doc);

@@ -92,6 +92,68 @@ static void the_head_is_what_was_set(void **state)
     assert_int_equal(f->txn.ops[0].op, OP_DELETE);
 }
 
+static void props_types_and_names_are_what_was_set(void **state)
+{
+    struct fixture *f = *state;
+    struct clade_txn *t = f->builder;
+    struct clade_doc *list = clade_doc_new();
+    clade_doc_array(list, 2);
+    clade_doc_double(list, 0.5);
+    clade_doc_int(list, 1);
+    clade_txn_update(t, "artifact/a");
+    clade_txn_prop(t, "a", "text");
+    clade_txn_prop_int(t, "b", -1);
+    clade_txn_prop_double(t, "c", 2.5);
+    clade_txn_prop_bool(t, "d", true);
+    clade_txn_prop_time(t, "e", 7);
+    clade_txn_prop_ref(t, "f", "run/r");
+    clade_txn_prop_json(t, "g", "{}");
+    clade_txn_prop_doc(t, "h", list);
+    clade_txn_prop(t, "i", NULL);
+    clade_txn_add(t, "uris", "s3://new");
+    clade_txn_take_away(t, "uris", "s3://old");
+    clade_txn_create(t, "type", "run:t");
+    clade_txn_type_field(t, "x", "int[]", CLADE_FIELD_REQUIRED | CLADE_FIELD_INDEXED, "ms");
+    clade_txn_type_field(t, "y", "string", 0, NULL);
+    clade_txn_set_bool(t, "closed", true);
+    clade_txn_rename(t, "artifact/a", "b");
+    clade_txn_undelete(t, "id/7", NULL);
+    clade_txn_undelete(t, "id/8", "n");
+    clade_txn_hold(t, "id/7", "case 12");
+    clade_txn_release(t, "id/7");
+    build(f);
+    clade_doc_free(list);
+    const struct field_write *props = field_of(&f->txn.ops[0], FIELD_PROPS);
+    static const unsigned types[] = {PROP_STRING, PROP_INT, PROP_FLOAT, PROP_BOOL,
+                                     PROP_TIME,   PROP_REF, PROP_JSON,  PROP_FLOAT | PROP_LIST};
+    assert_int_equal(props->len, 9);
+    for (size_t i = 0; i < 8; i++) {
+        if (types[i] == PROP_REF) {
+            assert_int_equal(props->refs[i].refs[0].kind, KIND_RUN);
+        } else {
+            assert_int_equal(props->pairs[i].value.data[0], types[i]);
+        }
+    }
+    assert_true(props->pairs[8].unset);
+    const struct field_write *uris = field_of(&f->txn.ops[0], FIELD_URIS);
+    assert_int_equal(uris->len, 2);
+    assert_false(uris->gone[0]);
+    assert_true(uris->gone[1]);
+    const struct field_write *fields = field_of(&f->txn.ops[1], FIELD_FIELDS);
+    struct decl decl;
+    assert_int_equal(fields->len, 2);
+    assert_true(decl_read(fields->pairs[0].value, &decl));
+    assert_int_equal(decl.type, PROP_INT | PROP_LIST);
+    assert_int_equal(decl.flags, DECL_REQUIRED | DECL_INDEXED);
+    assert_true(span_equal_str(decl.unit, "ms"));
+    assert_int_equal(field_of(&f->txn.ops[1], FIELD_CLOSED)->number, 1);
+    assert_true(span_equal_str(f->txn.ops[2].name, "b"));
+    assert_int_equal(f->txn.ops[3].name.len, 0);
+    assert_true(span_equal_str(f->txn.ops[4].name, "n"));
+    assert_true(span_equal_str(f->txn.ops[5].reason, "case 12"));
+    assert_int_equal(f->txn.ops[6].op, OP_RELEASE);
+}
+
 static void operations_are_numbered_and_keep_their_setters(void **state)
 {
     struct fixture *f = *state;
@@ -291,6 +353,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TXN_TEST(the_head_is_what_was_set),
+        TXN_TEST(props_types_and_names_are_what_was_set),
         TXN_TEST(operations_are_numbered_and_keep_their_setters),
         TXN_TEST(a_version_is_created_of_its_model),
         TXN_TEST(documents_are_operations_and_guards),
