@@ -10,7 +10,7 @@
 #include "base/span.h"
 #include "storage/store.h"
 
-#define STORE_FORMAT 2
+#define STORE_FORMAT 3
 
 /* Codes stand in checksums and digests and never change. README.md has the byte tables. */
 enum table {
@@ -29,14 +29,17 @@ enum table {
     TABLE_RESULTS = 12,
     TABLE_COUNTERS = 13,
     TABLE_MEMBERS = 14,
-    TABLE_COUNT
+    TABLE_ALIASES = 16,
+    TABLE_DEPLOYED = 17,
+    TABLE_STAGES = 23,
+    TABLE_COUNT = 25
 };
 
 /* Which running sum a table's rows are in. */
 enum table_sum { SUM_NONE, SUM_DATA, SUM_STATE };
 
 struct table_info {
-    const char *name;
+    const char *name; /* NULL: no table has this code */
     enum table_sum sum;
     unsigned flags;    /* of mdb_dbi_open, without MDB_CREATE */
     bool append;       /* inserts come in ascending order */
@@ -45,6 +48,8 @@ struct table_info {
 };
 
 const struct table_info *table_info(enum table table);
+/* Whether a table has this code. */
+bool table_is_known(enum table table);
 
 #define KEY_BYTES_MAX     511 /* LMDB's own */
 #define CHECKSUM_BYTES    4

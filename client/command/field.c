@@ -7,8 +7,7 @@
 enum {
     OF_ALL = OF(NAMESPACE) | OF(TYPE) | OF(ARTIFACT) | OF(EXPERIMENT) | OF(RUN) | OF(MODEL) |
              OF(VERSION) | OF(DEPLOYMENT),
-    OF_TYPED = OF(ARTIFACT) | OF(EXPERIMENT) | OF(RUN) | OF(MODEL) | OF(VERSION),
-    OF_EXTERNAL = OF_TYPED | OF(DEPLOYMENT),
+    OF_TYPED = OF(ARTIFACT) | OF(EXPERIMENT) | OF(RUN) | OF(MODEL) | OF(VERSION) | OF(DEPLOYMENT),
     OF_CONTENT = OF(ARTIFACT) | OF(VERSION),
     /* A type's whole name is "KIND:NAME"; a field holds the NAME. */
     TYPE_BYTES_MAX = CLADE_MAX_NAME_BYTES - sizeof "experiment:"
@@ -16,6 +15,8 @@ enum {
 
 static const char *const statuses[] = {"scheduled", "running", "finished",
                                        "failed",    "killed",  NULL};
+static const char *const deployment_statuses[] = {"unknown", "pending", "running", "degraded",
+                                                  "failed",  "stopped", NULL};
 
 /* clang-format off */
 static const struct field fields[FIELD_CODE_COUNT] = {
@@ -33,7 +34,7 @@ static const struct field fields[FIELD_CODE_COUNT] = {
         .kinds = OF_TYPED, .ref_kind = KIND_TYPE, .bytes_max = TYPE_BYTES_MAX},
     [FIELD_EXTERNAL_IDS] = {
         .name = "external_ids", .code = FIELD_EXTERNAL_IDS, .shape = FIELD_TEXT_SET,
-        .kinds = OF_EXTERNAL, .bytes_max = CLADE_MAX_EXTERNAL_ID_BYTES,
+        .kinds = OF_TYPED, .bytes_max = CLADE_MAX_EXTERNAL_ID_BYTES,
         .count_max = CLADE_MAX_EXTERNAL_IDS},
     [FIELD_DIGESTS] = {
         .name = "digests", .code = FIELD_DIGESTS, .shape = FIELD_TEXT_SET, .flags = FIELD_CORE,
@@ -61,18 +62,36 @@ static const struct field fields[FIELD_CODE_COUNT] = {
     [FIELD_RUN] = {
         .name = "run", .code = FIELD_RUN, .shape = FIELD_REF, .flags = FIELD_CORE,
         .kinds = OF(VERSION), .ref_kind = KIND_RUN, .bytes_max = CLADE_MAX_REFERENCE_BYTES},
+    [FIELD_STAGE] = {
+        .name = "stage", .code = FIELD_STAGE, .shape = FIELD_TEXT, .flags = FIELD_BY_OPERATION,
+        .kinds = OF(VERSION), .bytes_max = CLADE_MAX_STAGE_BYTES},
+    [FIELD_DESIRED] = {
+        .name = "desired", .code = FIELD_DESIRED, .shape = FIELD_TEXT,
+        .kinds = OF(DEPLOYMENT), .bytes_max = 16, .values = deployment_statuses},
+    [FIELD_OBSERVED] = {
+        .name = "observed", .code = FIELD_OBSERVED, .shape = FIELD_TEXT,
+        .kinds = OF(DEPLOYMENT), .bytes_max = 16, .values = deployment_statuses},
+    [FIELD_ENDPOINT] = {
+        .name = "endpoint", .code = FIELD_ENDPOINT, .shape = FIELD_TEXT,
+        .kinds = OF(DEPLOYMENT), .bytes_max = CLADE_MAX_URI_BYTES},
+    [FIELD_TARGETS] = {
+        .name = "targets", .code = FIELD_TARGETS, .shape = FIELD_PACKED,
+        .flags = FIELD_BY_OPERATION, .kinds = OF(DEPLOYMENT), .count_max = CLADE_MAX_TARGETS},
+    [FIELD_STAGES] = {
+        .name = "stages", .code = FIELD_STAGES, .shape = FIELD_PACKED,
+        .kinds = OF(NAMESPACE), .bytes_max = CLADE_MAX_STAGE_BYTES, .count_max = CLADE_MAX_STAGES},
 };
 /* clang-format on */
 
 const struct field *field_by_code(enum field_code code)
 {
-    return (unsigned)code < FIELD_CODE_COUNT && code != FIELD_NONE ? &fields[code] : NULL;
+    return (unsigned)code < FIELD_CODE_COUNT && fields[code].name != NULL ? &fields[code] : NULL;
 }
 
 const struct field *field_by_name(struct span name)
 {
     for (int code = FIELD_NONE + 1; code < FIELD_CODE_COUNT; code++) {
-        if (span_equal_str(name, fields[code].name)) {
+        if (fields[code].name != NULL && span_equal_str(name, fields[code].name)) {
             return &fields[code];
         }
     }

@@ -11,7 +11,8 @@ enum field_shape {
     FIELD_TIME,     /* microseconds since 1970 UTC; RFC 3339 text with an offset is accepted */
     FIELD_REF,      /* a reference, stored as an id */
     FIELD_TEXT_SET, /* a set of strings; a write adds to it */
-    FIELD_TEXT_MAP  /* string to string; a write sets, a nil value takes away */
+    FIELD_TEXT_MAP, /* string to string; a write sets, a nil value takes away */
+    FIELD_PACKED    /* a list in a form of its own, stored as bytes and replaced whole */
 };
 
 enum field_code {
@@ -30,12 +31,19 @@ enum field_code {
     FIELD_STATUS = 12,
     FIELD_END = 13,
     FIELD_RUN = 14,
-    FIELD_CODE_COUNT
+    FIELD_STAGE = 17,
+    FIELD_DESIRED = 20,
+    FIELD_OBSERVED = 21,
+    FIELD_ENDPOINT = 22,
+    FIELD_TARGETS = 23, /* packed: storage/target.h */
+    FIELD_STAGES = 26,  /* packed: command/stage.h */
+    FIELD_CODE_COUNT = 31
 };
 
 enum field_flags {
-    FIELD_CORE = 1,        /* set once, by any later write; the same value again is no change */
-    FIELD_UTF8_CONTROL = 2 /* control characters such as newlines are allowed */
+    FIELD_CORE = 1,         /* set once, by any later write; the same value again is no change */
+    FIELD_UTF8_CONTROL = 2, /* control characters such as newlines are allowed */
+    FIELD_BY_OPERATION = 4  /* written by an operation of its own, not by create and update */
 };
 
 struct field {

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "command/stage.h"
 #include "command/txn_internal.h"
 
 static int fail_type(struct txn_decode *d, const struct value *v, const char *expected)
@@ -12,7 +13,8 @@ static int decode_unset(struct txn_decode *d, const struct op *op, struct field_
 {
     const struct field *f = w->field;
     bool mutable_scalar =
-        (f->flags & FIELD_CORE) == 0 && (f->shape == FIELD_TEXT || f->shape == FIELD_TIME);
+        (f->flags & FIELD_CORE) == 0 &&
+        (f->shape == FIELD_TEXT || f->shape == FIELD_TIME || f->shape == FIELD_PACKED);
     if (op->op != OP_UPDATE || !mutable_scalar) {
         return check_fail(d->error, CLADE_ERR_INVALID, NULL,
                           op->op != OP_UPDATE ? "nil takes away, and there is nothing yet"
@@ -215,6 +217,8 @@ static int decode_field(struct txn_decode *d,
         return decode_set(d, v, w);
     case FIELD_TEXT_MAP:
         return decode_map(d, op, v, w);
+    case FIELD_PACKED:
+        return stages_pack(v, d->arena, &w->text, d->error);
     }
     return check_fail(d->error, CLADE_ERR_INTERNAL, NULL, "a field without a shape");
 }
@@ -250,6 +254,9 @@ static int place_key(struct txn_decode *d,
         check_fail(d->error, CLADE_ERR_INVALID, f->name, "a thing of kind %s has no field \"%s\"",
                    kind_name(kind), f->name);
         return CLADE_ERR_INVALID;
+    } else if ((f->flags & FIELD_BY_OPERATION) != 0) {
+        return check_fail(d->error, CLADE_ERR_INVALID, f->name,
+                          "it is written by an operation of its own, set_%s", f->name);
     } else if (by_code[f->code] != NULL) {
         problem = "the key stands here twice";
     } else {

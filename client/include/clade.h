@@ -90,6 +90,12 @@ CLADE_API enum clade_advice clade_error_advice(int code);
     X(NAME_BYTES,         1024,    "bytes", "a thing's name")                                      \
     X(NAMESPACE_BYTES,    256,     "bytes", "a namespace's path")                                  \
     X(LABEL_BYTES,        128,     "bytes", "an edge's label")                                     \
+    X(ALIAS_BYTES,        128,     "bytes", "an alias")                                            \
+    X(ALIASES,            1000,    "count", "aliases of a model")                                  \
+    X(STAGE_BYTES,        128,     "bytes", "a stage's name")                                      \
+    X(STAGES,             32,      "count", "stages of a namespace")                               \
+    X(DISPLACED,          1000,    "count", "versions that one set_stage displaces")               \
+    X(TARGETS,            64,      "count", "targets of a deployment")                             \
     X(REFERENCE_BYTES,    2304,    "bytes", "a reference")                                         \
     X(TEXT_BYTES,         65536,   "bytes", "a description, a reason")                             \
     X(PRINCIPAL_BYTES,    256,     "bytes", "a user's name")                                       \

@@ -50,6 +50,9 @@ static const char *put(struct buffer *b, const char *s)
     } else if (strncmp(s, "true", 4) == 0) {
         value_put_bool(b, true);
         s += 4;
+    } else if (strncmp(s, "false", 5) == 0) {
+        value_put_bool(b, false);
+        s += 5;
     } else {
         char *end;
         long long v = strtoll(s, &end, 10);
