@@ -1,5 +1,6 @@
 #include "storage/command.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -12,10 +13,27 @@
 typedef int (*op_function)(struct command *c, const struct op *op);
 
 static const op_function operations[] = {
-    [OP_CREATE] = op_create, [OP_UPDATE] = op_update,   [OP_LINK] = op_link,
-    [OP_UNLINK] = op_unlink, [OP_DELETE] = op_delete,   [OP_RENAME] = op_rename,
-    [OP_HOLD] = op_hold,     [OP_RELEASE] = op_release, [OP_UNDELETE] = op_undelete,
+    [OP_CREATE] = op_create,       [OP_UPDATE] = op_update,
+    [OP_LINK] = op_link,           [OP_UNLINK] = op_unlink,
+    [OP_DELETE] = op_delete,       [OP_RENAME] = op_rename,
+    [OP_SET_ALIAS] = op_set_alias, [OP_UNSET_ALIAS] = op_unset_alias,
+    [OP_SET_STAGE] = op_set_stage, [OP_SET_TARGETS] = op_set_targets,
+    [OP_HOLD] = op_hold,           [OP_RELEASE] = op_release,
+    [OP_UNDELETE] = op_undelete,
 };
+
+int command_check_answer(struct command *c)
+{
+    if (c->body->failed) {
+        return error_set(c->error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
+    }
+    if (c->body->len > COMMAND_BODY_BYTES) {
+        return error_set(c->error, CLADE_ERR_LIMIT, NULL,
+                         "the transaction's answer would be longer than %u bytes; split it",
+                         COMMAND_BODY_BYTES);
+    }
+    return 0;
+}
 
 int command_answer(struct command *c, const char *status, const struct thing *thing)
 {
@@ -33,15 +51,22 @@ int command_answer(struct command *c, const char *status, const struct thing *th
         value_put_str(c->body, "ref");
         value_put_span(c->body, ref);
     }
-    if (c->body->failed) {
-        return error_set(c->error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
+    return command_check_answer(c);
+}
+
+int command_say_there(struct command *c, const struct thing *there)
+{
+    struct span ref;
+    int rc = render_ref(&c->render, there, &ref);
+    if (code_is_fatal(rc)) {
+        return rc;
     }
-    if (c->body->len > COMMAND_BODY_BYTES) {
-        return error_set(c->error, CLADE_ERR_LIMIT, NULL,
-                         "the transaction's answer would be longer than %u bytes; split it",
-                         COMMAND_BODY_BYTES);
+    if (rc == 0) {
+        error_set_there(c->error, "%.*s", SPAN_FMT(ref));
     }
-    return 0;
+    c->error->id = there->id;
+    c->error->revision = there->changed.revision;
+    return c->error->code;
 }
 
 /* --- References ------------------------------------------------------------------------------ */
@@ -147,16 +172,27 @@ int command_resolve_any(struct command *c,
     return resolve_in(c, ref, where, true, ret);
 }
 
+int command_subject(struct command *c, const struct op *op, enum kind kind, struct thing **ret)
+{
+    struct thing *thing;
+    int rc = command_resolve(c, &op->ref, "ref", &thing);
+    if (rc == 0 && thing->kind != kind) {
+        rc = error_set(c->error, CLADE_ERR_INVALID, "ref", "must be a %s; id/%" PRIu64 " is a %s",
+                       kind_name(kind), thing->id, kind_name(thing->kind));
+    }
+    if (rc == 0) {
+        c->op_ids[c->op] = thing->id;
+        *ret = thing;
+    }
+    return rc;
+}
+
 /* --- Guards ---------------------------------------------------------------------------------- */
 
 static int guard_failed(struct command *c, const struct thing *there, const char *what)
 {
     error_set(c->error, CLADE_ERR_CONFLICT, NULL, "the guard does not hold: %s", what);
-    if (there != NULL) {
-        c->error->id = there->id;
-        c->error->revision = there->changed.revision;
-    }
-    return CLADE_ERR_CONFLICT;
+    return there != NULL ? command_say_there(c, there) : CLADE_ERR_CONFLICT;
 }
 
 static int check_guard(struct command *c, const struct guard *g)
@@ -173,16 +209,25 @@ static int check_guard(struct command *c, const struct guard *g)
     if (rc != 0) {
         return guard_failed(c, NULL, "there is no such thing");
     }
-    if (g->kind == GUARD_UNCHANGED && there->changed.revision != g->revision) {
-        return guard_failed(c, there, "the thing has changed");
+    switch (g->kind) {
+    case GUARD_UNCHANGED:
+        return there->changed.revision == g->revision
+                   ? 0
+                   : guard_failed(c, there, "the thing has changed");
+    case GUARD_ALIAS:
+        return guard_alias(c, g, there);
+    case GUARD_STAGE:
+        return guard_stage(c, g, there);
+    default:
+        return 0;
     }
-    return 0;
 }
 
 static int check_guards(struct command *c)
 {
     for (size_t i = 0; i < c->txn.guards_len; i++) {
         arena_reset(c->scratch);
+        c->render = (struct render){.view = c->view, .arena = c->scratch, .ns = c->ns};
         int rc = check_guard(c, &c->txn.guards[i]);
         if (rc != 0) {
             error_prefix_where(c->error, "guards[%zu]", i);
@@ -267,6 +312,9 @@ int command_run(struct command *c)
     }
     if (rc == 0) {
         rc = run_operations(c);
+    }
+    if (rc == 0) {
+        rc = command_check_in_use(c);
     }
     if (rc == 0 && c->changes_len > 0) {
         rc = log_changes(c);

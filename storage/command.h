@@ -21,6 +21,8 @@ enum change_kind {
     CHANGE_DELETED = 3,
     CHANGE_LINKED = 4,
     CHANGE_UNLINKED = 5,
+    CHANGE_ALIAS_SET = 6,
+    CHANGE_ALIAS_UNSET = 7,
     CHANGE_UNDELETED = 8
 };
 
@@ -67,6 +69,12 @@ int command_check_hold(struct command *c, const struct thing *thing);
 /* Notes a change for the change log; label and other for edges, else 0. */
 void command_note(
     struct command *c, enum change_kind kind, uint64_t id, uint32_t label, uint64_t other);
+/* Notes that an alias of the model moved from a version (0 = nowhere) to another (0 = nowhere). */
+void command_note_alias(
+    struct command *c, uint64_t model, struct span alias, uint64_t from, uint64_t to);
+/* Says in the error which thing is in the way: its id, its revision, its reference. Returns the
+ * error's code, or a fatal one. */
+int command_say_there(struct command *c, const struct thing *there);
 struct stamp command_stamp(const struct command *c);
 /* Adds `by` (+1 or -1) to a counter of the namespace. */
 int command_count(struct command *c, uint64_t ns, unsigned kind, int by);
@@ -98,8 +106,24 @@ int edge_link(
 int edge_unlink(
     struct command *c, const struct thing *from, struct span label, uint64_t to, bool *ret_gone);
 
+/* Index rows for the stage and the targets of what was `before` (NULL: nothing) and is `t`. */
+int pointers_follow(struct command *c, const struct thing *before, const struct thing *t);
+/* Refuses the command if something that it deleted is pointed to when it ends. */
+int command_check_in_use(struct command *c);
+/* A namespace's list of stages is about to be this one (len 0: what it inherits): what goes must
+ * be empty. */
+int stages_check_list(struct command *c, const struct thing *ns, struct span packed);
+
+/* The guards on aliases and stages, of a thing that is there. */
+int guard_alias(struct command *c, const struct guard *g, const struct thing *model);
+int guard_stage(struct command *c, const struct guard *g, const struct thing *version);
+
 /* Appends one operation's result. */
 int command_answer(struct command *c, const char *status, const struct thing *thing);
+/* After a result of another form was appended: 0, or CLADE_ERR_LIMIT, _NO_MEMORY. */
+int command_check_answer(struct command *c);
+/* The operation's `ref`, which must be of that kind. */
+int command_subject(struct command *c, const struct op *op, enum kind kind, struct thing **ret);
 
 /* One operation each: 0 with its result appended and its id noted, or a code. Creates a thing, or
  * does what `if_exists` says with the one that is there. */
@@ -119,3 +143,8 @@ int op_delete(struct command *c, const struct op *op);
 int op_link(struct command *c, const struct op *op);
 /* Ends an edge between live things, if it is there. */
 int op_unlink(struct command *c, const struct op *op);
+/* Moves an alias, a version to a stage, a deployment to other targets. */
+int op_set_alias(struct command *c, const struct op *op);
+int op_unset_alias(struct command *c, const struct op *op);
+int op_set_stage(struct command *c, const struct op *op);
+int op_set_targets(struct command *c, const struct op *op);

@@ -240,8 +240,8 @@ static int check_free_list(struct check *c, uint64_t page, const struct node *n)
 static int find_table(struct span name, enum table *ret)
 {
     for (int t = 0; t < TABLE_COUNT; t++) {
-        const struct table_info *info = table_info((enum table)t);
-        if (info != NULL && span_equal_str(name, info->name)) {
+        if (table_is_known((enum table)t) &&
+            span_equal_str(name, table_info((enum table)t)->name)) {
             *ret = (enum table)t;
             return 0;
         }
@@ -494,7 +494,7 @@ static int pick_meta(struct check *c)
 static bool has_all_tables(const struct check *c)
 {
     for (int t = 0; t < TABLE_COUNT; t++) {
-        if (table_info((enum table)t) != NULL && (c->tables >> t & 1) == 0) {
+        if (table_is_known((enum table)t) && (c->tables >> t & 1) == 0) {
             return false;
         }
     }

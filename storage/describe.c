@@ -107,8 +107,8 @@ static int put_namespace(struct figures *f, struct buffer *out)
     uint32_t members = 2;
     value_put_str(out, "name");
     value_put_span(out, ns->name);
-    /* Namespaces are the root's, deployments are not yet. */
-    for (int kind = KIND_TYPE; kind < KIND_DEPLOYMENT; kind++, members++) {
+    /* Namespaces are the root's. */
+    for (int kind = KIND_TYPE; kind <= KIND_DEPLOYMENT; kind++, members++) {
         value_put_str(out, kind_name((enum kind)kind));
         value_put_uint(out, f->counts[kind]);
     }

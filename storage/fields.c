@@ -138,7 +138,7 @@ static int write_scalar(struct merge *m, const struct field_write *w, struct fie
     } else if (w->field->shape == FIELD_REF) {
         new.text = (struct span){0};
         rc = find_reference(m, w, &new.number);
-    } else if (w->field->shape == FIELD_TEXT) {
+    } else if (w->field->shape == FIELD_TEXT || w->field->shape == FIELD_PACKED) {
         new.number = 0;
     } else {
         new.text = (struct span){0};
@@ -156,6 +156,11 @@ static int write_scalar(struct merge *m, const struct field_write *w, struct fie
     }
     if (v->set && w->field->code == FIELD_CONTENT) {
         rc = move_content(m, v->text, new.text);
+    } else if (w->field->code == FIELD_STAGES && m->mode != WRITE_NEW) {
+        rc = stages_check_list(m->c, m->thing, new.text);
+    }
+    if (rc != 0) {
+        return rc;
     }
     *v = new;
     m->changed = true;
@@ -328,8 +333,11 @@ static int write_field(struct merge *m, const struct field_write *w)
         return decls_write(m, w, v);
     }
     if (w->unset) {
+        int rc = w->field->code == FIELD_STAGES && v->set
+                     ? stages_check_list(m->c, m->thing, (struct span){0})
+                     : 0;
         unset_scalar(m, v);
-        return 0;
+        return rc;
     }
     return write_scalar(m, w, v);
 }

@@ -8,6 +8,8 @@
 #define HASH_BYTES      16
 
 _Static_assert(CLADE_MAX_DIGEST_BYTES + 17 <= KEY_BYTES_MAX, "digests are whole in keys");
+_Static_assert(CLADE_MAX_ALIAS_BYTES + 18 <= KEY_BYTES_MAX, "aliases are whole in keys");
+_Static_assert(CLADE_MAX_STAGE_BYTES + 34 <= KEY_BYTES_MAX, "stages are whole in keys");
 _Static_assert(CLADE_MAX_LABEL_BYTES + 1 <= KEY_BYTES_MAX, "labels are whole in keys");
 
 static void add(struct key *k, const void *data, size_t len)
@@ -137,6 +139,61 @@ struct key key_label_id(uint32_t label)
     put_u32be(bytes, label);
     add_u8(&k, 2);
     add(&k, bytes, sizeof bytes);
+    return k;
+}
+
+static struct key begin(enum pointer_space space, uint64_t a)
+{
+    struct key k;
+    k.len = 0;
+    add_u8(&k, space);
+    add_u64(&k, a);
+    return k;
+}
+
+static struct key alias_in(enum pointer_space space, uint64_t id, struct span alias)
+{
+    struct key k = begin(space, id);
+    if (alias.len > 0) {
+        add_span(&k, alias);
+        add_u8(&k, 0);
+    }
+    return k;
+}
+
+struct key key_alias(uint64_t model, struct span alias)
+{
+    return alias_in(POINTER_NOW, model, alias);
+}
+
+struct key key_alias_back(uint64_t version, struct span alias)
+{
+    return alias_in(POINTER_BACK, version, alias);
+}
+
+struct key key_deployed(uint64_t model, uint64_t version, uint64_t deployment)
+{
+    struct key k = begin(POINTER_NOW, model);
+    if (version != 0) {
+        add_u64(&k, version);
+    }
+    if (deployment != 0) {
+        add_u64(&k, deployment);
+    }
+    return k;
+}
+
+struct key key_stage(uint64_t ns, struct span stage, uint64_t model, uint64_t version)
+{
+    struct key k = begin(POINTER_NOW, ns);
+    add_span(&k, stage);
+    add_u8(&k, 0);
+    if (model != 0) {
+        add_u64(&k, model);
+    }
+    if (version != 0) {
+        add_u64(&k, version);
+    }
     return k;
 }
 

@@ -18,8 +18,9 @@ static inline struct span key_span(const struct key *k)
 struct key key_u64(uint64_t a);
 struct key key_u64_u64(uint64_t a, uint64_t b);
 struct key key_counter(uint64_t ns, unsigned kind);
-/* Beside the kinds, a namespace counts the edges that begin in it. */
-#define COUNTER_EDGES 255
+/* Beside the kinds, a namespace counts the edges that begin in it, a model its aliases. */
+#define COUNTER_EDGES   255
+#define COUNTER_ALIASES 254
 
 enum name_space { NAME_SPACE_NAMES = 1, NAME_SPACE_EXTERNAL = 2 };
 
@@ -48,6 +49,18 @@ struct key key_uri(struct span uri, uint64_t ns, uint64_t id, uint64_t created);
 /* 0x01 and a label's text; 0x02 and its number. */
 struct key key_label(struct span label);
 struct key key_label_id(uint32_t label);
+
+/* Rows of pointers (pointer.h) that hold now begin with POINTER_NOW; what ended begins with
+ * POINTER_PAST and has when at its end. */
+enum pointer_space { POINTER_NOW = 1, POINTER_PAST = 2, POINTER_BACK = 3 };
+
+/* The alias of a model; an empty one begins all of them. key_alias_back: of a version. */
+struct key key_alias(uint64_t model, struct span alias);
+struct key key_alias_back(uint64_t version, struct span alias);
+/* The deployment has a version of the model among its targets; 0s from the end: the beginning. */
+struct key key_deployed(uint64_t model, uint64_t version, uint64_t deployment);
+/* A version of the model is in the stage; version 0: the beginning. */
+struct key key_stage(uint64_t ns, struct span stage, uint64_t model, uint64_t version);
 
 /* An edge as it stands in both edge tables. */
 struct edge {

@@ -12,9 +12,7 @@ static int refuse(struct command *c, const struct thing *there, const char *wher
 {
     error_set(c->error, CLADE_ERR_CONFLICT, where, "%s is there already, as id/%" PRIu64, what,
               there->id);
-    c->error->id = there->id;
-    c->error->revision = there->changed.revision;
-    return CLADE_ERR_CONFLICT;
+    return command_say_there(c, there);
 }
 
 /* --- Where: the namespace, and the model of a version -------------------------------------- */
@@ -264,10 +262,6 @@ static int make_new(struct command *c, const struct op *op, struct thing *new)
 int op_create(struct command *c, const struct op *op)
 {
     struct thing new = {.kind = op->kind};
-    if (op->kind == KIND_DEPLOYMENT || op->kind == KIND_NONE) {
-        return error_set(c->error, CLADE_ERR_UNSUPPORTED, "kind",
-                         "things of that kind cannot be made yet");
-    }
     int rc = find_place(c, op, &new);
     if (rc != 0) {
         return rc;

@@ -1,21 +1,18 @@
 /* The operations on things that are there: update, delete, link, unlink. */
 #include "storage/command.h"
 
-static int refuse_namespace(struct command *c, const struct thing *thing, const char *verb)
+static int refuse_namespace(struct command *c, const struct thing *thing)
 {
     if (thing->kind != KIND_NAMESPACE) {
         return 0;
     }
-    return error_set(c->error, CLADE_ERR_UNSUPPORTED, "ref", "a namespace cannot be %s yet", verb);
+    return error_set(c->error, CLADE_ERR_UNSUPPORTED, "ref", "a namespace cannot be deleted yet");
 }
 
 int op_update(struct command *c, const struct op *op)
 {
     struct thing *thing;
     int rc = command_resolve(c, &op->ref, "ref", &thing);
-    if (rc == 0) {
-        rc = refuse_namespace(c, thing, "updated");
-    }
     if (rc != 0) {
         return rc;
     }
@@ -29,14 +26,14 @@ int op_update(struct command *c, const struct op *op)
     return rc != 0 ? rc : command_answer(c, changed ? "changed" : "unchanged", &merged);
 }
 
-/* What a model holds is hidden with it and not touched: its versions' rows stay. What points to
- * the thing by alias, stage or deployment will refuse this (IN_USE); nothing can yet. */
+/* What a model holds is hidden with it and not touched: its versions' rows stay. Whether something
+ * points to the thing is seen when the command ends, since a later operation may release it. */
 int op_delete(struct command *c, const struct op *op)
 {
     struct thing *thing;
     int rc = command_resolve(c, &op->ref, "ref", &thing);
     if (rc == 0) {
-        rc = refuse_namespace(c, thing, "deleted");
+        rc = refuse_namespace(c, thing);
     }
     if (rc == 0) {
         rc = command_check_hold(c, thing);

@@ -128,7 +128,9 @@ static int get_one(struct reading *r, const struct query_target *target)
     if (rc != 0) {
         return code_is_fatal(rc) ? rc : emit_error(r, target);
     }
-    struct render_options options = {.view = r->query->view, .with_edges = r->query->with_edges};
+    struct render_options options = {.view = r->query->view,
+                                     .with_edges = r->query->with_edges,
+                                     .with_aliases = r->query->with_aliases};
     size_t mark = r->out->len;
     rc = render_thing(&r->render, thing, &options, r->out);
     return rc != 0 ? rc : reading_emitted(r, mark);

@@ -224,6 +224,7 @@ int reading_emit(struct reading *r, const struct thing *thing, uint32_t depth)
     struct render_options options = {
         .view = r->query->view,
         .with_edges = r->query->with_edges,
+        .with_aliases = r->query->with_aliases,
         .with_depth = r->query->kind == QUERY_LINEAGE,
         .depth = depth,
     };

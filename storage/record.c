@@ -21,6 +21,7 @@ static void encode_field(const struct field *field, const struct field_value *v,
     buffer_append_u8(b, (uint8_t)field->code);
     switch (field->shape) {
     case FIELD_TEXT:
+    case FIELD_PACKED:
         varint_put_text(b, v->text);
         break;
     case FIELD_UINT:
@@ -173,7 +174,7 @@ static int decode_fields(struct varint_reader *r,
         struct field_value *v = &t->fields[code];
         v->set = true;
         int rc = 0;
-        if (field->shape == FIELD_TEXT) {
+        if (field->shape == FIELD_TEXT || field->shape == FIELD_PACKED) {
             v->text = varint_get_text(r);
         } else if (field->shape == FIELD_TEXT_SET) {
             rc = decode_set(r, arena, v, error);

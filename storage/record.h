@@ -19,7 +19,7 @@ struct stamp {
 /* A field that is set. Sets and the keys of maps are sorted, without doubles. */
 struct field_value {
     bool set;
-    struct span text;   /* FIELD_TEXT */
+    struct span text;   /* FIELD_TEXT, FIELD_PACKED */
     uint64_t number;    /* FIELD_UINT, FIELD_TIME, FIELD_BOOL, FIELD_REF (an id) */
     struct span *texts; /* FIELD_TEXT_SET */
     struct text_pair

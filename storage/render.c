@@ -254,6 +254,8 @@ static int put_field(struct render *r,
     case FIELD_TEXT:
         value_put_span(out, v->text);
         break;
+    case FIELD_PACKED:
+        return render_packed(r, field, v->text, out);
     case FIELD_UINT:
     case FIELD_TIME:
         value_put_uint(out, v->number);
@@ -486,6 +488,10 @@ int render_thing(struct render *r,
     }
     if (options->view == CLADE_VIEW_FULL) {
         rc = put_full(r, t, out, &members);
+    }
+    if (rc == 0 && options->with_aliases && (t->kind == KIND_MODEL || t->kind == KIND_VERSION)) {
+        rc = render_aliases(r, t, out);
+        members++;
     }
     if (rc == 0 && options->with_edges) {
         rc = put_edges(r, t->id, out);

@@ -18,9 +18,18 @@ int render_ref_of_id(struct render *r, uint64_t id, struct span *ret);
 struct render_options {
     enum clade_view view;
     bool with_edges;
+    bool with_aliases;
     bool with_depth;
     uint32_t depth;
 };
+
+/* Appends the value of a packed field. */
+int render_packed(struct render *r,
+                  const struct field *field,
+                  struct span packed,
+                  struct buffer *out);
+/* Appends "aliases" and those of a model, or of a version, by name. */
+int render_aliases(struct render *r, const struct thing *thing, struct buffer *out);
 
 /* Appends the thing; the buffer's `failed` says whether it fitted. */
 int render_thing(struct render *r,

@@ -30,7 +30,10 @@ enum table {
     TABLE_RESULTS = 12,
     TABLE_COUNTERS = 13,
     TABLE_MEMBERS = 14,
+    TABLE_ALIASES = 16,
+    TABLE_DEPLOYED = 17,
     TABLE_URIS = 22,
+    TABLE_STAGES = 23,
     TABLE_COUNT = 25
 };
 
@@ -38,7 +41,7 @@ enum table {
 enum table_sum { SUM_NONE, SUM_DATA, SUM_STATE };
 
 struct table_info {
-    const char *name;
+    const char *name; /* NULL: no table has this code */
     enum table_sum sum;
     unsigned flags;    /* of mdb_dbi_open, without MDB_CREATE */
     bool append;       /* inserts come in ascending order */
@@ -48,6 +51,8 @@ struct table_info {
 
 /* NULL where a code has no table. */
 const struct table_info *table_info(enum table table);
+/* Whether a table has this code. */
+bool table_is_known(enum table table);
 
 #define KEY_BYTES_MAX     511 /* LMDB's own */
 #define CHECKSUM_BYTES    4

@@ -27,14 +27,22 @@ static const struct table_info tables[TABLE_COUNT] = {
     [TABLE_RESULTS]   = {"results",   SUM_STATE, 0, false, 0},
     [TABLE_COUNTERS]  = {"counters",  SUM_DATA,  0, false, 0},
     [TABLE_MEMBERS]   = {"members",   SUM_STATE, 0, false, 0},
+    [TABLE_ALIASES]   = {"aliases",   SUM_DATA,  0, false, 16},
+    [TABLE_DEPLOYED]  = {"deployed",  SUM_DATA,  0, false, 16},
     [TABLE_URIS]      = {"uris",      SUM_DATA,  0, false, 8},
+    [TABLE_STAGES]    = {"stages",    SUM_DATA,  0, false, 16},
     /* clang-format on */
 };
 
 const struct table_info *table_info(enum table table)
 {
     CHECK(table < TABLE_COUNT);
-    return tables[table].name != NULL ? &tables[table] : NULL;
+    return &tables[table];
+}
+
+bool table_is_known(enum table table)
+{
+    return table < TABLE_COUNT && tables[table].name != NULL;
 }
 
 int lmdb_error(int rc, struct error *error, const char *doing)

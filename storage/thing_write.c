@@ -25,6 +25,17 @@ void command_note(
     c->changes_len++;
 }
 
+void command_note_alias(
+    struct command *c, uint64_t model, struct span alias, uint64_t from, uint64_t to)
+{
+    buffer_append_u8(c->changes, to != 0 ? CHANGE_ALIAS_SET : CHANGE_ALIAS_UNSET);
+    varint_put(c->changes, model);
+    varint_put_text(c->changes, alias);
+    varint_put(c->changes, from);
+    varint_put(c->changes, to);
+    c->changes_len++;
+}
+
 int command_count(struct command *c, uint64_t ns, unsigned kind, int by)
 {
     uint64_t count;
@@ -283,6 +294,9 @@ int thing_insert(struct command *c, struct thing *t)
         command_note(c, CHANGE_CREATED, t->id, 0, 0);
         rc = index_fields(c, NULL, t);
     }
+    if (rc == 0) {
+        rc = pointers_follow(c, NULL, t);
+    }
     return rc;
 }
 
@@ -295,6 +309,9 @@ int thing_replace(struct command *c, const struct thing *before, struct thing *t
     t->named = is_back || is_renamed ? c->revision : before->named;
     if (rc == 0) {
         rc = put_record(c, t, false);
+    }
+    if (rc == 0) {
+        rc = pointers_follow(c, before, t);
     }
     if (rc != 0) {
         return rc;

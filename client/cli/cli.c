@@ -231,6 +231,7 @@ int cli_read(struct cli *cli, struct clade_read *ret)
         .as_of = s->as_of[0] == '\0' ? NULL : s->as_of,
         .view = CLADE_VIEW_FULL,
         .with_edges = args_has(&cli->args, FLAG_EDGES),
+        .with_aliases = args_has(&cli->args, FLAG_ALIASES),
     };
     const char *view = args_get(&cli->args, FLAG_VIEW);
     const char *state = args_get(&cli->args, FLAG_STATE);

@@ -11,7 +11,7 @@
 #define CONTENT_FLAGS FLAG_DIGEST, FLAG_URI, FLAG_CONTENT, FLAG_CONTENT_REASON
 #define MAKE_FLAGS    FLAG_IF_EXISTS, FLAG_AS
 #define UPDATE_FLAGS  FLAG_UNTAG, FLAG_UNPROP, FLAG_REMOVE_EXTERNAL_ID
-#define READ_FLAGS    FLAG_VIEW, FLAG_STATE, FLAG_EDGES, FLAG_LIMIT
+#define READ_FLAGS    FLAG_VIEW, FLAG_STATE, FLAG_EDGES, FLAG_ALIASES, FLAG_LIMIT
 
 #define STDIN_HELP "A \"-\" among the arguments stands for the lines of stdin."
 #define MEMBER_HELP                                                                                \
@@ -106,10 +106,57 @@ const struct command commands[] = {
            "clade version update resnet50/7 --tag reviewed=yes"),
     DELETE("version", "clade version delete resnet50/7"),
     UNDELETE("version", "clade version undelete resnet50/7"),
+    {"version stage", "VERSION STAGE", "move a version to a stage of its namespace",
+     "A stage that is not \"multiple\" holds one version of a model: --displace says where the one\n"
+     "goes that is there. \"none\" is out of all stages.",
+     FLAGS(FLAG_EXPECT_STAGE, FLAG_DISPLACE), 2, 2,
+     EXAMPLES("clade version stage resnet50/7 production --displace archived",
+              "clade version stage resnet50/7 staging --expect none --reason 'passed review'"),
+     NULL, run_version_stage},
+
+    {"alias set", "MODEL ALIAS VERSION", "point an alias of a model to one of its versions",
+     "VERSION is a number, or a reference: MODEL/7, MODEL@latest.", FLAGS(FLAG_EXPECT), 3, 3,
+     EXAMPLES("clade alias set resnet50 champion 7",
+              "clade alias set resnet50 champion 8 --expect 7 --reason 'beat it by 2 points'",
+              "clade alias set resnet50 candidate resnet50@latest"),
+     NULL, run_alias_set},
+    {"alias unset", "MODEL ALIAS", "take an alias away", NULL, FLAGS(FLAG_EXPECT), 2, 2,
+     EXAMPLES("clade alias unset resnet50 champion --expect 7"), NULL, run_alias_unset},
+    {"alias get", "MODEL ALIAS...", "show the versions that aliases point to", NULL,
+     FLAGS(READ_FLAGS), 2, COMMAND_ARGS_ANY,
+     EXAMPLES("clade alias get resnet50 champion", "clade get version/resnet50@champion"), NULL,
+     run_alias_get},
+    {"alias list", "MODEL...", "show the aliases of models", STDIN_HELP, NULL, 1, COMMAND_ARGS_ANY,
+     EXAMPLES("clade alias list resnet50", "clade alias list resnet50 --as-of 2026-03-01"), NULL,
+     run_alias_list},
+
+    CREATE("deployment", "PATH...", 1,
+           FLAGS(COMMON_FLAGS, FLAG_DESIRED, FLAG_OBSERVED, FLAG_ENDPOINT, MAKE_FLAGS),
+           "clade deployment create prod/eu/fraud --desired running --endpoint https://fraud.eu"),
+    GET("deployment", "clade deployment get prod/eu/fraud"),
+    LIST("deployment", FLAGS(READ_FLAGS), "clade deployment list"),
+    UPDATE("deployment",
+           FLAGS(COMMON_FLAGS, UPDATE_FLAGS, FLAG_DESIRED, FLAG_OBSERVED, FLAG_ENDPOINT, FLAG_AS),
+           "clade deployment update prod/eu/fraud --observed degraded"),
+    RENAME("deployment", "clade deployment rename prod/eu/fraud prod/eu/fraud-2"),
+    DELETE("deployment", "clade deployment delete prod/eu/fraud"),
+    UNDELETE("deployment", "clade deployment undelete prod/eu/fraud"),
+    {"deployment set", "PATH VERSION[=SHARE]...", "say which versions a deployment serves",
+     "They replace those that it served. SHARE is in percent (\"90%\") or in 1/10,000 (\"9000\"); all of\n"
+     "it where none is given. The shares add up to 100%.",
+     FLAGS(FLAG_SHADOW), 2, COMMAND_ARGS_ANY,
+     EXAMPLES("clade deployment set prod/eu/fraud fraud/7",
+              "clade deployment set prod/eu/fraud fraud/7=90% fraud/8=10% --shadow fraud/9=5%"),
+     NULL, run_deployment_set},
+    {"deployment clear", "PATH", "say that a deployment serves nothing", NULL, NULL, 1, 1,
+     EXAMPLES("clade deployment clear prod/eu/fraud"), NULL, run_deployment_set},
 
     CREATE("namespace", "PATH...", 1,
-           FLAGS(FLAG_DESCRIPTION, FLAG_OWNER, FLAG_TAG, FLAG_PROP, MAKE_FLAGS),
-           "clade namespace create vision", "clade namespace create vision/edge --if-exists match"),
+           FLAGS(FLAG_DESCRIPTION, FLAG_OWNER, FLAG_TAG, FLAG_PROP, FLAG_STAGE, MAKE_FLAGS),
+           "clade namespace create vision", "clade namespace create vision/edge --if-exists match",
+           "clade namespace create ads --stage canary:in-use --stage live:in-use --stage old:multiple"),
+    UPDATE("namespace", FLAGS(FLAG_DESCRIPTION, FLAG_OWNER, FLAG_TAG, FLAG_UNTAG, FLAG_PROP, FLAG_UNPROP, FLAG_STAGE, FLAG_AS),
+           "clade namespace update vision --owner vision-team"),
     GET("namespace", "clade namespace get vision"),
     LIST("namespace", FLAGS(READ_FLAGS), "clade namespace list"),
     CREATE("type", "KIND:NAME...", 1,
@@ -134,7 +181,7 @@ const struct command commands[] = {
      COMMAND_ARGS_ANY, EXAMPLES("clade release model/resnet50"), NULL, run_release},
 
     {"get", "REF...", "show things of any kind",
-     "References: KIND/NAME, version/MODEL/7, version/MODEL@latest, //TEAM//KIND/NAME, id/12,\n"
+     "References: KIND/NAME, version/MODEL/7, version/MODEL@ALIAS, //TEAM//KIND/NAME, id/12,\n"
      "KIND/ext:SYSTEM:ID, digest:ALGO:VALUE, uri:URI. " STDIN_HELP,
      FLAGS(READ_FLAGS), 1, COMMAND_ARGS_ANY,
      EXAMPLES("clade get model/resnet50 version/resnet50@latest",

@@ -44,7 +44,7 @@ struct page {
     const char *kind;
     const char *state;
     const char *view;
-    bool edges;
+    const char *with; /* "edges", "aliases"; NULL = nothing */
     const char *cursor;
 };
 
@@ -61,23 +61,24 @@ static struct clade_response *fetch(const struct export *x, const struct page *p
         return NULL;
     }
     bool pinned = x->revision != 0 || x->cli->settings.as_of[0] != '\0';
-    clade_doc_map(doc, 5u + pinned + p->edges + (p->cursor != NULL));
+    bool edges = p->with != NULL && strcmp(p->with, "edges") == 0;
+    clade_doc_map(doc, 5u + pinned + (p->with != NULL) + (p->cursor != NULL));
     put_text(doc, "kind", p->kind);
     put_text(doc, "ns", p->ns);
     put_text(doc, "state", p->state);
     put_text(doc, "view", p->view);
     clade_doc_str(doc, "limit");
-    clade_doc_uint(doc, p->edges ? EDGE_PAGE_ITEMS : PAGE_ITEMS);
+    clade_doc_uint(doc, edges ? EDGE_PAGE_ITEMS : PAGE_ITEMS);
     if (x->revision != 0) {
         clade_doc_str(doc, "as_of");
         clade_doc_uint(doc, x->revision);
     } else if (pinned) {
         put_text(doc, "as_of", x->cli->settings.as_of);
     }
-    if (p->edges) {
+    if (p->with != NULL) {
         clade_doc_str(doc, "with");
         clade_doc_array(doc, 1);
-        clade_doc_str(doc, "edges");
+        clade_doc_str(doc, p->with);
     }
     if (p->cursor != NULL) {
         put_text(doc, "cursor", p->cursor);
@@ -198,9 +199,10 @@ static bool is_written(struct export *x,
                        struct span key,
                        const struct clade_value *value)
 {
-    static const char *const marks[] = {
-        "id",     "kind",    "ref",     "state", "depth",  "namespace",  "name", "model",
-        "number", "created", "changed", "edges", "parent", "owner_from", "hold", NULL};
+    static const char *const marks[] = {"id",        "kind",    "ref",    "state",      "depth",
+                                        "namespace", "name",    "model",  "number",     "created",
+                                        "changed",   "edges",   "parent", "owner_from", "hold",
+                                        "stage",     "targets", NULL};
     static const char *const refs[] = {"experiment", "run", NULL};
     enum clade_type type = clade_value_type(value);
     if (is_one_of(key, marks) || type == CLADE_NIL ||
@@ -404,6 +406,57 @@ static bool write_links(struct export *x, const char *ns, const struct clade_val
     return ok;
 }
 
+static bool write_stage(struct export *x, const char *ns, const struct clade_value *version)
+{
+    const struct clade_value *stage = clade_value_get(version, "stage");
+    if (stage == NULL) {
+        return true;
+    }
+    line_begin(x, ns);
+    buffer_append_str(&x->line, "{\"op\":\"set_stage\"");
+    put_member(x, "ref", clade_value_get(version, "ref"));
+    put_member(x, "stage", stage);
+    buffer_append_u8(&x->line, '}');
+    return line_end(x, ns);
+}
+
+/* A version's aliases: what they point to is live as long as they do. */
+static bool write_aliases(struct export *x, const char *ns, const struct clade_value *version)
+{
+    const struct clade_value *aliases = clade_value_get(version, "aliases");
+    bool ok = true;
+    for (size_t i = 0; ok && i < clade_value_len(aliases); i++) {
+        line_begin(x, ns);
+        buffer_append_str(&x->line, "{\"op\":\"set_alias\"");
+        put_member(x, "ref", clade_value_get(version, "ref"));
+        put_member(x, "alias", clade_value_get(clade_value_at(aliases, i), "alias"));
+        buffer_append_u8(&x->line, '}');
+        ok = line_end(x, ns);
+    }
+    return ok;
+}
+
+static bool write_version_pointers(struct export *x,
+                                   const char *ns,
+                                   const struct clade_value *version)
+{
+    return write_stage(x, ns, version) && write_aliases(x, ns, version);
+}
+
+static bool write_targets(struct export *x, const char *ns, const struct clade_value *deployment)
+{
+    const struct clade_value *targets = clade_value_get(deployment, "targets");
+    if (targets == NULL) {
+        return true;
+    }
+    line_begin(x, ns);
+    buffer_append_str(&x->line, "{\"op\":\"set_targets\"");
+    put_member(x, "ref", clade_value_get(deployment, "ref"));
+    put_member(x, "targets", targets);
+    buffer_append_u8(&x->line, '}');
+    return line_end(x, ns);
+}
+
 static bool note_namespace(struct export *x, const char *ns, const struct clade_value *thing)
 {
     struct span name = text_of(clade_value_get(thing, "name"));
@@ -432,10 +485,19 @@ static int export_namespaces(struct export *x)
     return cli_list_add(&x->namespaces, span_of(x->home)) ? code : EXIT_REFUSED;
 }
 
+/* What points to versions, when all versions are there. */
+static int export_pointers(struct export *x)
+{
+    struct page versions = {.kind = "version", .state = "live", .view = "full", .with = "aliases"};
+    struct page deployments = {.kind = "deployment", .state = "live", .view = "full"};
+    int code = walk_all(x, versions, write_version_pointers);
+    return code != EXIT_DONE ? code : walk_all(x, deployments, write_targets);
+}
+
 static int export_all(struct export *x)
 {
-    static const char *const kinds[] = {"type", "artifact", "experiment",
-                                        "run",  "model",    "version"};
+    static const char *const kinds[] = {"type",  "artifact", "experiment", "run",
+                                        "model", "version",  "deployment"};
     const size_t kinds_len = sizeof kinds / sizeof *kinds;
     bool late[sizeof kinds / sizeof *kinds] = {false};
     int code = export_namespaces(x);
@@ -459,10 +521,10 @@ static int export_all(struct export *x)
         code = walk(x, p, write_late);
     }
     for (size_t i = 0; code == EXIT_DONE && i < kinds_len; i++) {
-        struct page p = {.kind = kinds[i], .state = "live", .view = "heads", .edges = true};
+        struct page p = {.kind = kinds[i], .state = "live", .view = "heads", .with = "edges"};
         code = walk_all(x, p, write_links);
     }
-    return code;
+    return code == EXIT_DONE ? export_pointers(x) : code;
 }
 
 int run_export(struct cli *cli)

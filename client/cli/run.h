@@ -16,6 +16,13 @@ int run_get(struct cli *cli);
 int run_list(struct cli *cli);
 /* the subject is "up" or "down" */
 int run_lineage(struct cli *cli);
+/* what points to versions */
+int run_alias_set(struct cli *cli);
+int run_alias_unset(struct cli *cli);
+int run_alias_get(struct cli *cli);
+int run_alias_list(struct cli *cli);
+int run_version_stage(struct cli *cli);
+int run_deployment_set(struct cli *cli);
 /* transactions: the subject is "link" or "unlink" */
 int run_link(struct cli *cli);
 int run_txn(struct cli *cli);

@@ -24,6 +24,9 @@ static const struct field_flag text_flags[] = {
     {FLAG_EXPERIMENT, "experiment", "experiment"},
     {FLAG_PARENT, "parent", "run"},
     {FLAG_RUN, "run", "run"},
+    {FLAG_DESIRED, "desired", NULL},
+    {FLAG_OBSERVED, "observed", NULL},
+    {FLAG_ENDPOINT, "endpoint", NULL},
 };
 static const struct field_flag list_flags[] = {
     {FLAG_DIGEST, "digests", NULL},
@@ -99,6 +102,37 @@ static bool set_tag(struct cli *cli,
     return key != NULL;
 }
 
+/* Takes `end` off the text's end. */
+static bool strip(char *text, const char *end)
+{
+    size_t len = strlen(text);
+    size_t n = strlen(end);
+    bool has = len > n && strcmp(text + len - n, end) == 0;
+    if (has) {
+        text[len - n] = '\0';
+    }
+    return has;
+}
+
+/* NAME[:multiple][:in-use], in any order. */
+static bool set_stage(struct clade_txn *txn, const char *text, struct cli_list *memory)
+{
+    char *name = arena_copy_str(&memory->arena, span_of(text));
+    bool multiple = false;
+    bool in_use = false;
+    for (bool more = name != NULL; more;) {
+        bool many = strip(name, ":multiple");
+        bool used = strip(name, ":in-use");
+        multiple = multiple || many;
+        in_use = in_use || used;
+        more = many || used;
+    }
+    if (name != NULL) {
+        clade_txn_stage(txn, name, multiple, in_use);
+    }
+    return name != NULL;
+}
+
 static bool set_repeated(struct cli *cli, struct clade_txn *txn, struct cli_list *memory)
 {
     for (size_t i = 0; i < cli->args.flags_len; i++) {
@@ -121,6 +155,9 @@ static bool set_repeated(struct cli *cli, struct clade_txn *txn, struct cli_list
             clade_txn_prop(txn, given->value, NULL);
         }
         if (given->id == FLAG_TAG && !set_tag(cli, txn, given->value, memory)) {
+            return false;
+        }
+        if (given->id == FLAG_STAGE && !set_stage(txn, given->value, memory)) {
             return false;
         }
         if (given->id == FLAG_UNTAG) {

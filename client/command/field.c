@@ -17,6 +17,8 @@ enum {
 static const char *const statuses[] = {"scheduled", "running", "finished",
                                        "failed",    "killed",  NULL};
 static const char *const contents[] = {"none", "pending", "ready", "failed", "gone", NULL};
+static const char *const deployment_statuses[] = {"unknown", "pending", "running", "degraded",
+                                                  "failed",  "stopped", NULL};
 
 /* clang-format off */
 static const struct field fields[FIELD_CODE_COUNT] = {
@@ -34,7 +36,7 @@ static const struct field fields[FIELD_CODE_COUNT] = {
         .kinds = OF_TYPED, .ref_kind = KIND_TYPE, .bytes_max = TYPE_BYTES_MAX},
     [FIELD_EXTERNAL_IDS] = {
         .name = "external_ids", .code = FIELD_EXTERNAL_IDS, .shape = FIELD_TEXT_SET,
-        .kinds = OF_EXTERNAL, .bytes_max = CLADE_MAX_EXTERNAL_ID_BYTES,
+        .kinds = OF_TYPED, .bytes_max = CLADE_MAX_EXTERNAL_ID_BYTES,
         .count_max = CLADE_MAX_EXTERNAL_IDS},
     [FIELD_DIGESTS] = {
         .name = "digests", .code = FIELD_DIGESTS, .shape = FIELD_TEXT_SET, .flags = FIELD_CORE,
@@ -82,6 +84,24 @@ static const struct field fields[FIELD_CODE_COUNT] = {
     [FIELD_CLOSED] = {
         .name = "closed", .code = FIELD_CLOSED, .shape = FIELD_BOOL, .flags = FIELD_STAYS,
         .kinds = OF(TYPE)},
+    [FIELD_STAGE] = {
+        .name = "stage", .code = FIELD_STAGE, .shape = FIELD_TEXT, .flags = FIELD_BY_OP,
+        .kinds = OF(VERSION), .bytes_max = CLADE_MAX_STAGE_BYTES},
+    [FIELD_DESIRED] = {
+        .name = "desired", .code = FIELD_DESIRED, .shape = FIELD_TEXT,
+        .kinds = OF(DEPLOYMENT), .bytes_max = 16, .values = deployment_statuses},
+    [FIELD_OBSERVED] = {
+        .name = "observed", .code = FIELD_OBSERVED, .shape = FIELD_TEXT,
+        .kinds = OF(DEPLOYMENT), .bytes_max = 16, .values = deployment_statuses},
+    [FIELD_ENDPOINT] = {
+        .name = "endpoint", .code = FIELD_ENDPOINT, .shape = FIELD_TEXT,
+        .kinds = OF(DEPLOYMENT), .bytes_max = CLADE_MAX_URI_BYTES},
+    [FIELD_TARGETS] = {
+        .name = "targets", .code = FIELD_TARGETS, .shape = FIELD_PACKED,
+        .flags = FIELD_BY_OP, .kinds = OF(DEPLOYMENT), .count_max = CLADE_MAX_TARGETS},
+    [FIELD_STAGES] = {
+        .name = "stages", .code = FIELD_STAGES, .shape = FIELD_PACKED,
+        .kinds = OF(NAMESPACE), .bytes_max = CLADE_MAX_STAGE_BYTES, .count_max = CLADE_MAX_STAGES},
 };
 /* clang-format on */
 

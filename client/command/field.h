@@ -12,6 +12,7 @@ enum field_shape {
     FIELD_REF,      /* a reference, stored as an id */
     FIELD_TEXT_SET, /* a set of strings; a write adds to it, or takes away what it says */
     FIELD_TEXT_MAP, /* string to string; a write sets, a nil value takes away */
+    FIELD_PACKED,   /* a list in a form of its own, stored as bytes and replaced whole */
     FIELD_BOOL,     /* true or false */
     FIELD_PROP_MAP, /* key to typed value (prop.h); a write sets, a nil value takes away */
     FIELD_DECL_MAP  /* key to what a type says of it (prop.h); a write adds */
@@ -35,8 +36,14 @@ enum field_code {
     FIELD_RUN = 14,
     FIELD_CONTENT = 15,
     FIELD_CONTENT_REASON = 16,
+    FIELD_STAGE = 17,
     FIELD_PROPS = 18,
     FIELD_HOLD = 19, /* why it is held; set while it is */
+    FIELD_DESIRED = 20,
+    FIELD_OBSERVED = 21,
+    FIELD_ENDPOINT = 22,
+    FIELD_TARGETS = 23, /* packed: storage/target.h */
+    FIELD_STAGES = 26,  /* packed: command/stage.h */
     FIELD_FIELDS = 27,
     FIELD_CLOSED = 28,
     FIELD_CODE_COUNT = 31

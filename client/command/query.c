@@ -100,16 +100,19 @@ static int take_texts(
 
 static int take_with(const struct decode *d, struct query *q)
 {
-    static const char *const choices[] = {"edges", NULL};
+    static const char *const choices[] = {"edges", "aliases", NULL};
     struct span *texts = NULL;
     size_t len = 0;
     int r = take_texts(d, "with", 16, &texts, &len);
     for (size_t i = 0; r == 0 && i < len; i++) {
-        if (!span_equal_str(texts[i], "edges")) {
+        if (span_equal_str(texts[i], "edges")) {
+            q->with_edges = true;
+        } else if (span_equal_str(texts[i], "aliases")) {
+            q->with_aliases = true;
+        } else {
             check_fail_choice(d->error, NULL, texts[i], choices);
             return check_fail_inside(d->error, CLADE_ERR_INVALID, "with[%zu]", i);
         }
-        q->with_edges = true;
     }
     return r;
 }

@@ -36,6 +36,7 @@ struct query {
     enum clade_view view;
     enum clade_state state;
     bool with_edges;
+    bool with_aliases;
     /* QUERY_GET */
     struct query_target *targets;
     size_t targets_len;

@@ -4,7 +4,7 @@
 #include "command/txn_internal.h"
 
 /* The places of the words are the enums' numbers less one. */
-static const char *const guard_words[] = {"exists", "absent", "unchanged", NULL};
+static const char *const guard_words[] = {"exists", "absent", "unchanged", "alias", "stage", NULL};
 static const char *const op_words[] = {"create",      "update",    "link",        "unlink",
                                        "delete",      "rename",    "log",         "set_alias",
                                        "unset_alias", "set_stage", "set_targets", "hold",
@@ -17,7 +17,7 @@ static const char *const if_exists_words[] = {
 };
 
 static const char *const txn_keys[] = {"v", "ops", "guards", "ns", "reason", "happened", NULL};
-static const char *const guard_keys[] = {"guard", "ref", "revision", NULL};
+static const char *const guard_keys[] = {"guard", "ref", "revision", "alias", "is", NULL};
 static const char *const create_keys[] = {"op",        "as",    "kind",   "name", "namespace",
                                           "if_exists", "model", "number", NULL};
 static const char *const update_keys[] = {"op", "as", "ref", NULL};
@@ -174,10 +174,6 @@ static int decode_create(struct txn_decode *d, const struct value *map, struct o
     if (op->kind == KIND_NONE) {
         return check_fail_kind(d->error, "kind", kind);
     }
-    if (op->kind == KIND_DEPLOYMENT) {
-        return check_fail(d->error, CLADE_ERR_UNSUPPORTED, "kind",
-                          "this version has no deployments yet");
-    }
     r = op->kind == KIND_VERSION ? decode_version(d, map, op) : decode_named(d, map, op);
     return r != 0 ? r : txn_decode_fields(d, map, create_keys, op->kind, op);
 }
@@ -186,9 +182,9 @@ static int decode_create(struct txn_decode *d, const struct value *map, struct o
 static int decode_subject(struct txn_decode *d, const struct value *map, struct op *op)
 {
     int r = txn_take_ref(d, map, "ref", &op->ref, &op->kind);
-    if (r == 0 && op->kind == KIND_NAMESPACE) {
+    if (r == 0 && op->kind == KIND_NAMESPACE && op->op == OP_DELETE) {
         r = check_fail(d->error, CLADE_ERR_UNSUPPORTED, "ref",
-                       "this version does not %s namespaces yet", op_words[op->op - 1]);
+                       "this version does not delete namespaces yet");
     }
     return r;
 }
@@ -274,11 +270,22 @@ static int decode_hold(struct txn_decode *d, const struct value *map, struct op 
 static int decode_op(struct txn_decode *d, const struct value *map, struct op *op)
 {
     static int (*const decoders[])(struct txn_decode *, const struct value *, struct op *) = {
-        [OP_CREATE] = decode_create, [OP_UPDATE] = decode_update, [OP_LINK] = decode_link,
-        [OP_UNLINK] = decode_link,   [OP_DELETE] = decode_delete, [OP_RENAME] = decode_rename,
-        [OP_HOLD] = decode_hold,     [OP_RELEASE] = decode_hold,  [OP_UNDELETE] = decode_rename,
-        [OP_KIND_COUNT] = NULL,
+        [OP_CREATE] = decode_create,
+        [OP_UPDATE] = decode_update,
+        [OP_LINK] = decode_link,
+        [OP_UNLINK] = decode_link,
+        [OP_DELETE] = decode_delete,
+        [OP_RENAME] = decode_rename,
+        [OP_SET_ALIAS] = txn_decode_set_alias,
+        [OP_UNSET_ALIAS] = txn_decode_unset_alias,
+        [OP_SET_STAGE] = txn_decode_set_stage,
+        [OP_SET_TARGETS] = txn_decode_set_targets,
+        [OP_HOLD] = decode_hold,
+        [OP_RELEASE] = decode_hold,
+        [OP_UNDELETE] = decode_rename,
+        [OP_PURGE] = NULL,
     };
+    _Static_assert(sizeof decoders / sizeof *decoders == OP_KIND_END, "each has its decoder");
     if (value_type(map) != CLADE_MAP) {
         return check_fail(d->error, CLADE_ERR_INVALID, NULL, "an operation is a map, not %s",
                           check_type_text(map));
@@ -289,11 +296,11 @@ static int decode_op(struct txn_decode *d, const struct value *map, struct op *o
         return r;
     }
     op->op = (enum op_kind)(word + 1);
-    op->as = value_string(value_get(map, "as"));
     if (decoders[op->op] == NULL) {
-        return check_fail(d->error, CLADE_ERR_UNSUPPORTED, "op", "this version does not %s yet",
+        return check_fail(d->error, CLADE_ERR_UNSUPPORTED, "op", "this version has no %s yet",
                           op_words[word]);
     }
+    op->as = value_string(value_get(map, "as"));
     return decoders[op->op](d, map, op);
 }
 
@@ -405,13 +412,13 @@ static int decode_guard(const struct value *map, struct guard *guard, struct err
         return r;
     }
     guard->kind = (enum guard_kind)(word + 1);
-    if (guard->kind == GUARD_UNCHANGED) {
-        return take_uint(map, "revision", true, UINT64_MAX, &guard->revision, error);
+    if (guard->kind != GUARD_UNCHANGED && value_get(map, "revision") != NULL) {
+        return check_fail(error, CLADE_ERR_INVALID, "revision",
+                          "only the guard \"unchanged\" has a revision");
     }
-    return value_get(map, "revision") == NULL
-               ? 0
-               : check_fail(error, CLADE_ERR_INVALID, "revision",
-                            "only the guard \"unchanged\" has a revision");
+    return guard->kind == GUARD_UNCHANGED
+               ? take_uint(map, "revision", true, UINT64_MAX, &guard->revision, error)
+               : txn_decode_pointer_guard(map, guard, error);
 }
 
 static int decode_guards(struct txn_decode *d, const struct value *root, struct txn *txn)

@@ -12,7 +12,15 @@
 
 #define TXN_VERSION 1
 
-enum guard_kind { GUARD_EXISTS = 1, GUARD_ABSENT = 2, GUARD_UNCHANGED = 3 };
+enum guard_kind {
+    GUARD_EXISTS = 1,
+    GUARD_ABSENT = 2,
+    GUARD_UNCHANGED = 3,
+    GUARD_ALIAS = 4,
+    GUARD_STAGE = 5,
+    GUARD_KIND_END
+};
+
 enum op_kind {
     OP_CREATE = 1,
     OP_UPDATE = 2,
@@ -29,13 +37,22 @@ enum op_kind {
     OP_RELEASE = 13,
     OP_UNDELETE = 14,
     OP_PURGE = 15,
-    OP_KIND_COUNT
+    OP_KIND_END
+};
+
+/* What a pointer is expected to point to: the version of that number, or to nothing. */
+struct expect {
+    bool given;
+    uint64_t number; /* 0 = unset */
 };
 
 struct guard {
     enum guard_kind kind;
     struct ref ref;
     uint64_t revision; /* GUARD_UNCHANGED */
+    struct span alias; /* GUARD_ALIAS: of the model `ref` */
+    struct expect is;
+    struct span stage; /* GUARD_STAGE: of the version `ref` */
 };
 
 struct text_pair {
@@ -54,7 +71,7 @@ struct prop_refs {
 /* One field as a transaction writes it. */
 struct field_write {
     const struct field *field;
-    struct span text;        /* FIELD_TEXT; FIELD_TYPE: the type's name without its kind */
+    struct span text;        /* FIELD_TEXT, FIELD_PACKED; FIELD_TYPE: the name without its kind */
     uint64_t number;         /* FIELD_UINT, FIELD_TIME, FIELD_BOOL */
     struct ref ref;          /* FIELD_REF */
     struct span *texts;      /* FIELD_TEXT_SET: sorted, without doubles */
@@ -62,7 +79,14 @@ struct field_write {
     struct text_pair *pairs; /* FIELD_TEXT_MAP, _PROP_MAP, _DECL_MAP: sorted by key, no doubles */
     struct prop_refs *refs;  /* FIELD_PROP_MAP: for each pair; those without have no `refs` */
     size_t len;              /* of texts or pairs */
-    bool unset;              /* mutable FIELD_TEXT, FIELD_TIME: take it away (nil) */
+    bool unset;              /* mutable FIELD_TEXT, _TIME, _PACKED: take it away (nil) */
+};
+
+/* One version that a deployment serves. */
+struct target_write {
+    struct ref version;
+    uint16_t share; /* in 1/10,000 */
+    bool shadow;    /* gets a copy of the traffic, and nobody its answers */
 };
 
 struct op {
@@ -78,6 +102,14 @@ struct op {
     struct ref from;    /* OP_LINK, OP_UNLINK */
     struct ref to;
     struct span label;
+    struct span alias;            /* OP_SET_ALIAS: to the version `ref`; OP_UNSET_ALIAS: of the
+                                     model `ref` */
+    struct expect expect;         /* OP_SET_ALIAS, OP_UNSET_ALIAS */
+    struct span stage;            /* OP_SET_STAGE: of the version `ref` */
+    struct span expect_stage;     /* len 0 = any */
+    struct span displace;         /* where those go that were there; len 0 = they stay */
+    struct target_write *targets; /* OP_SET_TARGETS: of the deployment `ref` */
+    size_t targets_len;
     struct field_write *fields; /* OP_CREATE, OP_UPDATE; in order of their codes */
     size_t fields_len;
 };
@@ -101,5 +133,8 @@ int txn_decode(struct span command, struct arena *arena, struct txn *ret, struct
  * "$"; model names without '@'; namespace paths: segments of letters, digits, '.', '_', '-'
  * joined by single '/'. Returns 0 or CLADE_ERR_INVALID, _LIMIT. */
 int name_check(enum kind kind, struct span name, struct error *error);
+/* An alias, a stage: no '/', no '@', within its limit. 0 or CLADE_ERR_INVALID, _LIMIT. */
+int alias_check(struct span alias, struct error *error);
+int stage_check(struct span stage, struct error *error);
 /* An edge's label: [a-z0-9_.-]+ within its limit. */
 int label_check(struct span label, struct error *error);

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "command/stage.h"
 #include "command/txn_internal.h"
 
 static int fail_type(struct txn_decode *d, const struct value *v, const char *expected)
@@ -11,8 +12,9 @@ static int fail_type(struct txn_decode *d, const struct value *v, const char *ex
 static int decode_unset(struct txn_decode *d, const struct op *op, struct field_write *w)
 {
     const struct field *f = w->field;
-    bool mutable_scalar = (f->flags & (FIELD_CORE | FIELD_STAYS)) == 0 &&
-                          (f->shape == FIELD_TEXT || f->shape == FIELD_TIME);
+    bool mutable_scalar =
+        (f->flags & (FIELD_CORE | FIELD_STAYS)) == 0 &&
+        (f->shape == FIELD_TEXT || f->shape == FIELD_TIME || f->shape == FIELD_PACKED);
     if (op->op != OP_UPDATE || !mutable_scalar) {
         return check_fail(d->error, CLADE_ERR_INVALID, NULL,
                           op->op != OP_UPDATE ? "nil takes away, and there is nothing yet"
@@ -289,6 +291,8 @@ static int decode_field(struct txn_decode *d,
     case FIELD_PROP_MAP:
     case FIELD_DECL_MAP:
         return txn_decode_props(d, op, v, w);
+    case FIELD_PACKED:
+        return stages_pack(v, d->arena, &w->text, d->error);
     }
     return check_fail(d->error, CLADE_ERR_INTERNAL, NULL, "a field without a shape");
 }
@@ -325,7 +329,9 @@ static int place_key(struct txn_decode *d,
                    kind_name(kind), f->name);
         return CLADE_ERR_INVALID;
     } else if ((f->flags & FIELD_BY_OP) != 0) {
-        problem = "an operation of its own writes this field";
+        return check_fail(
+            d->error, CLADE_ERR_INVALID, f->name, "it is written by an operation of its own%s%s",
+            f->code == FIELD_HOLD ? "" : ", set_", f->code == FIELD_HOLD ? "" : f->name);
     } else if (by_code[f->code] != NULL) {
         problem = "the key stands here twice";
     } else {

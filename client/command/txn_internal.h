@@ -38,6 +38,14 @@ int txn_decode_props(struct txn_decode *d,
 /* What a type says of one key: *ret is a declaration's bytes, in the arena. */
 int txn_decode_decl(struct txn_decode *d, const struct value *v, struct span *ret);
 
+/* Aliases, stages and targets: txn_pointers.c. `op` is filled but for what each has of its own. */
+int txn_decode_set_alias(struct txn_decode *d, const struct value *map, struct op *op);
+int txn_decode_unset_alias(struct txn_decode *d, const struct value *map, struct op *op);
+int txn_decode_set_stage(struct txn_decode *d, const struct value *map, struct op *op);
+int txn_decode_set_targets(struct txn_decode *d, const struct value *map, struct op *op);
+/* What the guards "alias" and "stage" have beside `ref`; refuses it in others. */
+int txn_decode_pointer_guard(const struct value *map, struct guard *guard, struct error *error);
+
 /* Decodes each pair of `map` whose key is not in `keys` (at most 63) as a field of `kind`
  * (KIND_NONE: of any), and refuses unknown and doubled keys. */
 int txn_decode_fields(struct txn_decode *d,

@@ -90,6 +90,12 @@ CLADE_API enum clade_advice clade_error_advice(int code);
     X(NAME_BYTES,         1024,    "bytes", "a thing's name")                                      \
     X(NAMESPACE_BYTES,    256,     "bytes", "a namespace's path")                                  \
     X(LABEL_BYTES,        128,     "bytes", "an edge's label")                                     \
+    X(ALIAS_BYTES,        128,     "bytes", "an alias")                                            \
+    X(ALIASES,            1000,    "count", "aliases of a model")                                  \
+    X(STAGE_BYTES,        128,     "bytes", "a stage's name")                                      \
+    X(STAGES,             32,      "count", "stages of a namespace")                               \
+    X(DISPLACED,          1000,    "count", "versions that one set_stage displaces")               \
+    X(TARGETS,            64,      "count", "targets of a deployment")                             \
     X(REFERENCE_BYTES,    2304,    "bytes", "a reference")                                         \
     X(TEXT_BYTES,         65536,   "bytes", "a description, a reason")                             \
     X(PRINCIPAL_BYTES,    256,     "bytes", "a user's name")                                       \
@@ -176,6 +182,13 @@ CLADE_API size_t clade_txn_bytes(const struct clade_txn *txn);
 CLADE_API void clade_txn_guard_exists(struct clade_txn *txn, const char *ref);
 CLADE_API void clade_txn_guard_absent(struct clade_txn *txn, const char *ref);
 CLADE_API void clade_txn_guard_unchanged(struct clade_txn *txn, const char *ref, uint64_t revision);
+/* The model's alias points to the version of that number; 0 = it is unset. */
+CLADE_API void clade_txn_guard_alias(struct clade_txn *txn,
+                                     const char *model,
+                                     const char *alias,
+                                     uint64_t number);
+/* The version is in that stage; "none" = in no stage. */
+CLADE_API void clade_txn_guard_stage(struct clade_txn *txn, const char *version, const char *stage);
 
 /* Creates a thing. `kind` is "artifact", "run", ...; `name` may be NULL where the store assigns
  * one. For a version, name is NULL and clade_txn_set(txn, "model", ...) says whose. Returns
@@ -199,6 +212,33 @@ CLADE_API uint32_t clade_txn_unlink(struct clade_txn *txn,
                                     const char *from,
                                     const char *label,
                                     const char *to);
+/* Points the alias of the version's model to the version. The result's "revision" is a fencing
+ * token: it grows with each move. */
+CLADE_API uint32_t clade_txn_set_alias(struct clade_txn *txn,
+                                       const char *version,
+                                       const char *alias);
+CLADE_API uint32_t clade_txn_unset_alias(struct clade_txn *txn,
+                                         const char *model,
+                                         const char *alias);
+/* Of set_alias and unset_alias: only if the alias points to the version of that number, 0 = if it
+ * is unset; else CLADE_ERR_CONFLICT, whose error says what is "there". */
+CLADE_API void clade_txn_expect_version(struct clade_txn *txn, uint64_t number);
+/* Moves a version to a stage. clade_txn_set(txn, "expect", STAGE): only out of that one;
+ * clade_txn_set(txn, "displace", STAGE): where those go that are in it. */
+CLADE_API uint32_t clade_txn_set_stage(struct clade_txn *txn,
+                                       const char *version,
+                                       const char *stage);
+/* Replaces what a deployment serves by the targets that follow; none of them takes all away. */
+CLADE_API uint32_t clade_txn_set_targets(struct clade_txn *txn, const char *deployment);
+/* A target of set_targets; `share` is in 1/10,000, those that are not shadows make 10,000. A shadow
+ * gets a copy of that share of the traffic. */
+CLADE_API void clade_txn_target(struct clade_txn *txn,
+                                const char *version,
+                                unsigned share,
+                                bool shadow);
+/* A stage of a namespace that is created or updated: whether more than one version of a model may
+ * be in it, and whether what is in it is in use and not deleted. They replace the whole list. */
+CLADE_API void clade_txn_stage(struct clade_txn *txn, const char *name, bool multiple, bool in_use);
 CLADE_API void clade_txn_as(struct clade_txn *txn, const char *name);
 CLADE_API void clade_txn_if_exists(struct clade_txn *txn, enum clade_if_exists what);
 /* A field of the current operation: "description", "owner", "type", "content", "run", ... */
@@ -285,6 +325,7 @@ struct clade_read {
     enum clade_state state; /* CLADE_STATE_LIVE leaves it to the server: what is named is
                                answered in any state, lists hold what is live */
     bool with_edges;        /* each thing with its outgoing edges */
+    bool with_aliases;      /* each model and version with its aliases */
 };
 
 struct clade_lineage {

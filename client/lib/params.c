@@ -103,7 +103,6 @@ static void put_read(struct params *p, const struct clade_read *read, uint64_t r
         [CLADE_VIEW_HEADS] = NULL, [CLADE_VIEW_FULL] = "full", [CLADE_VIEW_IDS] = "ids"};
     static const char *const states[] = {
         [CLADE_STATE_LIVE] = NULL, [CLADE_STATE_DELETED] = "deleted", [CLADE_STATE_ANY] = "any"};
-    static const char *const with_edges[] = {"edges"};
     if (read == NULL) {
         return;
     }
@@ -113,8 +112,16 @@ static void put_read(struct params *p, const struct clade_read *read, uint64_t r
     put_uint(p, "limit", read->limit);
     put_text(p, "view", read->view <= CLADE_VIEW_IDS ? views[read->view] : NULL);
     put_text(p, "state", read->state <= CLADE_STATE_ANY ? states[read->state] : NULL);
+    const char *with[2];
+    size_t with_len = 0;
     if (read->with_edges) {
-        put_texts(p, "with", with_edges, 1);
+        with[with_len++] = "edges";
+    }
+    if (read->with_aliases) {
+        with[with_len++] = "aliases";
+    }
+    if (with_len > 0) {
+        put_texts(p, "with", with, with_len);
     }
 }
 

@@ -138,6 +138,16 @@ void txn_put_pair(struct buffer *b, const char *key, const char *value)
     txn_put_text(b, value);
 }
 
+/* A version's number, or that there is none. */
+static void put_expected(struct buffer *b, uint64_t number)
+{
+    if (number == 0) {
+        value_put_str(b, "unset");
+    } else {
+        value_put_uint(b, number);
+    }
+}
+
 static void guard_begin(struct clade_txn *txn, uint32_t members, const char *guard, const char *ref)
 {
     txn->guards_len++;
@@ -161,6 +171,23 @@ void clade_txn_guard_unchanged(struct clade_txn *txn, const char *ref, uint64_t 
     guard_begin(txn, 3, "unchanged", ref);
     value_put_str(&txn->guards, "revision");
     value_put_uint(&txn->guards, revision);
+}
+
+void clade_txn_guard_alias(struct clade_txn *txn,
+                           const char *model,
+                           const char *alias,
+                           uint64_t number)
+{
+    guard_begin(txn, 4, "alias", model);
+    txn_put_pair(&txn->guards, "alias", alias);
+    value_put_str(&txn->guards, "is");
+    put_expected(&txn->guards, number);
+}
+
+void clade_txn_guard_stage(struct clade_txn *txn, const char *version, const char *stage)
+{
+    guard_begin(txn, 3, "stage", version);
+    txn_put_pair(&txn->guards, "is", stage);
 }
 
 /* --- operations --- */
@@ -235,6 +262,20 @@ static uint32_t operation_open(struct clade_txn *txn, const char *op)
     txn->open_at = value_begin_map(&txn->ops);
     op_text(txn, "op", op);
     return txn->ops_len++;
+}
+
+/* The list of a field; NULL when there are too many. */
+static struct set *set_of(struct clade_txn *txn, const struct field *f)
+{
+    size_t i = 0;
+    while (i < SETS_MAX && txn->sets[i].field != NULL && txn->sets[i].field != f) {
+        i++;
+    }
+    if (i == SETS_MAX) {
+        return NULL;
+    }
+    txn->sets[i].field = f;
+    return &txn->sets[i];
 }
 
 uint32_t clade_txn_create(struct clade_txn *txn, const char *kind, const char *name)
@@ -319,6 +360,38 @@ uint32_t clade_txn_unlink(struct clade_txn *txn,
     return open_edge(txn, "unlink", from, label, to);
 }
 
+uint32_t clade_txn_set_alias(struct clade_txn *txn, const char *version, const char *alias)
+{
+    uint32_t n = operation_open(txn, "set_alias");
+    op_text(txn, "ref", version);
+    op_text(txn, "alias", alias);
+    return n;
+}
+
+uint32_t clade_txn_unset_alias(struct clade_txn *txn, const char *model, const char *alias)
+{
+    uint32_t n = operation_open(txn, "unset_alias");
+    op_text(txn, "ref", model);
+    op_text(txn, "alias", alias);
+    return n;
+}
+
+uint32_t clade_txn_set_stage(struct clade_txn *txn, const char *version, const char *stage)
+{
+    uint32_t n = operation_open(txn, "set_stage");
+    op_text(txn, "ref", version);
+    op_text(txn, "stage", stage);
+    return n;
+}
+
+uint32_t clade_txn_set_targets(struct clade_txn *txn, const char *deployment)
+{
+    uint32_t n = operation_open(txn, "set_targets");
+    op_text(txn, "ref", deployment);
+    (void)set_of(txn, field_by_code(FIELD_TARGETS));
+    return n;
+}
+
 /* --- setters of the open operation --- */
 
 bool txn_setter_allowed(struct clade_txn *txn, const char *field)
@@ -379,7 +452,7 @@ void clade_txn_set_bool(struct clade_txn *txn, const char *field, bool value)
 }
 
 /* The set of the field, NULL, remembering why, when it has none. */
-static struct set *set_of(struct clade_txn *txn, const char *field)
+static struct set *text_set_of(struct clade_txn *txn, const char *field)
 {
     if (!txn_setter_allowed(txn, field)) {
         return NULL;
@@ -389,21 +462,16 @@ static struct set *set_of(struct clade_txn *txn, const char *field)
         txn_mistake(txn, field, "is not a list field");
         return NULL;
     }
-    size_t i = 0;
-    while (i < SETS_MAX && txn->sets[i].field != NULL && txn->sets[i].field != f) {
-        i++;
-    }
-    if (i == SETS_MAX) {
+    struct set *set = set_of(txn, f);
+    if (set == NULL) {
         txn_mistake(txn, field, "is one list field too many");
-        return NULL;
     }
-    txn->sets[i].field = f;
-    return &txn->sets[i];
+    return set;
 }
 
 void clade_txn_add(struct clade_txn *txn, const char *field, const char *value)
 {
-    struct set *set = set_of(txn, field);
+    struct set *set = text_set_of(txn, field);
     if (set == NULL) {
         return;
     }
@@ -415,7 +483,7 @@ void clade_txn_add(struct clade_txn *txn, const char *field, const char *value)
 
 void clade_txn_take_away(struct clade_txn *txn, const char *field, const char *value)
 {
-    struct set *set = set_of(txn, field);
+    struct set *set = text_set_of(txn, field);
     if (set == NULL) {
         return;
     }
@@ -423,6 +491,52 @@ void clade_txn_take_away(struct clade_txn *txn, const char *field, const char *v
     value_put_nil(&set->pairs);
     set->len++;
     set->takes = true;
+}
+
+void clade_txn_expect_version(struct clade_txn *txn, uint64_t number)
+{
+    if (txn_setter_allowed(txn, "expect")) {
+        value_put_str(&txn->ops, "expect");
+        put_expected(&txn->ops, number);
+        txn->open_members++;
+    }
+}
+
+/* One more map of `members` in the list of a field; NULL, remembering why, when it cannot be. */
+static struct buffer *add_map(struct clade_txn *txn, enum field_code code, uint32_t members)
+{
+    const struct field *f = field_by_code(code);
+    struct set *set = txn_setter_allowed(txn, f->name) ? set_of(txn, f) : NULL;
+    if (set == NULL) {
+        txn_mistake(txn, f->name, "is one list field too many");
+        return NULL;
+    }
+    value_put_map(&set->items, members);
+    set->len++;
+    return &set->items;
+}
+
+void clade_txn_target(struct clade_txn *txn, const char *version, unsigned share, bool shadow)
+{
+    struct buffer *b = add_map(txn, FIELD_TARGETS, 3);
+    if (b != NULL) {
+        txn_put_pair(b, "version", version);
+        value_put_str(b, "share");
+        value_put_uint(b, share);
+        txn_put_pair(b, "mode", shadow ? "shadow" : "serving");
+    }
+}
+
+void clade_txn_stage(struct clade_txn *txn, const char *name, bool multiple, bool in_use)
+{
+    struct buffer *b = add_map(txn, FIELD_STAGES, 3);
+    if (b != NULL) {
+        txn_put_pair(b, "name", name);
+        value_put_str(b, "multiple");
+        value_put_bool(b, multiple);
+        value_put_str(b, "in_use");
+        value_put_bool(b, in_use);
+    }
 }
 
 /* --- whole documents --- */

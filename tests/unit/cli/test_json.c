@@ -220,6 +220,18 @@ static void lines_that_must_keep_their_order_conflict(void **state)
         "{\"op\":\"unlink\",\"from\":\"a\",\"label\":\"l\",\"to\":\"b\"}";
     static const char link_other[] =
         "{\"op\":\"link\",\"from\":\"a\",\"label\":\"l\",\"to\":\"c\"}";
+    static const char alias_1[] = "{\"op\":\"set_alias\",\"ref\":\"version/m/1\",\"alias\":\"x\"}";
+    static const char alias_2[] = "{\"op\":\"set_alias\",\"ref\":\"version/m/2\",\"alias\":\"x\"}";
+    static const char alias_n[] = "{\"op\":\"set_alias\",\"ref\":\"version/n@y\",\"alias\":\"x\"}";
+    static const char alias_team[] =
+        "{\"op\":\"set_alias\",\"ref\":\"//t//version/m/2\",\"alias\":\"x\"}";
+    static const char alias_id[] = "{\"op\":\"set_alias\",\"ref\":\"id/9\",\"alias\":\"x\"}";
+    static const char unset[] = "{\"op\":\"unset_alias\",\"ref\":\"model/m\",\"alias\":\"x\"}";
+    static const char stage_2[] = "{\"op\":\"set_stage\",\"ref\":\"version/m@x\",\"stage\":\"s\"}";
+    static const char targets[] =
+        "{\"op\":\"set_targets\",\"ref\":\"deployment/d\",\"targets\":[]}";
+    static const char delete_1[] = "{\"op\":\"delete\",\"ref\":\"//t//version/m/1\"}";
+    static const char delete_a[] = "{\"op\":\"delete\",\"ref\":\"artifact/a\"}";
     static const struct {
         const char *a;
         const char *b;
@@ -228,6 +240,10 @@ static void lines_that_must_keep_their_order_conflict(void **state)
         {create_a, create_a, false},  {create_a, update_a, true},  {update_a, update_a, true},
         {version_m, version_m, true}, {create_m, version_m, true}, {create_a, version_m, false},
         {link, unlink_same, true},    {link, link_other, false},   {link, update_a, false},
+        {alias_1, alias_2, true},     {alias_1, stage_2, true},    {alias_1, unset, true},
+        {alias_1, version_m, true},   {alias_1, alias_n, false},   {alias_1, update_a, false},
+        {delete_1, targets, true},    {alias_id, alias_2, true},   {delete_a, targets, false},
+        {alias_team, alias_2, false},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct line_keys a;

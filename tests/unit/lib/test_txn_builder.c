@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "command/stage.h"
 #include "command/txn.h"
 #include "lib/lib_internal.h"
 
@@ -152,6 +153,63 @@ static void props_types_and_names_are_what_was_set(void **state)
     assert_true(span_equal_str(f->txn.ops[4].name, "n"));
     assert_true(span_equal_str(f->txn.ops[5].reason, "case 12"));
     assert_int_equal(f->txn.ops[6].op, OP_RELEASE);
+}
+
+static void pointers_are_written_as_the_protocol_has_them(void **state)
+{
+    struct fixture *f = *state;
+    struct clade_txn *t = f->builder;
+    clade_txn_guard_alias(t, "model/m", "best", 7);
+    clade_txn_guard_alias(t, "model/m", "new", 0);
+    clade_txn_guard_stage(t, "version/m/7", "staging");
+    assert_int_equal(clade_txn_set_alias(t, "version/m/8", "best"), 0);
+    clade_txn_expect_version(t, 7);
+    assert_int_equal(clade_txn_unset_alias(t, "model/m", "new"), 1);
+    clade_txn_expect_version(t, 0);
+    assert_int_equal(clade_txn_set_stage(t, "version/m/8", "production"), 2);
+    clade_txn_set(t, "expect", "staging");
+    clade_txn_set(t, "displace", "archived");
+    assert_int_equal(clade_txn_set_targets(t, "deployment/prod"), 3);
+    clade_txn_target(t, "version/m/8", 10000, false);
+    clade_txn_target(t, "version/m/9", 500, true);
+    assert_int_equal(clade_txn_set_targets(t, "deployment/old"), 4);
+    assert_int_equal(clade_txn_create(t, "namespace", "team"), 5);
+    clade_txn_stage(t, "blue", false, true);
+    clade_txn_stage(t, "green", true, false);
+    build(f);
+
+    assert_int_equal(f->txn.guards[0].is.number, 7);
+    assert_true(f->txn.guards[1].is.given);
+    assert_int_equal(f->txn.guards[1].is.number, 0);
+    assert_true(span_equal_str(f->txn.guards[2].stage, "staging"));
+    assert_true(span_equal_str(f->txn.ops[0].alias, "best"));
+    assert_int_equal(f->txn.ops[0].expect.number, 7);
+    assert_true(f->txn.ops[1].expect.given);
+    assert_int_equal(f->txn.ops[1].expect.number, 0);
+    assert_true(span_equal_str(f->txn.ops[2].expect_stage, "staging"));
+    assert_true(span_equal_str(f->txn.ops[2].displace, "archived"));
+    assert_int_equal(f->txn.ops[3].targets_len, 2);
+    assert_int_equal(f->txn.ops[3].targets[0].share, 10000);
+    assert_true(f->txn.ops[3].targets[1].shadow);
+    assert_int_equal(f->txn.ops[4].targets_len, 0);
+    struct span stages = field_of(&f->txn.ops[5], FIELD_STAGES)->text;
+    struct stage stage;
+    assert_true(stages_next(&stages, &stage));
+    assert_true(span_equal_str(stage.name, "blue") && stage.in_use && !stage.multiple);
+    assert_true(stages_next(&stages, &stage));
+    assert_true(span_equal_str(stage.name, "green") && !stage.in_use && stage.multiple);
+    assert_false(stages_next(&stages, &stage));
+}
+
+static void a_target_without_an_operation_is_a_mistake(void **state)
+{
+    struct fixture *f = *state;
+    struct buffer b;
+    buffer_init(&b, 1000);
+    clade_txn_target(f->builder, "version/m/8", 10000, false);
+    assert_int_equal(txn_encode(f->builder, &b, &f->error), CLADE_ERR_INVALID);
+    assert_string_equal(f->error.where, "targets");
+    buffer_release(&b);
 }
 
 static void operations_are_numbered_and_keep_their_setters(void **state)
@@ -355,6 +413,8 @@ int main(void)
         TXN_TEST(the_head_is_what_was_set),
         TXN_TEST(props_types_and_names_are_what_was_set),
         TXN_TEST(operations_are_numbered_and_keep_their_setters),
+        TXN_TEST(pointers_are_written_as_the_protocol_has_them),
+        TXN_TEST(a_target_without_an_operation_is_a_mistake),
         TXN_TEST(a_version_is_created_of_its_model),
         TXN_TEST(documents_are_operations_and_guards),
         TXN_TEST(the_first_mistake_is_reported_with_its_operation),
