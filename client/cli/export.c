@@ -1,6 +1,6 @@
 /* NDJSON that import reads, all of one revision: namespaces, types, things kind by kind, then what
- * joins them: parents and props that are references, holds, edges. A line for a namespace other
- * than the one that plain references mean is a transaction that names it. */
+ * joins them: parents and props that are references, holds, what types ask for, edges. A line for a
+ * namespace other than the one that plain references mean is a transaction that names it. */
 #include <stdlib.h>
 
 #include "cli/cli.h"
@@ -198,9 +198,10 @@ static bool is_written(struct export *x,
                        struct span key,
                        const struct clade_value *value)
 {
-    static const char *const marks[] = {
-        "id",     "kind",    "ref",     "state", "depth",  "namespace",  "name", "model",
-        "number", "created", "changed", "edges", "parent", "owner_from", "hold", NULL};
+    static const char *const marks[] = {"id",        "kind",  "ref",    "state",      "depth",
+                                        "namespace", "name",  "model",  "number",     "created",
+                                        "changed",   "edges", "parent", "owner_from", "fields",
+                                        "closed",    "hold",  NULL};
     static const char *const refs[] = {"experiment", "run", NULL};
     enum clade_type type = clade_value_type(value);
     if (is_one_of(key, marks) || type == CLADE_NIL ||
@@ -248,10 +249,16 @@ static bool has_ref_props(const struct clade_value *thing)
     return found;
 }
 
+/* What a type asks for may be younger than the things that have it. */
+static bool has_fields(const struct clade_value *thing)
+{
+    return clade_value_get(thing, "fields") != NULL || clade_value_get(thing, "closed") != NULL;
+}
+
 static bool is_late(const struct clade_value *thing)
 {
-    return clade_value_get(thing, "parent") != NULL || clade_value_get(thing, "hold") != NULL ||
-           has_ref_props(thing);
+    return has_fields(thing) || clade_value_get(thing, "parent") != NULL ||
+           clade_value_get(thing, "hold") != NULL || has_ref_props(thing);
 }
 
 static bool write_thing(struct export *x, const char *ns, const struct clade_value *thing)
@@ -321,6 +328,13 @@ static bool write_hold(struct export *x, const char *ns, const struct clade_valu
     return line_end(x, ns);
 }
 
+static void put_if_there(struct export *x, const char *key, const struct clade_value *thing)
+{
+    if (clade_value_get(thing, key) != NULL) {
+        put_member(x, key, clade_value_get(thing, key));
+    }
+}
+
 /* A run's parent, or what a prop refers to, may come after it by name, so they are set when all
  * things are there. */
 static bool write_late(struct export *x, const char *ns, const struct clade_value *thing)
@@ -333,7 +347,7 @@ static bool write_late(struct export *x, const char *ns, const struct clade_valu
         parent = NULL;
     }
     bool ok = true;
-    if (parent != NULL || props) {
+    if (parent != NULL || props || has_fields(thing)) {
         line_begin(x, ns);
         buffer_append_str(&x->line, "{\"op\":\"update\"");
         put_member(x, "ref", clade_value_get(thing, "ref"));
@@ -346,6 +360,8 @@ static bool write_late(struct export *x, const char *ns, const struct clade_valu
         if (props) {
             put_late_props(x, ns, clade_value_get(thing, "props"));
         }
+        put_if_there(x, "fields", thing);
+        put_if_there(x, "closed", thing);
         buffer_append_u8(&x->line, '}');
         ok = line_end(x, ns);
     }
@@ -450,7 +466,8 @@ static int export_all(struct export *x)
         code = walk_all(x, p, write_thing);
         late[i] = x->has_late;
     }
-    for (size_t i = 0; code == EXIT_DONE && i < kinds_len; i++) {
+    for (size_t n = 1; code == EXIT_DONE && n <= kinds_len; n++) {
+        size_t i = n % kinds_len; /* types last */
         struct page p = {.kind = kinds[i], .state = "live", .view = "full"};
         code = late[i] ? walk_all(x, p, write_late) : code;
     }
