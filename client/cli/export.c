@@ -22,6 +22,7 @@ struct export
     struct cli_list namespaces; /* those to export */
     uint64_t revision;          /* 0 before the first answer */
     struct names dead;          /* whole references of deleted things */
+    struct names types;         /* of live types */
     struct buffer key;          /* a whole reference */
     struct buffer line;
     uint64_t left_out; /* links and fields that lead to what is deleted */
@@ -150,10 +151,37 @@ static bool note_dead(struct export *x, const char *ns, const struct clade_value
     return names_add(&x->dead, whole_ref(x, ns, text_of(clade_value_get(thing, "ref"))), DEAD);
 }
 
-static void note_live(struct export *x, const char *ns, const struct clade_value *thing)
+static bool note_live(struct export *x, const char *ns, const struct clade_value *thing)
 {
-    struct span ref = text_of(clade_value_get(thing, "ref"));
-    (void)names_change(&x->dead, whole_ref(x, ns, ref), DEAD_WITH_NAMESAKE);
+    struct span ref = whole_ref(x, ns, text_of(clade_value_get(thing, "ref")));
+    (void)names_change(&x->dead, ref, DEAD_WITH_NAMESAKE);
+    bool type = span_equal_str(text_of(clade_value_get(thing, "kind")), "type");
+    return !type || names_add(&x->types, ref, 0);
+}
+
+/* Whether the thing's type is deleted: none of that name lives in its namespace or above it, and
+ * one that did is known. */
+static bool is_type_dead(struct export *x, const char *ns, const struct clade_value *thing)
+{
+    struct span kind = text_of(clade_value_get(thing, "kind"));
+    struct span type = text_of(clade_value_get(thing, "type"));
+    struct span path = span_of(ns);
+    bool dead = false;
+    while (type.len > 0 && path.len > 0) {
+        uint8_t value;
+        buffer_clear(&x->key);
+        buffer_append_fmt(&x->key, "//%.*s//type/%.*s:%.*s", SPAN_FMT(path), SPAN_FMT(kind),
+                          SPAN_FMT(type));
+        if (names_find(&x->types, buffer_span(&x->key), &value)) {
+            return false;
+        }
+        dead = dead || names_find(&x->dead, buffer_span(&x->key), &value);
+        while (path.len > 0 && path.data[path.len - 1] != '/') {
+            path.len--;
+        }
+        path.len -= path.len > 0;
+    }
+    return dead;
 }
 
 /* --- writing -------------------------------------------------------------------------------- */
@@ -264,11 +292,14 @@ static bool is_late(const struct clade_value *thing)
 static bool write_thing(struct export *x, const char *ns, const struct clade_value *thing)
 {
     static const char *const typed[] = {"type", "props", NULL};
-    static const char *const inherited[] = {"owner", NULL};
     bool later = has_ref_props(thing);
     bool no_owner = clade_value_get(thing, "owner_from") != NULL;
+    bool no_type = is_type_dead(x, ns, thing);
     x->has_late = x->has_late || is_late(thing);
-    note_live(x, ns, thing);
+    x->left_out += no_type;
+    if (!note_live(x, ns, thing)) {
+        return false;
+    }
     line_begin(x, ns);
     buffer_append_str(&x->line, "{\"op\":\"create\"");
     put_member(x, "kind", clade_value_get(thing, "kind"));
@@ -283,7 +314,8 @@ static bool write_thing(struct export *x, const char *ns, const struct clade_val
         const struct clade_value *key = clade_value_key_at(thing, i);
         const struct clade_value *value = clade_value_at(thing, i);
         if ((later && is_one_of(text_of(key), typed)) ||
-            (no_owner && is_one_of(text_of(key), inherited))) {
+            (no_owner && span_equal_str(text_of(key), "owner")) ||
+            (no_type && span_equal_str(text_of(key), "type"))) {
             continue;
         }
         if (is_written(x, ns, text_of(key), value)) {
@@ -354,7 +386,7 @@ static bool write_late(struct export *x, const char *ns, const struct clade_valu
         if (parent != NULL) {
             put_member(x, "parent", parent);
         }
-        if (props && type != NULL) {
+        if (props && type != NULL && !is_type_dead(x, ns, thing)) {
             put_member(x, "type", type);
         }
         if (props) {
@@ -502,6 +534,7 @@ int run_export(struct cli *cli)
     }
     cli_list_release(&x.namespaces);
     names_release(&x.dead);
+    names_release(&x.types);
     buffer_release(&x.key);
     buffer_release(&x.line);
     return code;
