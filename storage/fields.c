@@ -369,11 +369,9 @@ int fields_apply(struct command *c,
     for (size_t i = 0; i < op->fields_len && rc == 0; i++) {
         rc = write_field(&m, &op->fields[i]);
     }
-    if (rc == 0) {
-        rc = check_content(&m);
-    }
     if (rc == 0 && m.differs[0] == '\0') {
-        rc = props_check(&m);
+        rc = check_content(&m);
+        rc = rc != 0 ? rc : props_check(&m);
     }
     if (rc != 0) {
         return rc;

@@ -99,6 +99,11 @@ static int resolve_refs(struct merge *m, const struct prop_refs *refs, struct te
     return copy_value(m, &b, &pair->value);
 }
 
+static bool same_value(const struct text_pair *a, const struct text_pair *b)
+{
+    return a != NULL && !b->unset && span_equal(a->value, b->value);
+}
+
 /* Whether the type lets the pair be; ints become the floats that it asks for. */
 static int hold_to_type(struct merge *m, struct text_pair *pair)
 {
@@ -138,7 +143,8 @@ int props_write(struct merge *m, const struct field_write *w, struct field_value
         if (w->refs[i].refs != NULL) {
             rc = resolve_refs(m, &w->refs[i], &typed.pairs[i]);
         }
-        if (rc == 0) {
+        /* What is there already is no write: it may be older than what the type says. */
+        if (rc == 0 && !same_value(find_pair(v, typed.pairs[i].key), &typed.pairs[i])) {
             rc = hold_to_type(m, &typed.pairs[i]);
         }
     }

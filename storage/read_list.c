@@ -104,7 +104,7 @@ static int row_counts(struct reading *r, const struct row *row, bool *ret)
     reading_next_item(r);
     int rc = lookup_thing(r->view, r->scratch, get_u64le(row->value.data), &thing);
     if (rc == 0) {
-        /* A transaction may have given it several names. */
+        /* A transaction may have deleted it under several names. */
         struct key key =
             key_name(NAME_SPACE_NAMES, thing->ns, thing->kind, thing->name, thing->named);
         *ret = span_equal(row->key, key_span(&key));

@@ -7,7 +7,9 @@
 
 #define RECORD_DELETED   1 /* flags */
 #define RECORD_UNCHANGED 2 /* `changed` is `created` and is left out */
-#define RECORD_NAMED     4 /* `named` is not `created` and stands before the fields */
+#define RECORD_NAMED     8 /* `named` is not `created` and stands before the fields */
+
+#define RECORD_FLAGS (RECORD_DELETED | RECORD_UNCHANGED | RECORD_NAMED)
 
 static void encode_stamp(const struct stamp *s, struct buffer *b)
 {
@@ -205,7 +207,8 @@ int record_decode(
 {
     struct varint_reader r = {.rest = bytes};
     enum kind kind = record_kind(bytes);
-    if (kind == KIND_NONE || bytes.data[0] != RECORD_VERSION || bytes.data[2] > 7) {
+    if (kind == KIND_NONE || bytes.data[0] != RECORD_VERSION ||
+        (bytes.data[2] & ~RECORD_FLAGS) != 0) {
         return error_set(error, CLADE_ERR_CORRUPT, "things",
                          "the record of id/%" PRIu64 " is damaged", id);
     }

@@ -78,11 +78,9 @@ static int insert_name(struct command *c,
     return row_put(c->rows, TABLE_NAMES, key_span(&key), span_make(value, sizeof value));
 }
 
-/* Ends a thing's hold on a name at this revision. */
-static int end_name(struct command *c,
-                    const struct thing *t,
-                    enum name_space space,
-                    struct span text)
+/* Ends a thing's hold on a name at this revision; `dies` as the thing does. */
+static int end_name(
+    struct command *c, const struct thing *t, enum name_space space, struct span text, bool dies)
 {
     struct key key = key_name(space, t->ns, t->kind, text, UINT64_MAX);
     struct row row;
@@ -96,9 +94,9 @@ static int end_name(struct command *c,
     }
     uint64_t created = key_name_created(row.key);
     memcpy(key.bytes, row.key.data, row.key.len);
-    if (created == c->revision && t->created.revision == c->revision) {
-        /* No revision ever saw it. A thing that was there before keeps the row, of no length, by
-         * which it is listed if it ends here. */
+    if (created == c->revision && (!dies || t->created.revision == c->revision)) {
+        /* No revision ever saw it. A thing that was there before and dies keeps the row, of no
+         * length, by which it is listed. */
         return row_delete(c->rows, TABLE_NAMES, key_span(&key));
     }
     uint8_t value[NAME_VALUE_BYTES];
@@ -163,7 +161,7 @@ static int begin_external_id(struct command *c, const struct thing *t, struct sp
 
 static int end_external_id(struct command *c, const struct thing *t, struct span id)
 {
-    return end_name(c, t, NAME_SPACE_EXTERNAL, id);
+    return end_name(c, t, NAME_SPACE_EXTERNAL, id, false);
 }
 
 /* Fields that are sets and have an index; a core field's members never go. */
@@ -222,10 +220,10 @@ static int take_names(struct command *c, const struct thing *t)
 
 static int end_names(struct command *c, const struct thing *t)
 {
-    int rc = t->kind == KIND_VERSION ? 0 : end_name(c, t, NAME_SPACE_NAMES, t->name);
+    int rc = t->kind == KIND_VERSION ? 0 : end_name(c, t, NAME_SPACE_NAMES, t->name, true);
     const struct field_value *ids = &t->fields[FIELD_EXTERNAL_IDS];
     for (size_t i = 0; i < ids->len && rc == 0; i++) {
-        rc = end_name(c, t, NAME_SPACE_EXTERNAL, ids->texts[i]);
+        rc = end_name(c, t, NAME_SPACE_EXTERNAL, ids->texts[i], true);
     }
     return rc;
 }
@@ -331,7 +329,7 @@ int thing_replace(struct command *c, const struct thing *before, struct thing *t
         return 0; /* a hold: what is deleted has no names */
     }
     if (is_renamed) {
-        rc = end_name(c, before, NAME_SPACE_NAMES, before->name);
+        rc = end_name(c, before, NAME_SPACE_NAMES, before->name, false);
         if (rc == 0) {
             rc = insert_name(c, t, NAME_SPACE_NAMES, t->name);
         }

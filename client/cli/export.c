@@ -1,6 +1,6 @@
 /* NDJSON that import reads, all of one revision: namespaces, types, things kind by kind, then what
- * joins them: parents and props that are references, holds, edges. A line for a namespace other
- * than the one that plain references mean is a transaction that names it. */
+ * joins them: parents and props that are references, holds, what types ask for, edges. A line for a
+ * namespace other than the one that plain references mean is a transaction that names it. */
 #include <stdlib.h>
 
 #include "cli/cli.h"
@@ -22,6 +22,7 @@ struct export
     struct cli_list namespaces; /* those to export */
     uint64_t revision;          /* 0 before the first answer */
     struct names dead;          /* whole references of deleted things */
+    struct names types;         /* of live types */
     struct buffer key;          /* a whole reference */
     struct buffer line;
     uint64_t left_out; /* links and fields that lead to what is deleted */
@@ -151,10 +152,37 @@ static bool note_dead(struct export *x, const char *ns, const struct clade_value
     return names_add(&x->dead, whole_ref(x, ns, text_of(clade_value_get(thing, "ref"))), DEAD);
 }
 
-static void note_live(struct export *x, const char *ns, const struct clade_value *thing)
+static bool note_live(struct export *x, const char *ns, const struct clade_value *thing)
 {
-    struct span ref = text_of(clade_value_get(thing, "ref"));
-    (void)names_change(&x->dead, whole_ref(x, ns, ref), DEAD_WITH_NAMESAKE);
+    struct span ref = whole_ref(x, ns, text_of(clade_value_get(thing, "ref")));
+    (void)names_change(&x->dead, ref, DEAD_WITH_NAMESAKE);
+    bool type = span_equal_str(text_of(clade_value_get(thing, "kind")), "type");
+    return !type || names_add(&x->types, ref, 0);
+}
+
+/* Whether the thing's type is deleted: none of that name lives in its namespace or above it, and
+ * one that did is known. */
+static bool is_type_dead(struct export *x, const char *ns, const struct clade_value *thing)
+{
+    struct span kind = text_of(clade_value_get(thing, "kind"));
+    struct span type = text_of(clade_value_get(thing, "type"));
+    struct span path = span_of(ns);
+    bool dead = false;
+    while (type.len > 0 && path.len > 0) {
+        uint8_t value;
+        buffer_clear(&x->key);
+        buffer_append_fmt(&x->key, "//%.*s//type/%.*s:%.*s", SPAN_FMT(path), SPAN_FMT(kind),
+                          SPAN_FMT(type));
+        if (names_find(&x->types, buffer_span(&x->key), &value)) {
+            return false;
+        }
+        dead = dead || names_find(&x->dead, buffer_span(&x->key), &value);
+        while (path.len > 0 && path.data[path.len - 1] != '/') {
+            path.len--;
+        }
+        path.len -= path.len > 0;
+    }
+    return dead;
 }
 
 /* --- writing -------------------------------------------------------------------------------- */
@@ -199,10 +227,10 @@ static bool is_written(struct export *x,
                        struct span key,
                        const struct clade_value *value)
 {
-    static const char *const marks[] = {"id",        "kind",    "ref",    "state",      "depth",
-                                        "namespace", "name",    "model",  "number",     "created",
-                                        "changed",   "edges",   "parent", "owner_from", "hold",
-                                        "stage",     "targets", NULL};
+    static const char *const marks[] = {"id",        "kind",  "ref",    "state",      "depth",
+                                        "namespace", "name",  "model",  "number",     "created",
+                                        "changed",   "edges", "parent", "owner_from", "fields",
+                                        "closed",    "hold",  "stage",  "targets",    NULL};
     static const char *const refs[] = {"experiment", "run", NULL};
     enum clade_type type = clade_value_type(value);
     if (is_one_of(key, marks) || type == CLADE_NIL ||
@@ -250,20 +278,29 @@ static bool has_ref_props(const struct clade_value *thing)
     return found;
 }
 
+/* What a type asks for may be younger than the things that have it. */
+static bool has_fields(const struct clade_value *thing)
+{
+    return clade_value_get(thing, "fields") != NULL || clade_value_get(thing, "closed") != NULL;
+}
+
 static bool is_late(const struct clade_value *thing)
 {
-    return clade_value_get(thing, "parent") != NULL || clade_value_get(thing, "hold") != NULL ||
-           has_ref_props(thing);
+    return has_fields(thing) || clade_value_get(thing, "parent") != NULL ||
+           clade_value_get(thing, "hold") != NULL || has_ref_props(thing);
 }
 
 static bool write_thing(struct export *x, const char *ns, const struct clade_value *thing)
 {
     static const char *const typed[] = {"type", "props", NULL};
-    static const char *const inherited[] = {"owner", NULL};
     bool later = has_ref_props(thing);
     bool no_owner = clade_value_get(thing, "owner_from") != NULL;
+    bool no_type = is_type_dead(x, ns, thing);
     x->has_late = x->has_late || is_late(thing);
-    note_live(x, ns, thing);
+    x->left_out += no_type;
+    if (!note_live(x, ns, thing)) {
+        return false;
+    }
     line_begin(x, ns);
     buffer_append_str(&x->line, "{\"op\":\"create\"");
     put_member(x, "kind", clade_value_get(thing, "kind"));
@@ -278,7 +315,8 @@ static bool write_thing(struct export *x, const char *ns, const struct clade_val
         const struct clade_value *key = clade_value_key_at(thing, i);
         const struct clade_value *value = clade_value_at(thing, i);
         if ((later && is_one_of(text_of(key), typed)) ||
-            (no_owner && is_one_of(text_of(key), inherited))) {
+            (no_owner && span_equal_str(text_of(key), "owner")) ||
+            (no_type && span_equal_str(text_of(key), "type"))) {
             continue;
         }
         if (is_written(x, ns, text_of(key), value)) {
@@ -323,6 +361,13 @@ static bool write_hold(struct export *x, const char *ns, const struct clade_valu
     return line_end(x, ns);
 }
 
+static void put_if_there(struct export *x, const char *key, const struct clade_value *thing)
+{
+    if (clade_value_get(thing, key) != NULL) {
+        put_member(x, key, clade_value_get(thing, key));
+    }
+}
+
 /* A run's parent, or what a prop refers to, may come after it by name, so they are set when all
  * things are there. */
 static bool write_late(struct export *x, const char *ns, const struct clade_value *thing)
@@ -335,19 +380,21 @@ static bool write_late(struct export *x, const char *ns, const struct clade_valu
         parent = NULL;
     }
     bool ok = true;
-    if (parent != NULL || props) {
+    if (parent != NULL || props || has_fields(thing)) {
         line_begin(x, ns);
         buffer_append_str(&x->line, "{\"op\":\"update\"");
         put_member(x, "ref", clade_value_get(thing, "ref"));
         if (parent != NULL) {
             put_member(x, "parent", parent);
         }
-        if (props && type != NULL) {
+        if (props && type != NULL && !is_type_dead(x, ns, thing)) {
             put_member(x, "type", type);
         }
         if (props) {
             put_late_props(x, ns, clade_value_get(thing, "props"));
         }
+        put_if_there(x, "fields", thing);
+        put_if_there(x, "closed", thing);
         buffer_append_u8(&x->line, '}');
         ok = line_end(x, ns);
     }
@@ -512,7 +559,8 @@ static int export_all(struct export *x)
         code = walk_all(x, p, write_thing);
         late[i] = x->has_late;
     }
-    for (size_t i = 0; code == EXIT_DONE && i < kinds_len; i++) {
+    for (size_t n = 1; code == EXIT_DONE && n <= kinds_len; n++) {
+        size_t i = n % kinds_len; /* types last */
         struct page p = {.kind = kinds[i], .state = "live", .view = "full"};
         code = late[i] ? walk_all(x, p, write_late) : code;
     }
@@ -547,6 +595,7 @@ int run_export(struct cli *cli)
     }
     cli_list_release(&x.namespaces);
     names_release(&x.dead);
+    names_release(&x.types);
     buffer_release(&x.key);
     buffer_release(&x.line);
     return code;

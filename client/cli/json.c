@@ -126,8 +126,7 @@ static void append_double(struct buffer *b, double v)
     if (isnan(v) || isinf(v)) {
         buffer_append_str(b, isnan(v) ? "\"NaN\"" : v > 0 ? "\"Infinity\"" : "\"-Infinity\"");
     } else {
-        /* The shortest that reads as the same number, and as none without a fraction: 1.0 is not 1.
-         */
+        /* 15 digits, more where they read as another number; 1.0 is not 1. */
         char text[32];
         int digits = 15;
         do {

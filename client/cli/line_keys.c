@@ -106,12 +106,24 @@ static bool is_pointer_op(const char *what)
     return false;
 }
 
+/* What a type asks for touches whatever has it. */
+static bool is_of_a_type(const json_t *op)
+{
+    const char *kind = text(op, "kind");
+    const char *ref = text(op, "ref");
+    return (kind != NULL && strcmp(kind, "type") == 0) ||
+           (ref != NULL && (strncmp(ref, "type/", 5) == 0 || strstr(ref, "//type/") != NULL));
+}
+
 static void collect(const json_t *op, struct line_keys *k)
 {
     const char *what = text(op, "op");
     if (what == NULL) {
         return;
     }
+    /* Which names a rename touches is not known here when it goes by an id. */
+    bool renames = strcmp(what, "rename") == 0 || strcmp(what, "undelete") == 0;
+    k->alone = k->alone || renames || is_of_a_type(op);
     if (strcmp(what, "create") == 0) {
         collect_create(op, k);
     } else if (strcmp(what, "link") == 0 || strcmp(what, "unlink") == 0) {

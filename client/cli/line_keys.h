@@ -19,7 +19,7 @@
 struct line_keys {
     uint64_t keys[LINE_KEYS_MAX]; /* a hash; its lowest bit is set when hard */
     size_t len;
-    bool alone; /* touches more than fits: conflicts with every line */
+    bool alone; /* touches more than fits, a type, or a name by an id: conflicts with every line */
 };
 
 void line_keys_collect(const json_t *line, struct line_keys *ret);

@@ -76,6 +76,13 @@ static int decode_item(struct txn_decode *d,
     }
 }
 
+static int fail_bytes(struct txn_decode *d, size_t got)
+{
+    return check_fail(d->error, CLADE_ERR_LIMIT, NULL,
+                      "a prop's value has at most %d bytes, this one has %zu",
+                      (int)CLADE_MAX_PROP_BYTES, got);
+}
+
 /* --- A list ------------------------------------------------------------------------------- */
 
 struct list {
@@ -114,10 +121,15 @@ static int widen_item(struct txn_decode *d, const struct value *v, struct prop_i
 static int decode_list(struct txn_decode *d, const struct value *v, struct list *list)
 {
     size_t len = value_len(v);
+    bool of_refs = value_get(value_at(v, 0), "ref") != NULL;
+    struct ref stray; /* one that is not where all are */
+    if (len >= CLADE_MAX_PROP_BYTES) {
+        return fail_bytes(d, len);
+    }
     list->len = len;
     list->items = arena_calloc(d->arena, len, sizeof *list->items);
-    list->refs = arena_calloc(d->arena, len, sizeof *list->refs);
-    if (list->items == NULL || list->refs == NULL) {
+    list->refs = of_refs ? arena_calloc(d->arena, len, sizeof *list->refs) : NULL;
+    if (list->items == NULL || (of_refs && list->refs == NULL)) {
         return check_fail_no_room(d->arena, len * sizeof *list->refs, d->error);
     }
     int r = 0;
@@ -125,7 +137,8 @@ static int decode_list(struct txn_decode *d, const struct value *v, struct list 
         for (size_t i = 0; i < len && r == 0; i++) {
             unsigned type = PROP_ANY;
             if (pass == 0) {
-                r = decode_item(d, value_at(v, i), &type, &list->items[i], &list->refs[i]);
+                r = decode_item(d, value_at(v, i), &type, &list->items[i],
+                                of_refs ? &list->refs[i] : &stray);
                 r = r != 0 ? r : join_types(d, list, i, type);
             } else if (list->type == PROP_FLOAT) {
                 r = widen_item(d, value_at(v, i), &list->items[i]);
@@ -153,9 +166,7 @@ static int encode(struct txn_decode *d, const struct list *list, bool is_list, s
     if (b.failed) {
         r = check_fail(d->error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
     } else if (b.len > CLADE_MAX_PROP_BYTES) {
-        r = check_fail(d->error, CLADE_ERR_LIMIT, NULL,
-                       "a prop's value has at most %d bytes, this one has %zu",
-                       (int)CLADE_MAX_PROP_BYTES, b.len);
+        r = fail_bytes(d, b.len);
     } else {
         *ret = arena_copy_span(d->arena, buffer_span(&b));
         r = ret->data == NULL ? check_fail_no_room(d->arena, b.len, d->error) : 0;
@@ -185,10 +196,8 @@ static int decode_value(struct txn_decode *d,
     }
     if (list.type == PROP_REF) {
         *refs = (struct prop_refs){.refs = list.refs, .len = list.len, .is_list = is_list};
-        return list.len * sizeof(uint64_t) < CLADE_MAX_PROP_BYTES
-                   ? 0
-                   : check_fail(d->error, CLADE_ERR_LIMIT, NULL,
-                                "a prop's value has at most %d bytes", (int)CLADE_MAX_PROP_BYTES);
+        size_t bytes = 1 + list.len * sizeof(uint64_t);
+        return bytes <= CLADE_MAX_PROP_BYTES ? 0 : fail_bytes(d, bytes);
     }
     return encode(d, &list, is_list, ret);
 }

@@ -187,6 +187,9 @@ static void content_moves_as_content_does(void **state)
          "[{'status':'unchanged','id':2,'ref':'artifact/a'}]"},
         {"match compares it", ONE(A ",'content':'gone','if_exists':'match'}"), CLADE_ERR_CONFLICT,
          5, "ops[0]"},
+        {"before it looks for a reason",
+         ONE(A ",'content':'failed','content_reason':'x','if_exists':'match'}"), CLADE_ERR_CONFLICT,
+         5, "ops[0]"},
     };
     struct fixture *f = *state;
     RUN(f, steps);
