@@ -133,16 +133,23 @@ static int each_past(
     return rc < 0 ? rc : 0;
 }
 
+int pointer_is_newest(struct view *v, bool *ret)
+{
+    struct meta meta = {.revision = UINT64_MAX};
+    int rc = v->revision == UINT64_MAX ? 0 : view_meta(v, &meta);
+    *ret = v->revision >= meta.revision;
+    return rc;
+}
+
 int pointer_each(
     struct view *v, enum table table, const struct key *prefix, pointer_cb cb, void *arg)
 {
     int rc = each_now(v, table, prefix, cb, arg);
-    if (rc != 0 || v->revision == UINT64_MAX) {
-        return rc;
+    bool newest = true;
+    if (rc == 0) {
+        rc = pointer_is_newest(v, &newest);
     }
-    struct meta meta;
-    rc = view_meta(v, &meta);
-    return rc != 0 || v->revision >= meta.revision ? rc : each_past(v, table, prefix, cb, arg);
+    return rc != 0 || newest ? rc : each_past(v, table, prefix, cb, arg);
 }
 
 /* --- Writing -------------------------------------------------------------------------------- */

@@ -507,6 +507,21 @@ static void move_at_random(struct fixture *f, struct history *h, uint64_t *seed)
     memcpy(h->at[f->result.revision], now, sizeof now);
 }
 
+/* Asks the versions for their aliases, and counts them against the model of it. */
+static void check_versions(struct fixture *f, const struct history *h, uint64_t revision)
+{
+    for (unsigned version = 1; version <= VERSIONS; version++) {
+        char keys[128];
+        snprintf(keys, sizeof keys, "'refs':['version/m/%u'],'with':['aliases']", version);
+        read_at(f, revision, keys);
+        for (unsigned name = 0; name < NAMES; name++) {
+            char want[64];
+            snprintf(want, sizeof want, "\"alias\":\"n%u\",\"version\":%u", name, version);
+            assert_int_equal(answer_count(f, want), h->at[revision][name] == version);
+        }
+    }
+}
+
 static void aliases_moved_at_random_are_what_they_were_at_each_revision(void **state)
 {
     struct fixture *f = *state;
@@ -552,6 +567,7 @@ static void aliases_moved_at_random_are_what_they_were_at_each_revision(void **s
         plain[n] = '\0';
         free(got);
         assert_string_equal(plain, want);
+        check_versions(f, &h, revision);
     }
 }
 
