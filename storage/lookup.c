@@ -361,6 +361,46 @@ int lookup_edges(struct view *v, enum table table, uint64_t id, lookup_edge_cb c
     return rc == MDB_NOTFOUND ? 0 : lmdb_error(rc, v->error, "reading edges");
 }
 
+int lookup_edges_of(struct view *v,
+                    enum table table,
+                    uint64_t id,
+                    uint32_t label,
+                    uint64_t *visits_left,
+                    lookup_edge_cb cb,
+                    void *arg)
+{
+    MDB_cursor *cursor;
+    int rc = view_cursor(v, table, &cursor);
+    if (rc != 0) {
+        return rc;
+    }
+    uint8_t want[EDGE_BYTES] = {0};
+    put_u32be(want, label);
+    struct key key = key_u64(id);
+    MDB_val k = {.mv_size = key.len, .mv_data = key.bytes};
+    MDB_val value = {.mv_size = sizeof want, .mv_data = want};
+    rc = mdb_cursor_get(cursor, &k, &value, MDB_GET_BOTH_RANGE);
+    for (; rc == 0; rc = mdb_cursor_get(cursor, &k, &value, MDB_NEXT_DUP)) {
+        struct edge edge;
+        if (value.mv_size != EDGE_BYTES) {
+            return row_corrupt(v->error, table, key_span(&key), "has a wrong length");
+        }
+        int checked = check_edge(v, table, key_span(&key), value.mv_data, &edge);
+        if (checked != 0 || edge.label != label) {
+            return checked;
+        }
+        if (*visits_left == 0) {
+            return 1;
+        }
+        --*visits_left;
+        int done = lives_at(edge.created, edge.ended, v->revision) ? cb(arg, &edge) : 0;
+        if (done != 0) {
+            return done;
+        }
+    }
+    return rc == MDB_NOTFOUND ? 0 : lmdb_error(rc, v->error, "reading edges");
+}
+
 int lookup_revision_at(struct view *v, uint64_t time_us, uint64_t *ret)
 {
     if (time_us == UINT64_MAX) {

@@ -106,6 +106,7 @@ CLADE_API enum clade_advice clade_error_advice(int code);
     X(COMMAND_BYTES,      1048576, "bytes", "a transaction")                                       \
     X(OPERATIONS,         10000,   "count", "operations of a transaction")                         \
     X(GUARDS,             1000,    "count", "guards of a transaction")                             \
+    X(CYCLE_EDGES,        1000000, "count", "edges that a transaction's search for cycles visits") \
     X(GET_REFERENCES,     10000,   "count", "references of one get")                               \
     X(FRAME_BYTES,        2097152, "bytes", "a request on the wire")                               \
     X(ANSWER_BYTES,       8388608, "bytes", "an answer on the wire")                               \
