@@ -11,6 +11,8 @@ int run_get(struct cli *cli);
 int run_list(struct cli *cli);
 /* the subject is "up" or "down" */
 int run_lineage(struct cli *cli);
+/* the subject is the kind, NULL for references of any kind */
+int run_history(struct cli *cli);
 /* transactions: the subject is "link" or "unlink" */
 int run_link(struct cli *cli);
 int run_txn(struct cli *cli);

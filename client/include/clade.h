@@ -306,6 +306,13 @@ CLADE_API struct clade_request *clade_lineage_walk(struct clade_client *client,
                                                    unsigned deadline_ms,
                                                    clade_cb cb,
                                                    void *arg);
+/* What each revision changed of one thing, newest first; read->limit counts revisions. */
+CLADE_API struct clade_request *clade_history(struct clade_client *client,
+                                              const char *ref,
+                                              const struct clade_read *read,
+                                              unsigned deadline_ms,
+                                              clade_cb cb,
+                                              void *arg);
 /* Any method of the protocol with its parameters as a map (NULL = an empty one), but for
  * deadline_ms, which the library adds: "describe", "limits", "status", "transfer", ...
  * client/wire/README.md lists them. One that writes is repeated only while it is certain that
@@ -338,6 +345,9 @@ CLADE_API struct clade_response *clade_list_wait(struct clade_client *client,
                                                  const struct clade_read *read);
 CLADE_API struct clade_response *clade_lineage_wait(struct clade_client *client,
                                                     const struct clade_lineage *lineage,
+                                                    const struct clade_read *read);
+CLADE_API struct clade_response *clade_history_wait(struct clade_client *client,
+                                                    const char *ref,
                                                     const struct clade_read *read);
 CLADE_API struct clade_response *clade_call_wait(struct clade_client *client,
                                                  const char *method,

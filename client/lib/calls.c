@@ -138,6 +138,20 @@ struct clade_request *clade_lineage_walk(struct clade_client *client,
     return start_call(client, span_of(method_name(METHOD_LINEAGE)), deadline_ms, cb, arg);
 }
 
+struct clade_request *clade_history(struct clade_client *client,
+                                    const char *ref,
+                                    const struct clade_read *read,
+                                    unsigned deadline_ms,
+                                    clade_cb cb,
+                                    void *arg)
+{
+    if (client->closing) {
+        return NULL;
+    }
+    params_history(begin(client), ref, read, client->revision);
+    return start_call(client, span_of(method_name(METHOD_HISTORY)), deadline_ms, cb, arg);
+}
+
 struct clade_request *clade_call(struct clade_client *client,
                                  const char *method,
                                  const struct clade_doc *params,
