@@ -86,6 +86,7 @@ void request_drop(struct request *r)
         s->queries_out--;
         break;
     case REQUEST_ASKING:
+    case REQUEST_TRIED:
         table_remove(s, r);
         break;
     }

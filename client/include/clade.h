@@ -164,6 +164,10 @@ CLADE_API void clade_txn_namespace(struct clade_txn *txn, const char *path);
 CLADE_API void clade_txn_reason(struct clade_txn *txn, const char *reason);
 /* A time that the writer claims, microseconds since 1970 UTC, shown beside the store's time. */
 CLADE_API void clade_txn_happened(struct clade_txn *txn, uint64_t time_us);
+/* Only what it would answer: the guards are checked and the operations run on the newest state, as
+ * of no revision but now, and nothing of it stays. Ids that it answers are given to others. Stays
+ * until clade_txn_clear. */
+CLADE_API void clade_txn_dry_run(struct clade_txn *txn, bool dry_run);
 /* Bytes so far, to keep a batch under CLADE_MAX_COMMAND_BYTES. */
 CLADE_API size_t clade_txn_bytes(const struct clade_txn *txn);
 
@@ -219,6 +223,7 @@ struct clade_options {
     unsigned connect_timeout_ms; /* one attempt; default 2,000 */
     unsigned request_timeout_ms; /* a whole request with its retries; default 10,000 */
     unsigned lease_ms;           /* a session's idle lease in the store's time; default 3,600,000 */
+    bool dry_run;          /* every transaction of the client is only tried: clade_txn_dry_run */
     unsigned requests_max; /* in flight at once, the rest waits; default 1,024, at most 4,096 */
 };
 

@@ -64,6 +64,7 @@ struct txn_params {
     uint64_t session; /* 0 = none */
     uint64_t seq;
     uint64_t answered;
+    bool dry_run; /* only what it would answer; then session and seq are 0 */
 };
 struct session_params {
     uint64_t session;  /* session_close */

@@ -115,3 +115,47 @@ class Cycles(Shared):
             [{'op': 'link', 'from': 'artifact/c', 'label': 'merged_from', 'to': 'artifact/c'}])})
         self.assertEqual(refused.error['where'], 'ops[0]')
         self.cli('link', 'artifact/c', 'consumed', 'artifact/a')
+
+
+class DryRuns(Shared):
+    cost_s = 10
+
+    def test_a_dry_run_answers_what_then_happens_and_writes_nothing(self):
+        ops = [{'op': 'create', 'kind': 'model', 'name': 'm', 'as': 'm'},
+               {'op': 'create', 'kind': 'version', 'model': '$m'},
+               {'op': 'create', 'kind': 'run'}]
+        before = self.client.call('describe')
+        digest = self.client.status()['digest']['data']
+        for node in self.cluster.nodes:
+            with node.client(namespace=self.ns) as client:
+                tried = client.txn(ops, dry_run=True)
+                self.assertEqual(tried['revision'], before['revision'])
+        self.assertEqual(self.client.call('describe')['revision'], before['revision'])
+        self.assertEqual(self.client.status()['digest']['data'], digest)
+        self.assertEqual(self.client.txn(ops)['data'], tried['data'])
+        self.assertEqual(self.client.call('describe')['revision'], before['revision'] + 1)
+
+    def test_a_dry_run_sees_what_was_acknowledged_before_and_says_what_would_be_refused(self):
+        for i in range(10):
+            self.client.txn([wire.artifact(f'a{i}')])
+            with self.rng.choice(self.cluster.nodes).client(namespace=self.ns) as client:
+                with self.assertRaises(wire.Failure) as caught:
+                    client.txn([wire.artifact(f'a{i}')], dry_run=True)
+                self.assertEqual(caught.exception.code, 'CONFLICT')
+                self.assertEqual(caught.exception.error['where'], 'ops[0].name')
+        session = self.client.call('session_open')['session']
+        self.refused('INVALID', 'txn', {'command': wire.command([wire.artifact('b')]),
+                                        'dry_run': True, 'session': session, 'seq': 1})
+
+    def test_every_command_can_be_tried(self):
+        tried = self.cli('artifact', 'create', 'a', '--dry-run')
+        self.assertIn('created artifact/a', tried.stdout)
+        self.assertIn('nothing of this was written', tried.stderr)
+        self.cli('artifact', 'get', 'a', expect=3)
+        self.cli('artifact', 'create', 'a')
+        self.cli('artifact', 'delete', 'a', '--dry-run')
+        self.cli('artifact', 'get', 'a')
+        self.cli('import', '--dry-run', stdin=json.dumps(wire.artifact('b')) + '\n')
+        self.cli('artifact', 'get', 'b', expect=3)
+        self.cli('cluster', 'leader', 'transfer', '--dry-run', expect=2)
+        self.cli('cluster', 'member', 'remove', '2', '--dry-run', expect=2)
