@@ -105,6 +105,7 @@ static int run_command(struct apply *a,
         .changes = &a->changes,
         .revision = rows->meta.revision + 1,
         .time_us = max_u64(stamp_us, rows->meta.time_us + 1),
+        .match_steps_left = CLADE_MAX_MATCH_STEPS,
         .cycle_visits_left = CLADE_MAX_CYCLE_EDGES,
         .error = &a->error,
     };

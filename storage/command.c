@@ -144,6 +144,19 @@ static int guard_failed(struct command *c, const struct thing *there, const char
     return CLADE_ERR_CONFLICT;
 }
 
+static int check_match(struct command *c, const struct guard *g, const struct thing *there)
+{
+    bool matches = false;
+    struct matcher m = {
+        .view = c->view, .arena = c->scratch, .ns = c->ns, .steps_left = &c->match_steps_left};
+    int rc = match_thing(&m, g->filter, there, &matches);
+    if (rc != 0) {
+        error_prefix_where(c->error, "query");
+        return rc;
+    }
+    return matches ? 0 : guard_failed(c, there, "the query does not match the thing");
+}
+
 static int check_guard(struct command *c, const struct guard *g)
 {
     struct resolver r = {.view = c->view, .arena = c->scratch, .ns = c->ns};
@@ -161,7 +174,7 @@ static int check_guard(struct command *c, const struct guard *g)
     if (g->kind == GUARD_UNCHANGED && there->changed.revision != g->revision) {
         return guard_failed(c, there, "the thing has changed");
     }
-    return 0;
+    return g->kind == GUARD_MATCHES ? check_match(c, g, there) : 0;
 }
 
 static int check_guards(struct command *c)

@@ -3,6 +3,7 @@
  * succeeded or is taken back. */
 #include "command/txn.h"
 #include "storage/entry.h"
+#include "storage/filter_match.h"
 #include "storage/lookup.h"
 #include "storage/render.h"
 #include "storage/rows.h"
@@ -42,6 +43,7 @@ struct command {
     uint64_t time_us;
     uint64_t *op_ids;                         /* what each operation made or met; 0 = a link */
     size_t op;                                /* the one that runs */
+    uint64_t match_steps_left;                /* of the guards' queries */
     uint64_t cycle_visits_left;               /* of edges, for all looks for cycles */
     uint32_t acyclic[COMMAND_ACYCLIC_LABELS]; /* those labels' numbers, as far as they are used */
     unsigned acyclic_len;

@@ -6,18 +6,20 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "command/field.h"
+#include "command/filter.h"
 #include "command/reference.h"
 #include "command/value.h"
 
 #define TXN_VERSION 1
 
-enum guard_kind { GUARD_EXISTS = 1, GUARD_ABSENT = 2, GUARD_UNCHANGED = 3 };
+enum guard_kind { GUARD_EXISTS = 1, GUARD_ABSENT = 2, GUARD_UNCHANGED = 3, GUARD_MATCHES = 6 };
 enum op_kind { OP_CREATE = 1, OP_UPDATE = 2, OP_LINK = 3, OP_UNLINK = 4, OP_DELETE = 5 };
 
 struct guard {
     enum guard_kind kind;
     struct ref ref;
-    uint64_t revision; /* GUARD_UNCHANGED */
+    uint64_t revision;           /* GUARD_UNCHANGED */
+    const struct filter *filter; /* GUARD_MATCHES */
 };
 
 struct text_pair {

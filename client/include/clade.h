@@ -106,6 +106,8 @@ CLADE_API enum clade_advice clade_error_advice(int code);
     X(COMMAND_BYTES,      1048576, "bytes", "a transaction")                                       \
     X(OPERATIONS,         10000,   "count", "operations of a transaction")                         \
     X(GUARDS,             1000,    "count", "guards of a transaction")                             \
+    X(QUERY_BYTES,        16384,   "bytes", "a query in text")                                      \
+    X(MATCH_STEPS,        16000000, "count", "bytes and characters that a transaction's guards compare") \
     X(CYCLE_EDGES,        1000000, "count", "edges that a transaction's search for cycles visits") \
     X(GET_REFERENCES,     10000,   "count", "references of one get")                               \
     X(FRAME_BYTES,        2097152, "bytes", "a request on the wire")                               \
@@ -174,6 +176,8 @@ CLADE_API size_t clade_txn_bytes(const struct clade_txn *txn);
 CLADE_API void clade_txn_guard_exists(struct clade_txn *txn, const char *ref);
 CLADE_API void clade_txn_guard_absent(struct clade_txn *txn, const char *ref);
 CLADE_API void clade_txn_guard_unchanged(struct clade_txn *txn, const char *ref, uint64_t revision);
+/* The thing is as the query says ("stage = 'staging' AND tags.reviewed = 'yes'"). */
+CLADE_API void clade_txn_guard_matches(struct clade_txn *txn, const char *ref, const char *query);
 
 /* Creates a thing. `kind` is "artifact", "run", ...; `name` may be NULL where the store assigns
  * one. For a version, name is NULL and clade_txn_set(txn, "model", ...) says whose. Returns

@@ -180,6 +180,12 @@ void clade_txn_guard_unchanged(struct clade_txn *txn, const char *ref, uint64_t 
     value_put_uint(&txn->guards, revision);
 }
 
+void clade_txn_guard_matches(struct clade_txn *txn, const char *ref, const char *query)
+{
+    guard_begin(txn, 3, "matches", ref);
+    put_pair(&txn->guards, "query", query);
+}
+
 /* --- operations --- */
 
 /* Appends what the open operation collected, and its number of members. */

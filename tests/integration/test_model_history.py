@@ -159,3 +159,22 @@ class DryRuns(Shared):
         self.cli('artifact', 'get', 'b', expect=3)
         self.cli('cluster', 'leader', 'transfer', '--dry-run', expect=2)
         self.cli('cluster', 'member', 'remove', '2', '--dry-run', expect=2)
+
+
+class Guards(Shared):
+    cost_s = 5
+
+    def test_a_transaction_happens_only_if_the_thing_is_as_its_guard_says(self):
+        self.cli('run', 'create', 'r', '--status', 'running', '--tag', 'loss=0.25')
+        guard = {'guard': 'matches', 'ref': 'run/r',
+                 'query': "status = 'running' AND tags.loss < 0.5 AND NOT end IS NOT NULL"}
+        finish = {'op': 'update', 'ref': 'run/r', 'status': 'finished'}
+        self.client.txn([finish], guards=[guard])
+        with self.assertRaises(wire.Failure) as caught:
+            self.client.txn([finish], guards=[guard])
+        self.assertEqual(caught.exception.code, 'CONFLICT')
+        self.assertEqual(caught.exception.error['where'], 'guards[0]')
+        failed = self.cli('txn', '-', stdin=json.dumps({
+            'guards': [{**guard, 'query': 'status = running'}], 'ops': [finish]}), expect=1)
+        self.assertIn('guards[0].query', failed.stderr)
+        self.assertIn('at byte 9', failed.stderr)

@@ -46,7 +46,17 @@ struct row {
 #define A      "{'op':'create','kind':'artifact','name':'a'}"
 #define HEX    "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
+#define GUARD(s) "{'v':1,'guards':[{" s "}],'ops':[" A "]}"
+
 static const struct row txn_rows[] = {
+    {GUARD("'guard':'matches','ref':'run/r','query':'status is not null'"), 0, ""},
+    {GUARD("'guard':'matches','ref':'run/r'"), CLADE_ERR_INVALID, "guards[0].query"},
+    {GUARD("'guard':'matches','ref':'run/r','query':1"), CLADE_ERR_INVALID, "guards[0].query"},
+    {GUARD("'guard':'matches','ref':'run/r','query':'status ='"), CLADE_ERR_INVALID,
+     "guards[0].query"},
+    {GUARD("'guard':'matches','ref':'run/r','query':'id=1','revision':1"), CLADE_ERR_INVALID,
+     "guards[0].revision"},
+    {GUARD("'guard':'exists','ref':'run/r','query':'id=1'"), CLADE_ERR_INVALID, "guards[0].query"},
     {OPS(A), 0, ""},
     {"[]", CLADE_ERR_INVALID, ""},
     {"{'ops':[" A "]}", CLADE_ERR_INVALID, "v"},
