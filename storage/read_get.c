@@ -52,21 +52,15 @@ static int by_digest(struct reading *r, struct span digest, struct thing **ret)
     return rc < 0 ? rc : no_digest(r, digest);
 }
 
-static int find_target(struct reading *r, const struct query_target *target, struct thing **ret)
+int reading_resolve(struct reading *r, const struct ref *ref, struct thing **ret)
 {
-    if (target->is_digest) {
-        struct span digest = target->text;
-        size_t skip = strlen("digest:");
-        CHECK(digest.len >= skip);
-        return by_digest(r, span_skip(digest, skip), ret);
-    }
     /* Deleting a thing frees its name, so a name means a live thing, unless the dead are asked
      * for; an id means its thing for ever. */
-    bool by_id = target->ref.form == REF_ID && r->query->state == CLADE_STATE_ANY;
+    bool by_id = ref->form == REF_ID && r->query->state == CLADE_STATE_ANY;
     bool any = by_id || r->query->state == CLADE_STATE_DELETED;
     struct resolver resolver = {
         .view = r->view, .arena = r->scratch, .ns = r->ns, .any_state = any};
-    int rc = resolve(&resolver, &target->ref, ret);
+    int rc = resolve(&resolver, ref, ret);
     if (rc == 0 && r->query->state == CLADE_STATE_DELETED) {
         bool wanted;
         rc = wants(r, *ret, &wanted);
@@ -75,6 +69,17 @@ static int find_target(struct reading *r, const struct query_target *target, str
         }
     }
     return rc;
+}
+
+static int find_target(struct reading *r, const struct query_target *target, struct thing **ret)
+{
+    if (target->is_digest) {
+        struct span digest = target->text;
+        size_t skip = strlen("digest:");
+        CHECK(digest.len >= skip);
+        return by_digest(r, span_skip(digest, skip), ret);
+    }
+    return reading_resolve(r, &target->ref, ret);
 }
 
 static int emit_error(struct reading *r, const struct query_target *target)

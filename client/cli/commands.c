@@ -12,6 +12,9 @@
 #define READ_FLAGS   FLAG_VIEW, FLAG_STATE, FLAG_EDGES, FLAG_ALIASES, FLAG_LIMIT
 
 #define STDIN_HELP "A \"-\" among the arguments stands for the lines of stdin."
+#define HISTORY_HELP                                                                               \
+    "The history of a deleted thing is found by its id, or with --state deleted by its "           \
+    "name.\n" STDIN_HELP
 #define MEMBER_HELP                                                                                \
     "Said twice it changes nothing. What the cluster has taken up goes on when this command is\n"  \
     "stopped; \"clade cluster member list\" shows how far it is."
@@ -32,6 +35,11 @@
 #define UPDATE(kind, flags, ...)                                                                   \
     {kind " update", "NAME...", "set fields of " kind "s", BULK_HELP, flags, 1,                    \
      COMMAND_ARGS_ANY, EXAMPLES(__VA_ARGS__), kind, run_update}
+#define HISTORY(kind, name)                                                                        \
+    {kind " history", "NAME...", "show what each revision changed, newest first", HISTORY_HELP,    \
+     FLAGS(FLAG_LIMIT, FLAG_STATE), 1, COMMAND_ARGS_ANY,                                           \
+     EXAMPLES("clade " kind " history " name, "clade " kind " history " name " --limit 10"), kind, \
+     run_history}
 #define DELETE(kind, ...)                                                                          \
     {kind " delete", "NAME...", "delete " kind "s; lineage still shows them, marked", BULK_HELP,   \
      NULL, 1, COMMAND_ARGS_ANY, EXAMPLES(__VA_ARGS__), kind, run_delete}
@@ -47,6 +55,7 @@ const struct command commands[] = {
     UPDATE("artifact", FLAGS(COMMON_FLAGS, FLAG_UNTAG, FLAG_DIGEST, FLAG_URI, FLAG_SIZE, FLAG_AS),
            "clade artifact update imagenet-1k --tag reviewed=yes --untag draft"),
     DELETE("artifact", "clade artifact delete scratch --reason 'made by mistake'"),
+    HISTORY("artifact", "imagenet-1k"),
 
     CREATE("experiment", "[NAME...]", 0, FLAGS(COMMON_FLAGS, MAKE_FLAGS),
            "clade experiment create resnet-ablation"),
@@ -55,6 +64,7 @@ const struct command commands[] = {
     UPDATE("experiment", FLAGS(COMMON_FLAGS, FLAG_UNTAG, FLAG_AS),
            "clade experiment update resnet-ablation --description 'width and depth'"),
     DELETE("experiment", "clade experiment delete resnet-ablation"),
+    HISTORY("experiment", "resnet-ablation"),
 
     CREATE("run", "[NAME...]", 0,
            FLAGS(COMMON_FLAGS, FLAG_EXPERIMENT, FLAG_PARENT, FLAG_STATUS, FLAG_START, FLAG_END,
@@ -68,6 +78,7 @@ const struct command commands[] = {
                  FLAG_END, FLAG_AS),
            "clade run update nightly-7 --status finished --end now"),
     DELETE("run", "clade run delete nightly-7"),
+    HISTORY("run", "nightly-7"),
 
     CREATE("model", "NAME...", 1, FLAGS(COMMON_FLAGS, MAKE_FLAGS),
            "clade model create resnet50 --owner vision"),
@@ -76,6 +87,7 @@ const struct command commands[] = {
     UPDATE("model", FLAGS(COMMON_FLAGS, FLAG_UNTAG, FLAG_AS),
            "clade model update resnet50 --tag task=classification"),
     DELETE("model", "clade model delete resnet50"),
+    HISTORY("model", "resnet50"),
 
     CREATE("version", "MODEL...", 1,
            FLAGS(COMMON_FLAGS, FLAG_NUMBER, FLAG_RUN, FLAG_DIGEST, FLAG_URI, MAKE_FLAGS),
@@ -92,6 +104,7 @@ const struct command commands[] = {
      EXAMPLES("clade version stage resnet50/7 production --displace archived",
               "clade version stage resnet50/7 staging --expect none --reason 'passed review'"),
      NULL, run_version_stage},
+    HISTORY("version", "resnet50/7"),
 
     {"alias set", "MODEL ALIAS VERSION", "point an alias of a model to one of its versions",
      "VERSION is a number, or a reference: MODEL/7, MODEL@latest.", FLAGS(FLAG_EXPECT), 3, 3,
@@ -136,10 +149,12 @@ const struct command commands[] = {
            "clade namespace update vision --owner vision-team"),
     GET("namespace", "clade namespace get vision"),
     LIST("namespace", FLAGS(READ_FLAGS), "clade namespace list"),
+    HISTORY("namespace", "vision"),
     CREATE("type", "KIND:NAME...", 1, FLAGS(FLAG_DESCRIPTION, FLAG_OWNER, FLAG_TAG, MAKE_FLAGS),
            "clade type create artifact:dataset"),
     GET("type", "clade type get artifact:dataset"),
     LIST("type", FLAGS(READ_FLAGS), "clade type list"),
+    HISTORY("type", "artifact:dataset"),
 
     {"get", "REF...", "show things of any kind",
      "References: KIND/NAME, version/MODEL/7, version/MODEL@ALIAS, //TEAM//KIND/NAME, id/12,\n"
@@ -147,6 +162,10 @@ const struct command commands[] = {
      FLAGS(READ_FLAGS), 1, COMMAND_ARGS_ANY,
      EXAMPLES("clade get model/resnet50 version/resnet50@latest",
               "clade get digest:sha256:2c26b4... -w json"), NULL, run_get},
+    {"history", "REF...", "show what each revision changed of things of any kind, newest first",
+     HISTORY_HELP, FLAGS(FLAG_LIMIT, FLAG_STATE), 1, COMMAND_ARGS_ANY,
+     EXAMPLES("clade history version/resnet50/7", "clade history id/1234 --as-of 2026-03-01"), NULL,
+     run_history},
     {"link", "FROM LABEL TO", "say that FROM depends on TO",
      "With the one argument \"-\", lines of stdin: FROM, LABEL and TO between tabs.",
      NULL, 1, 3,

@@ -233,7 +233,8 @@ int run_member(struct cli *cli)
 {
     struct change change;
     bool wait = !args_has(&cli->args, FLAG_NO_WAIT);
-    int code = parse_change(cli, &change);
+    int code = cli_no_dry_run(cli);
+    code = code != EXIT_DONE ? code : parse_change(cli, &change);
     if (code == EXIT_DONE) {
         code = cli_open(cli);
     }
