@@ -1,5 +1,6 @@
 #include "storage/filter_match.h"
 
+#include "storage/pointer.h"
 #include "storage/resolve.h"
 
 #define RESOLVE_STEPS 1000 /* what a look-up counts as */
@@ -205,7 +206,14 @@ static int test_field(struct test *t, const struct field *field, const struct fi
     }
 }
 
-/* A version's aliases: so far the one that is computed. */
+static int on_alias(void *arg, const struct key *key, const struct pointer *pointer)
+{
+    struct test *t = arg;
+    (void)pointer;
+    return spend(t->m, 1) ? test_text(t, alias_of_key(key)) : 1;
+}
+
+/* A version's aliases, and the one that is computed. */
 static int test_aliases(struct test *t, const struct thing *thing)
 {
     struct thing *latest = NULL;
@@ -215,6 +223,9 @@ static int test_aliases(struct test *t, const struct thing *thing)
     int rc = lookup_latest_version(t->m->view, t->m->arena, thing->model, &latest);
     if (rc == 0 && latest->id == thing->id) {
         rc = test_text(t, span_of("latest"));
+    }
+    if (rc >= 0) {
+        rc = lookup_aliases_of(t->m->view, thing, on_alias, t);
     }
     return rc == 1 ? 0 : rc;
 }

@@ -152,6 +152,34 @@ int pointer_each(
     return rc != 0 || newest ? rc : each_past(v, table, prefix, cb, arg);
 }
 
+int pointer_moves(
+    struct view *v, enum table table, const struct key *prefix, pointer_move_cb cb, void *arg)
+{
+    struct key from = *prefix;
+    for (int space = POINTER_NOW; space <= POINTER_PAST; space++) {
+        struct row row;
+        from.bytes[0] = (uint8_t)space;
+        int rc = view_seek(v, table, key_span(&from), &row);
+        for (; rc == 0 && begins_with(row.key, &from); rc = view_next(v, table, &row)) {
+            struct pointer found;
+            rc = decode(v, table, row.key, row.value, &found);
+            if (rc == 0) {
+                rc = cb(arg, found.created);
+            }
+            if (rc == 0 && space == POINTER_PAST) {
+                rc = cb(arg, get_u64le(row.value.data + 16));
+            }
+            if (rc != 0) {
+                return rc;
+            }
+        }
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
 /* --- Writing -------------------------------------------------------------------------------- */
 
 static void encode(const struct pointer *p, uint64_t ended, uint8_t bytes[POINTER_VALUE_BYTES])

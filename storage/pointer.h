@@ -29,6 +29,12 @@ int pointer_is_newest(struct view *v, bool *ret);
 /* The first that holds now whose key begins with `prefix`. */
 int pointer_first(struct view *v, enum table table, const struct key *prefix, struct pointer *ret);
 
+/* Calls `cb` with each revision at which a pointer under the prefix came, moved or went, in no
+ * order, some more than once, until it returns other than 0; returns that. */
+typedef int (*pointer_move_cb)(void *arg, uint64_t revision);
+int pointer_moves(
+    struct view *v, enum table table, const struct key *prefix, pointer_move_cb cb, void *arg);
+
 struct command;
 /* Points to `what` from the command's revision on, whatever was there. Never 1. */
 int pointer_set(struct command *c, enum table table, const struct key *key, uint64_t what);

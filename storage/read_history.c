@@ -6,6 +6,8 @@
 
 #include "base/check.h"
 #include "command/value.h"
+#include "storage/command.h"
+#include "storage/pointer.h"
 #include "storage/reading.h"
 #include "storage/varint.h"
 
@@ -16,7 +18,7 @@
 #define EVENTS_KEPT 32768
 _Static_assert(2 * CLADE_MAX_OPERATIONS < EVENTS_KEPT, "a page shows a revision at least");
 
-enum event_kind { EVENT_LINKED, EVENT_UNLINKED };
+enum event_kind { EVENT_ALIAS, EVENT_LINKED, EVENT_UNLINKED };
 
 static const char *const event_words[] = {[EVENT_LINKED] = "linked", [EVENT_UNLINKED] = "unlinked"};
 
@@ -108,6 +110,17 @@ static int add_event(struct history *h,
     return 0;
 }
 
+static int on_alias(void *arg, uint64_t revision)
+{
+    struct history *h = arg;
+    static const struct edge none = {.label = 0};
+    if (reading_step(h->r)) {
+        return error_set(h->r->error, CLADE_ERR_LIMIT, NULL,
+                         "the model's aliases moved too often for the time that was given");
+    }
+    return add_event(h, EVENT_ALIAS, revision, &none);
+}
+
 static int on_edge(void *arg, const struct edge *edge)
 {
     struct history *h = arg;
@@ -141,6 +154,7 @@ struct who {
     struct span principal;
     struct span on_behalf_of;
     struct span reason;
+    struct span changes; /* their number and they, as logged */
 };
 
 /* What the change log says of a revision; the first start has no row there. */
@@ -159,6 +173,7 @@ static int find_who(struct reading *r, uint64_t revision, struct who *ret)
     ret->principal = varint_get_text(&v);
     ret->on_behalf_of = varint_get_text(&v);
     ret->reason = varint_get_text(&v);
+    ret->changes = v.rest;
     return v.failed ? row_corrupt(r->error, TABLE_CHANGES, key_span(&key), "is damaged") : 0;
 }
 
@@ -371,6 +386,92 @@ static int put_event(struct history *h, const struct event *e)
     return 0;
 }
 
+/* A change of the change log; label and other of edges are passed over. */
+struct alias_change {
+    enum change_kind kind;
+    uint64_t id;
+    struct span alias;
+    uint64_t from;
+    uint64_t to;
+};
+
+static struct alias_change next_change(struct varint_reader *v)
+{
+    struct alias_change c = {.kind = (enum change_kind)varint_get(v)};
+    c.id = varint_get(v);
+    if (c.kind == CHANGE_LINKED || c.kind == CHANGE_UNLINKED) {
+        (void)varint_get(v);
+        (void)varint_get(v);
+    } else if (c.kind == CHANGE_ALIAS_SET || c.kind == CHANGE_ALIAS_UNSET) {
+        c.alias = varint_get_text(v);
+        c.from = varint_get(v);
+        c.to = varint_get(v);
+    }
+    return c;
+}
+
+static int put_version_side(struct history *h, const char *side, uint64_t version)
+{
+    struct thing *thing;
+    if (version == 0) {
+        return 0;
+    }
+    int rc = lookup_thing(h->r->view, h->r->scratch, version, &thing);
+    if (rc != 0) {
+        struct key key = key_u64(version);
+        return rc < 0 ? rc : row_corrupt(h->r->error, TABLE_THINGS, key_span(&key), "is missing");
+    }
+    value_put_str(h->r->out, side);
+    value_put_uint(h->r->out, thing->number);
+    return 0;
+}
+
+static int put_alias_change(struct history *h, const struct alias_change *c)
+{
+    value_put_map(h->r->out, 1 + (c->from != 0) + (c->to != 0));
+    value_put_str(h->r->out, "alias");
+    value_put_span(h->r->out, c->alias);
+    int rc = put_version_side(h, "from", c->from);
+    return rc != 0 ? rc : put_version_side(h, "to", c->to);
+}
+
+/* What the change log says of the model's aliases at the revision, move by move. */
+static int put_aliases(struct history *h, struct span row)
+{
+    struct reading *r = h->r;
+    struct span copy = arena_copy_span(r->scratch, row);
+    if (copy.data == NULL) {
+        return arena_failure(r->scratch, row.len, r->error);
+    }
+    struct varint_reader v = {.rest = copy};
+    uint64_t changes = varint_get(&v);
+    value_put_str(r->out, "aliases");
+    size_t at = value_begin_array(r->out);
+    uint32_t members = 0;
+    int rc = 0;
+    for (uint64_t i = 0; i < changes && rc == 0 && !v.failed; i++) {
+        struct alias_change c = next_change(&v);
+        if (c.alias.len > 0 && c.id == h->id) {
+            rc = put_alias_change(h, &c);
+            members++;
+        }
+    }
+    value_end(r->out, at, members);
+    return rc;
+}
+
+/* Passes over the aliases' events of the revision, which come first; whether there were any. */
+static bool take_alias_events(struct history *h, uint64_t revision)
+{
+    bool any = false;
+    while (h->at < h->len && h->events[h->at].revision == revision &&
+           h->events[h->at].kind == EVENT_ALIAS) {
+        any = true;
+        h->at++;
+    }
+    return any;
+}
+
 static int put_events(struct history *h, uint64_t revision)
 {
     value_put_str(h->r->out, "edges");
@@ -419,8 +520,13 @@ static int show(struct history *h, uint64_t revision, bool of_record)
         rc = put_record_change(h);
         members += 2;
     }
+    bool aliases = take_alias_events(h, revision);
     if (rc == 0 && h->at < h->len && h->events[h->at].revision == revision) {
         rc = put_events(h, revision);
+        members++;
+    }
+    if (rc == 0 && aliases && who.changes.len > 0) {
+        rc = put_aliases(h, who.changes);
         members++;
     }
     value_end(r->out, at, members);
@@ -470,7 +576,11 @@ static int step(struct history *h)
 static int answer(struct history *h)
 {
     struct reading *r = h->r;
+    struct key aliases = key_alias(h->id, (struct span){0});
     int rc = lookup_all_edges(r->view, TABLE_EDGES_OUT, h->id, on_edge, h);
+    if (rc == 0) {
+        rc = pointer_moves(r->view, TABLE_ALIASES, &aliases, on_alias, h);
+    }
     sort_events(h);
     if (rc == 0) {
         rc = load(h, h->to, h->below - 1);

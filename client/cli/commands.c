@@ -122,6 +122,10 @@ const struct command commands[] = {
      EXAMPLES("clade alias list resnet50", "clade alias list resnet50 --as-of 2026-03-01"), NULL,
      run_alias_list},
 
+    {"alias history", "MODEL...", "show what changed of models and moved their aliases, newest first", HISTORY_HELP,
+     FLAGS(FLAG_LIMIT, FLAG_STATE), 1, COMMAND_ARGS_ANY, EXAMPLES("clade alias history resnet50"),
+     "model", run_history},
+
     CREATE("deployment", "PATH...", 1,
            FLAGS(COMMON_FLAGS, FLAG_DESIRED, FLAG_OBSERVED, FLAG_ENDPOINT, MAKE_FLAGS),
            "clade deployment create prod/eu/fraud --desired running --endpoint https://fraud.eu"),
@@ -131,6 +135,7 @@ const struct command commands[] = {
            FLAGS(COMMON_FLAGS, FLAG_UNTAG, FLAG_DESIRED, FLAG_OBSERVED, FLAG_ENDPOINT, FLAG_AS),
            "clade deployment update prod/eu/fraud --observed degraded"),
     DELETE("deployment", "clade deployment delete prod/eu/fraud"),
+    HISTORY("deployment", "prod/eu/fraud"),
     {"deployment set", "PATH VERSION[=SHARE]...", "say which versions a deployment serves",
      "They replace those that it served. SHARE is in percent (\"90%\") or in 1/10,000 (\"9000\"); all of\n"
      "it where none is given. The shares add up to 100%.",

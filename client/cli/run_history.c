@@ -76,6 +76,25 @@ static void write_edges(struct cli *cli, const struct clade_value *edges, struct
     }
 }
 
+/* "best  1 -> 2": the versions of a model that an alias pointed to. */
+static void write_aliases(struct cli *cli, const struct clade_value *aliases, struct buffer *b)
+{
+    for (size_t i = 0; i < clade_value_len(aliases); i++) {
+        const struct clade_value *move = clade_value_at(aliases, i);
+        struct span side = span_of("version");
+        buffer_clear(b);
+        append_side(b, side, clade_value_get(move, "from"));
+        buffer_append_str(b, " -> ");
+        append_side(b, side, clade_value_get(move, "to"));
+        struct buffer name;
+        buffer_init(&name, LINE_BYTES_MAX);
+        buffer_append_str(&name, "@");
+        table_append_clean(&name, text_of(move, "alias"));
+        write_line(cli, buffer_span(&name), buffer_span(b));
+        buffer_release(&name);
+    }
+}
+
 /* "revision 12  2026-03-01 12:00:00  ann  changed  because" and a line for each change. */
 static void show_revision(struct cli *cli, const struct clade_value *item)
 {
@@ -98,6 +117,7 @@ static void show_revision(struct cli *cli, const struct clade_value *item)
     (void)fwrite(b.data, 1, b.len, cli->out);
     write_fields(cli, clade_value_get(item, "fields"), &b);
     write_edges(cli, clade_value_get(item, "edges"), &b);
+    write_aliases(cli, clade_value_get(item, "aliases"), &b);
     buffer_release(&b);
 }
 

@@ -17,8 +17,7 @@ static const char *const if_exists_words[] = {
 };
 
 static const char *const txn_keys[] = {"v", "ops", "guards", "ns", "reason", "happened", NULL};
-static const char *const guard_keys[] = {"guard", "ref", "revision", "alias",
-                                         "is",    "query", NULL};
+static const char *const guard_keys[] = {"guard", "ref", "revision", "alias", "is", "query", NULL};
 static const char *const create_keys[] = {"op",        "as",    "kind",   "name", "namespace",
                                           "if_exists", "model", "number", NULL};
 static const char *const update_keys[] = {"op", "as", "ref", NULL};

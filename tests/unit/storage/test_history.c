@@ -68,6 +68,51 @@ static void edges_that_come_and_go_are_told_with_the_name_of_then(void **state)
     assert_int_equal(answer_count(f, "\"edges\""), 0);
 }
 
+static void aliases_stages_and_targets_are_told_as_they_moved(void **state)
+{
+    struct fixture *f = *state;
+    run(f, "{'v':1,'ops':[{'op':'create','kind':'model','name':'m'},"
+           "{'op':'create','kind':'version','model':'$0'},"
+           "{'op':'create','kind':'version','model':'$0'},"
+           "{'op':'create','kind':'deployment','name':'prod'}]}");
+    run(f, "{'v':1,'reason':'first','ops':[{'op':'set_alias','ref':'version/m/1','alias':'best'},"
+           "{'op':'set_stage','ref':'version/m/1','stage':'staging'},"
+           "{'op':'set_targets','ref':'deployment/prod','targets':[{'version':'version/m/1'}]}]}");
+    run(f, "{'v':1,'ops':[{'op':'set_alias','ref':'version/m/2','alias':'best','expect':1},"
+           "{'op':'create','kind':'run','name':'r'},"
+           "{'op':'link','from':'model/m','label':'l','to':'$1'},"
+           "{'op':'update','ref':'model/m','description':'d'}]}");
+    run(f, "{'v':1,'ops':[{'op':'unset_alias','ref':'model/m','alias':'best'},"
+           "{'op':'set_stage','ref':'version/m/1','stage':'none'}]}");
+    history(f, "{'ref':'model/m'}");
+    assert_answer(f, "[{'revision':4,'time':1003000,'principal':'ann',"
+                     "'aliases':[{'alias':'best','from':2}]},"
+                     "{'revision':3,'time':1002000,'principal':'ann','change':'changed',"
+                     "'fields':{'description':{'to':'d'}},"
+                     "'edges':[{'change':'linked','label':'l','to':'run/r'}],"
+                     "'aliases':[{'alias':'best','from':1,'to':2}]},"
+                     "{'revision':2,'time':1001000,'principal':'ann','reason':'first',"
+                     "'aliases':[{'alias':'best','to':1}]},"
+                     "{'revision':1,'time':1000000,'principal':'ann','change':'created',"
+                     "'fields':{}}]");
+    history(f, "{'ref':'model/m','as_of':3,'limit':1}");
+    assert_int_equal(answer_count(f, "\"revision\":3"), 1);
+    assert_int_equal(answer_count(f, "\"from\":2"), 0);
+    history(f, "{'ref':'version/m/1'}");
+    assert_answer(f, "[{'revision':4,'time':1003000,'principal':'ann','change':'changed',"
+                     "'fields':{'stage':{'from':'staging'}}},"
+                     "{'revision':2,'time':1001000,'principal':'ann','reason':'first',"
+                     "'change':'changed','fields':{'stage':{'to':'staging'}}},"
+                     "{'revision':1,'time':1000000,'principal':'ann','change':'created',"
+                     "'fields':{}}]");
+    history(f, "{'ref':'deployment/prod'}");
+    assert_answer(f, "[{'revision':2,'time':1001000,'principal':'ann','reason':'first',"
+                     "'change':'changed','fields':{'targets':{'to':[{'version':'version/m/1',"
+                     "'share':10000,'mode':'serving'}]}}},"
+                     "{'revision':1,'time':1000000,'principal':'ann','change':'created',"
+                     "'fields':{}}]");
+}
+
 static void as_of_ends_the_history_there(void **state)
 {
     struct fixture *f = *state;
@@ -181,6 +226,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(each_revision_says_who_when_why_and_from_what_to_what),
         TEST(edges_that_come_and_go_are_told_with_the_name_of_then),
+        TEST(aliases_stages_and_targets_are_told_as_they_moved),
         TEST(as_of_ends_the_history_there),
         TEST(pages_fit_together),
         TEST(the_history_of_very_many_edges_is_shown_whole_in_pages),

@@ -104,10 +104,17 @@ static void each_query_matches_or_does_not(void **state)
         {"run/r", "start > '2026-03-01T12:00:00Z'", false},
         {"version/m/1", "number = 1 and model = 'model/m' and run in ('run/none','run/r')", true},
         {"version/m/1", "alias = 'latest'", false},
+        {"version/m/1", "alias = 'best' and stage = 'staging' and alias in ('x', 'good')", true},
+        {"version/m/2", "alias = 'best' or stage = 'staging'", false},
         {"version/m/2", "alias = 'latest' and name is null and stage is null", true},
         {"version/m/2", "run = 'run/r'", false},
     };
     make(f);
+    assert_int_equal(
+        fixture_txn(f, "{'v':1,'ops':[{'op':'set_alias','ref':'version/m/1','alias':'best'},"
+                       "{'op':'set_alias','ref':'version/m/1','alias':'good'},"
+                       "{'op':'set_stage','ref':'version/m/1','stage':'staging'}]}"),
+        0);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         int rc = guarded(f, rows[i].ref, rows[i].query);
         bool refused = strstr(rows[i].query, "NAME") || strstr(rows[i].query, "<= changed");
@@ -125,7 +132,8 @@ static void a_refusal_says_which_guard_and_where_the_query_is_wrong(void **state
     make(f);
     assert_int_equal(guarded(f, "artifact/a", "owner = 'eve'"), CLADE_ERR_CONFLICT);
     assert_body(f, "{'code':'CONFLICT','number':-3,'where':'guards[0]','id':3,'revision':1,"
-                   "'message':'the guard does not hold: the query does not match the thing'}");
+                   "'there':'artifact/a','message':'the guard does not hold: the query does not "
+                   "match the thing'}");
     assert_int_equal(guarded(f, "artifact/none", "owner = 'eve'"), CLADE_ERR_CONFLICT);
     assert_int_equal(guarded(f, "artifact/a", "owner = "), CLADE_ERR_INVALID);
     char *json = json_of(buffer_span(&f->body));
