@@ -32,6 +32,39 @@ int lookup_alias(
     return rc;
 }
 
+struct of_version {
+    uint64_t version;
+    pointer_cb cb;
+    void *arg;
+};
+
+static int on_alias_of_model(void *arg, const struct key *key, const struct pointer *pointer)
+{
+    struct of_version *of = arg;
+    return pointer->what == of->version ? of->cb(of->arg, key, pointer) : 0;
+}
+
+static int on_back_row(void *arg, const struct key *key, const struct pointer *pointer)
+{
+    struct of_version *of = arg;
+    struct pointer to = {.what = of->version, .created = pointer->created};
+    return of->cb(of->arg, key, &to);
+}
+
+int lookup_aliases_of(struct view *v, const struct thing *version, pointer_cb cb, void *arg)
+{
+    struct of_version of = {.version = version->id, .cb = cb, .arg = arg};
+    bool newest;
+    int rc = pointer_is_newest(v, &newest);
+    if (rc != 0) {
+        return rc;
+    }
+    /* Only what holds now is found by what it points to. */
+    struct key key = newest ? key_alias_back(version->id, (struct span){0})
+                            : key_alias(version->model, (struct span){0});
+    return pointer_each(v, TABLE_ALIASES, &key, newest ? on_back_row : on_alias_of_model, &of);
+}
+
 /* Refuses unless `there` (NULL: unset) is what was expected. */
 static int check_expected(struct command *c,
                           const struct expect *expect,

@@ -195,6 +195,19 @@ static int guard_failed(struct command *c, const struct thing *there, const char
     return there != NULL ? command_say_there(c, there) : CLADE_ERR_CONFLICT;
 }
 
+static int check_match(struct command *c, const struct guard *g, const struct thing *there)
+{
+    bool matches = false;
+    struct matcher m = {
+        .view = c->view, .arena = c->scratch, .ns = c->ns, .steps_left = &c->match_steps_left};
+    int rc = match_thing(&m, g->filter, there, &matches);
+    if (rc != 0) {
+        error_prefix_where(c->error, "query");
+        return rc;
+    }
+    return matches ? 0 : guard_failed(c, there, "the query does not match the thing");
+}
+
 static int check_guard(struct command *c, const struct guard *g)
 {
     struct resolver r = {.view = c->view, .arena = c->scratch, .ns = c->ns};
@@ -218,6 +231,8 @@ static int check_guard(struct command *c, const struct guard *g)
         return guard_alias(c, g, there);
     case GUARD_STAGE:
         return guard_stage(c, g, there);
+    case GUARD_MATCHES:
+        return check_match(c, g, there);
     default:
         return 0;
     }

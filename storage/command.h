@@ -3,6 +3,7 @@
  * succeeded or is taken back. */
 #include "command/txn.h"
 #include "storage/entry.h"
+#include "storage/filter_match.h"
 #include "storage/lookup.h"
 #include "storage/render.h"
 #include "storage/rows.h"
@@ -26,6 +27,8 @@ enum change_kind {
     CHANGE_UNDELETED = 8
 };
 
+#define COMMAND_ACYCLIC_LABELS 9
+
 struct command {
     struct rows *rows;
     struct view *view; /* rows' */
@@ -41,8 +44,13 @@ struct command {
     uint64_t ns;       /* what plain references mean */
     uint64_t revision; /* that this command makes if it changes something */
     uint64_t time_us;
-    uint64_t *op_ids;         /* what each operation made or met; 0 = a link */
-    size_t op;                /* the one that runs */
+    uint64_t *op_ids;                         /* what each operation made or met; 0 = a link */
+    size_t op;                                /* the one that runs */
+    uint64_t match_steps_left;                /* of the guards' queries */
+    uint64_t cycle_visits_left;               /* of edges, for all looks for cycles */
+    uint32_t acyclic[COMMAND_ACYCLIC_LABELS]; /* those labels' numbers, as far as they are used */
+    unsigned acyclic_len;
+    uint64_t acyclic_at;      /* the next label's number when they were looked up */
     struct op_name *op_names; /* sorted; built when first needed */
     size_t op_names_len;
     struct error *error; /* the view's too */
@@ -99,6 +107,10 @@ int thing_insert(struct command *c, struct thing *thing);
  * `named` when it has another name, or its own again. */
 int thing_replace(struct command *c, const struct thing *before, struct thing *thing);
 
+/* CLADE_ERR_CYCLE, naming it, when a new edge from LABEL to would close a cycle of the labels that
+ * are acyclic (acyclic.c); CLADE_ERR_LIMIT when looking took too long. */
+int edge_check_cycle(
+    struct command *c, const struct thing *from, struct span label, uint32_t number, uint64_t to);
 /* from LABEL to, which are there. Sets whether it was new. */
 int edge_link(
     struct command *c, const struct thing *from, struct span label, uint64_t to, bool *ret_new);

@@ -342,8 +342,25 @@ int lookup_edge(struct view *v, uint64_t from, uint32_t label, uint64_t to, stru
     return 0;
 }
 
+struct each {
+    lookup_edge_cb cb;
+    void *arg;
+    bool ended_too;
+};
+
+/* Calls back for an edge that is asked for. */
+static int pass_edge(const struct view *v, const struct each *each, struct edge *edge)
+{
+    if (lives_at(edge->created, edge->ended, v->revision)) {
+        edge->ended = 0;
+    } else if (!each->ended_too || edge->created > v->revision) {
+        return 0;
+    }
+    return each->cb(each->arg, edge);
+}
+
 static int each_edge(
-    struct view *v, enum table table, struct span key, MDB_val values, lookup_edge_cb cb, void *arg)
+    struct view *v, enum table table, struct span key, MDB_val values, const struct each *each)
 {
     if (values.mv_size % EDGE_BYTES != 0) {
         return row_corrupt(v->error, table, key, "has a wrong length");
@@ -352,8 +369,8 @@ static int each_edge(
     for (const uint8_t *end = p + values.mv_size; p < end; p += EDGE_BYTES) {
         struct edge edge;
         int rc = check_edge(v, table, key, p, &edge);
-        if (rc == 0 && lives_at(edge.created, edge.ended, v->revision)) {
-            rc = cb(arg, &edge);
+        if (rc == 0) {
+            rc = pass_edge(v, each, &edge);
         }
         if (rc != 0) {
             return rc;
@@ -362,7 +379,7 @@ static int each_edge(
     return 0;
 }
 
-int lookup_edges(struct view *v, enum table table, uint64_t id, lookup_edge_cb cb, void *arg)
+static int walk_edges(struct view *v, enum table table, uint64_t id, const struct each *each)
 {
     MDB_cursor *cursor;
     int rc = view_cursor(v, table, &cursor);
@@ -378,11 +395,61 @@ int lookup_edges(struct view *v, enum table table, uint64_t id, lookup_edge_cb c
         rc = mdb_cursor_get(cursor, &k, &values, MDB_GET_MULTIPLE);
     }
     while (rc == 0) {
-        rc = each_edge(v, table, key_span(&key), values, cb, arg);
+        rc = each_edge(v, table, key_span(&key), values, each);
         if (rc != 0) {
             return rc;
         }
         rc = mdb_cursor_get(cursor, &k, &values, MDB_NEXT_MULTIPLE);
+    }
+    return rc == MDB_NOTFOUND ? 0 : lmdb_error(rc, v->error, "reading edges");
+}
+
+int lookup_edges(struct view *v, enum table table, uint64_t id, lookup_edge_cb cb, void *arg)
+{
+    return walk_edges(v, table, id, &(struct each){.cb = cb, .arg = arg});
+}
+
+int lookup_all_edges(struct view *v, enum table table, uint64_t id, lookup_edge_cb cb, void *arg)
+{
+    return walk_edges(v, table, id, &(struct each){.cb = cb, .arg = arg, .ended_too = true});
+}
+
+int lookup_edges_of(struct view *v,
+                    enum table table,
+                    uint64_t id,
+                    uint32_t label,
+                    uint64_t *visits_left,
+                    lookup_edge_cb cb,
+                    void *arg)
+{
+    MDB_cursor *cursor;
+    int rc = view_cursor(v, table, &cursor);
+    if (rc != 0) {
+        return rc;
+    }
+    uint8_t want[EDGE_BYTES] = {0};
+    put_u32be(want, label);
+    struct key key = key_u64(id);
+    MDB_val k = {.mv_size = key.len, .mv_data = key.bytes};
+    MDB_val value = {.mv_size = sizeof want, .mv_data = want};
+    rc = mdb_cursor_get(cursor, &k, &value, MDB_GET_BOTH_RANGE);
+    for (; rc == 0; rc = mdb_cursor_get(cursor, &k, &value, MDB_NEXT_DUP)) {
+        struct edge edge;
+        if (value.mv_size != EDGE_BYTES) {
+            return row_corrupt(v->error, table, key_span(&key), "has a wrong length");
+        }
+        int checked = check_edge(v, table, key_span(&key), value.mv_data, &edge);
+        if (checked != 0 || edge.label != label) {
+            return checked;
+        }
+        if (*visits_left == 0) {
+            return 1;
+        }
+        --*visits_left;
+        int done = lives_at(edge.created, edge.ended, v->revision) ? cb(arg, &edge) : 0;
+        if (done != 0) {
+            return done;
+        }
     }
     return rc == MDB_NOTFOUND ? 0 : lmdb_error(rc, v->error, "reading edges");
 }

@@ -45,6 +45,19 @@ int lookup_edge(struct view *v, uint64_t from, uint32_t label, uint64_t to, stru
 typedef int (*lookup_edge_cb)(void *arg, const struct edge *edge);
 int lookup_edges(struct view *v, enum table table, uint64_t id, lookup_edge_cb cb, void *arg);
 
+/* The same for every edge that there was up to the view's revision: `ended` is 0 where it lives
+ * then. */
+int lookup_all_edges(struct view *v, enum table table, uint64_t id, lookup_edge_cb cb, void *arg);
+/* The same as lookup_edges for the edges of one label. Each row that is read, of ended edges too,
+ * is taken off *visits_left; 1 when none is left. */
+int lookup_edges_of(struct view *v,
+                    enum table table,
+                    uint64_t id,
+                    uint32_t label,
+                    uint64_t *visits_left,
+                    lookup_edge_cb cb,
+                    void *arg);
+
 /* The last revision that was stamped at or before a time. Never 1. */
 int lookup_revision_at(struct view *v, uint64_t time_us, uint64_t *ret);
 /* The live things of a kind in a namespace, as of now. Never 1. */

@@ -133,16 +133,51 @@ static int each_past(
     return rc < 0 ? rc : 0;
 }
 
+int pointer_is_newest(struct view *v, bool *ret)
+{
+    struct meta meta = {.revision = UINT64_MAX};
+    int rc = v->revision == UINT64_MAX ? 0 : view_meta(v, &meta);
+    *ret = v->revision >= meta.revision;
+    return rc;
+}
+
 int pointer_each(
     struct view *v, enum table table, const struct key *prefix, pointer_cb cb, void *arg)
 {
     int rc = each_now(v, table, prefix, cb, arg);
-    if (rc != 0 || v->revision == UINT64_MAX) {
-        return rc;
+    bool newest = true;
+    if (rc == 0) {
+        rc = pointer_is_newest(v, &newest);
     }
-    struct meta meta;
-    rc = view_meta(v, &meta);
-    return rc != 0 || v->revision >= meta.revision ? rc : each_past(v, table, prefix, cb, arg);
+    return rc != 0 || newest ? rc : each_past(v, table, prefix, cb, arg);
+}
+
+int pointer_moves(
+    struct view *v, enum table table, const struct key *prefix, pointer_move_cb cb, void *arg)
+{
+    struct key from = *prefix;
+    for (int space = POINTER_NOW; space <= POINTER_PAST; space++) {
+        struct row row;
+        from.bytes[0] = (uint8_t)space;
+        int rc = view_seek(v, table, key_span(&from), &row);
+        for (; rc == 0 && begins_with(row.key, &from); rc = view_next(v, table, &row)) {
+            struct pointer found;
+            rc = decode(v, table, row.key, row.value, &found);
+            if (rc == 0) {
+                rc = cb(arg, found.created);
+            }
+            if (rc == 0 && space == POINTER_PAST) {
+                rc = cb(arg, get_u64le(row.value.data + 16));
+            }
+            if (rc != 0) {
+                return rc;
+            }
+        }
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return 0;
 }
 
 /* --- Writing -------------------------------------------------------------------------------- */

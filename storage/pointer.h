@@ -24,8 +24,16 @@ int pointer_get(struct view *v, enum table table, const struct key *key, struct 
 typedef int (*pointer_cb)(void *arg, const struct key *key, const struct pointer *pointer);
 int pointer_each(
     struct view *v, enum table table, const struct key *prefix, pointer_cb cb, void *arg);
+/* Whether the view sees the newest state, where what is past need not be looked at. Never 1. */
+int pointer_is_newest(struct view *v, bool *ret);
 /* The first that holds now whose key begins with `prefix`. */
 int pointer_first(struct view *v, enum table table, const struct key *prefix, struct pointer *ret);
+
+/* Calls `cb` with each revision at which a pointer under the prefix came, moved or went, in no
+ * order, some more than once, until it returns other than 0; returns that. */
+typedef int (*pointer_move_cb)(void *arg, uint64_t revision);
+int pointer_moves(
+    struct view *v, enum table table, const struct key *prefix, pointer_move_cb cb, void *arg);
 
 struct command;
 /* Points to `what` from the command's revision on, whatever was there. Never 1. */
@@ -36,5 +44,7 @@ int pointer_unset(struct command *c, enum table table, const struct key *key);
 /* The version that an alias of the model means, `latest` too. */
 int lookup_alias(
     struct view *v, struct arena *arena, uint64_t model, struct span alias, struct thing **ret);
+/* Calls `cb` for each alias that points to the version, as pointer_each. */
+int lookup_aliases_of(struct view *v, const struct thing *version, pointer_cb cb, void *arg);
 /* The alias text of a key of key_alias or key_alias_back. */
 struct span alias_of_key(const struct key *key);

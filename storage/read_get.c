@@ -87,18 +87,15 @@ static int by_index(struct reading *r, const struct query_target *target, struct
     return rc < 0 ? rc : nothing_has(r, target);
 }
 
-static int find_target(struct reading *r, const struct query_target *target, struct thing **ret)
+int reading_resolve(struct reading *r, const struct ref *ref, struct thing **ret)
 {
-    if (target->form != TARGET_REF) {
-        return by_index(r, target, ret);
-    }
     /* Deleting a thing frees its name, so a name means a live thing, unless the dead are asked
      * for; an id means its thing for ever. */
-    bool by_id = target->ref.form == REF_ID && r->query->state == CLADE_STATE_ANY;
+    bool by_id = ref->form == REF_ID && r->query->state == CLADE_STATE_ANY;
     bool any = by_id || r->query->state == CLADE_STATE_DELETED;
     struct resolver resolver = {
         .view = r->view, .arena = r->scratch, .ns = r->ns, .any_state = any};
-    int rc = resolve(&resolver, &target->ref, ret);
+    int rc = resolve(&resolver, ref, ret);
     if (rc == 0 && r->query->state == CLADE_STATE_DELETED) {
         bool wanted;
         rc = wants(r, *ret, &wanted);
@@ -107,6 +104,12 @@ static int find_target(struct reading *r, const struct query_target *target, str
         }
     }
     return rc;
+}
+
+static int find_target(struct reading *r, const struct query_target *target, struct thing **ret)
+{
+    return target->form == TARGET_REF ? reading_resolve(r, &target->ref, ret)
+                                      : by_index(r, target, ret);
 }
 
 static int emit_error(struct reading *r, const struct query_target *target)

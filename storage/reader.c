@@ -384,6 +384,8 @@ static int answer(struct reading *r)
         return read_lineage(r);
     case QUERY_DESCRIBE:
         return read_describe(r);
+    case QUERY_HISTORY:
+        return read_history(r);
     }
     return error_set(r->error, CLADE_ERR_UNSUPPORTED, NULL, "there is no such query");
 }

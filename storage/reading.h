@@ -41,9 +41,14 @@ void reading_set_next(struct reading *r, struct span position);
 /* A cursor whose position is not of the form that the query makes. */
 int reading_bad_cursor(struct reading *r);
 
+/* The thing that a reference of the query means, as `state` has it: a name means a live thing
+ * unless the deleted are asked for. 0 or a code. */
+int reading_resolve(struct reading *r, const struct ref *ref, struct thing **ret);
+
 /* Each appends the value of "data" and returns 0 or a code; `full` and `stopped` say whether it
  * is all. */
 int read_get(struct reading *r);
 int read_list(struct reading *r);
 int read_lineage(struct reading *r);
+int read_history(struct reading *r);
 int read_describe(struct reading *r);

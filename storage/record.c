@@ -18,7 +18,7 @@ static void encode_stamp(const struct stamp *s, struct buffer *b)
     varint_put_text(b, s->principal);
 }
 
-static void encode_field(const struct field *field, const struct field_value *v, struct buffer *b)
+void record_encode_field(const struct field *field, const struct field_value *v, struct buffer *b)
 {
     buffer_append_u8(b, (uint8_t)field->code);
     switch (field->shape) {
@@ -76,7 +76,7 @@ void record_encode(const struct thing *t, struct buffer *b)
         if (t->fields[code].set) {
             const struct field *field = field_by_code((enum field_code)code);
             CHECK(field != NULL);
-            encode_field(field, &t->fields[code], b);
+            record_encode_field(field, &t->fields[code], b);
         }
     }
 }

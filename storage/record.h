@@ -43,6 +43,8 @@ struct thing {
 
 /* Appends the record to `b`. */
 void record_encode(const struct thing *thing, struct buffer *b);
+/* One field as it stands in a record: equal values are equal bytes. */
+void record_encode_field(const struct field *field, const struct field_value *v, struct buffer *b);
 /* Decodes; *ret borrows from `bytes` and the arena, and is not to be used on failure.
  * CLADE_ERR_CORRUPT for anything that record_encode does not write, CLADE_ERR_LIMIT (arena's cap),
  * CLADE_ERR_NO_MEMORY. */

@@ -241,12 +241,11 @@ static int put_pairs(struct render *r,
     return rc;
 }
 
-static int put_field(struct render *r,
-                     const struct field *field,
-                     const struct field_value *v,
-                     struct buffer *out)
+int render_field(struct render *r,
+                 const struct field *field,
+                 const struct field_value *v,
+                 struct buffer *out)
 {
-    value_put_str(out, field->name);
     if (field->code == FIELD_TYPE) {
         return put_type(r, v->number, out);
     }
@@ -446,7 +445,8 @@ static int put_full(struct render *r, const struct thing *t, struct buffer *out,
         /* A set or a map that was emptied is not shown. */
         const struct field *field = field_by_code((enum field_code)code);
         if (v->set && field != NULL) {
-            rc = put_field(r, field, v, out);
+            value_put_str(out, field->name);
+            rc = render_field(r, field, v, out);
             ++*members;
         }
     }

@@ -15,6 +15,12 @@ struct render {
 int render_ref(struct render *r, const struct thing *thing, struct span *ret);
 int render_ref_of_id(struct render *r, uint64_t id, struct span *ret);
 
+/* A field's value as answers show it. */
+int render_field(struct render *r,
+                 const struct field *field,
+                 const struct field_value *v,
+                 struct buffer *out);
+
 struct render_options {
     enum clade_view view;
     bool with_edges;

@@ -63,7 +63,6 @@ struct shown_alias {
 
 struct alias_list {
     struct render *render;
-    uint64_t version; /* only those that point to it; 0 = all */
     struct shown_alias aliases[CLADE_MAX_ALIASES];
     size_t len;
 };
@@ -72,9 +71,6 @@ static int collect(void *arg, const struct key *key, const struct pointer *point
 {
     struct alias_list *list = arg;
     struct render *r = list->render;
-    if (list->version != 0 && pointer->what != list->version) {
-        return 0;
-    }
     if (list->len == CLADE_MAX_ALIASES) {
         return row_corrupt(r->view->error, TABLE_ALIASES, key_span(key), "is one too many");
     }
@@ -114,15 +110,15 @@ static int put_alias(struct render *r, const struct shown_alias *alias, struct b
 int render_aliases(struct render *r, const struct thing *thing, struct buffer *out)
 {
     bool model = thing->kind == KIND_MODEL;
-    struct key prefix = key_alias(model ? thing->id : thing->model, (struct span){0});
+    struct key all = key_alias(thing->id, (struct span){0});
     struct alias_list *list = arena_alloc(r->arena, sizeof *list);
     if (list == NULL) {
         return arena_failure(r->arena, sizeof *list, r->view->error);
     }
     list->render = r;
-    list->version = model ? 0 : thing->id;
     list->len = 0;
-    int rc = pointer_each(r->view, TABLE_ALIASES, &prefix, collect, list);
+    int rc = model ? pointer_each(r->view, TABLE_ALIASES, &all, collect, list)
+                   : lookup_aliases_of(r->view, thing, collect, list);
     if (rc != 0) {
         return rc;
     }

@@ -388,7 +388,12 @@ int edge_link(
     struct edge edge;
     rc = lookup_edge(c->view, from->id, number, to, &edge);
     *ret_new = rc == 1;
-    if (rc != 1) {
+    if (rc == 1) {
+        rc = edge_check_cycle(c, from, label, number, to);
+    } else if (rc == 0) {
+        return 0;
+    }
+    if (rc != 0) {
         return rc;
     }
     edge = (struct edge){.label = number, .other = to, .created = c->revision};

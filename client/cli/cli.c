@@ -42,6 +42,7 @@ struct clade_options cli_options(const struct cli *cli, unsigned timeout_ms)
         .user = cli->settings.user,
         .client_name = "clade/" CLADE_VERSION,
         .request_timeout_ms = chosen,
+        .dry_run = cli->settings.dry_run,
     };
 }
 
@@ -183,6 +184,13 @@ int cli_fail_error(struct cli *cli, const char *what, const struct error *error)
     int code = fail(cli, what, error->code, b.failed ? "" : (const char *)b.data, NULL);
     buffer_release(&b);
     return code;
+}
+
+int cli_no_dry_run(struct cli *cli)
+{
+    return cli->settings.dry_run
+               ? cli_usage(cli, "%s cannot be tried with --dry-run", cli->args.command->name)
+               : EXIT_DONE;
 }
 
 bool cli_output_works(const struct cli *cli)

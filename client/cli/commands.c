@@ -14,6 +14,9 @@
 #define READ_FLAGS    FLAG_VIEW, FLAG_STATE, FLAG_EDGES, FLAG_ALIASES, FLAG_LIMIT
 
 #define STDIN_HELP "A \"-\" among the arguments stands for the lines of stdin."
+#define HISTORY_HELP                                                                               \
+    "The history of a deleted thing is found by its id, or with --state deleted by its "           \
+    "name.\n" STDIN_HELP
 #define MEMBER_HELP                                                                                \
     "Said twice it changes nothing. What the cluster has taken up goes on when this command is\n"  \
     "stopped; \"clade cluster member list\" shows how far it is."
@@ -34,6 +37,11 @@
 #define UPDATE(kind, flags, ...)                                                                   \
     {kind " update", "NAME...", "set fields of " kind "s", BULK_HELP, flags, 1,                    \
      COMMAND_ARGS_ANY, EXAMPLES(__VA_ARGS__), kind, run_update}
+#define HISTORY(kind, name)                                                                        \
+    {kind " history", "NAME...", "show what each revision changed, newest first", HISTORY_HELP,    \
+     FLAGS(FLAG_LIMIT, FLAG_STATE), 1, COMMAND_ARGS_ANY,                                           \
+     EXAMPLES("clade " kind " history " name, "clade " kind " history " name " --limit 10"), kind, \
+     run_history}
 #define DELETE(kind, ...)                                                                          \
     {kind " delete", "NAME...", "delete " kind "s; lineage still shows them, marked", BULK_HELP,   \
      NULL, 1, COMMAND_ARGS_ANY, EXAMPLES(__VA_ARGS__), kind, run_delete}
@@ -61,6 +69,7 @@ const struct command commands[] = {
     RENAME("artifact", "clade artifact rename imagenet imagenet-1k"),
     DELETE("artifact", "clade artifact delete scratch --reason 'made by mistake'"),
     UNDELETE("artifact", "clade artifact undelete scratch --name scratch-2"),
+    HISTORY("artifact", "imagenet-1k"),
 
     CREATE("experiment", "[NAME...]", 0, FLAGS(COMMON_FLAGS, MAKE_FLAGS),
            "clade experiment create resnet-ablation"),
@@ -71,6 +80,7 @@ const struct command commands[] = {
     RENAME("experiment", "clade experiment rename ablation resnet-ablation"),
     DELETE("experiment", "clade experiment delete resnet-ablation"),
     UNDELETE("experiment", "clade experiment undelete resnet-ablation"),
+    HISTORY("experiment", "resnet-ablation"),
 
     CREATE("run", "[NAME...]", 0,
            FLAGS(COMMON_FLAGS, FLAG_EXPERIMENT, FLAG_PARENT, FLAG_STATUS, FLAG_START, FLAG_END,
@@ -86,6 +96,7 @@ const struct command commands[] = {
     RENAME("run", "clade run rename _42 nightly-8"),
     DELETE("run", "clade run delete nightly-7"),
     UNDELETE("run", "clade run undelete nightly-7"),
+    HISTORY("run", "nightly-7"),
 
     CREATE("model", "NAME...", 1, FLAGS(COMMON_FLAGS, MAKE_FLAGS),
            "clade model create resnet50 --owner vision"),
@@ -96,6 +107,7 @@ const struct command commands[] = {
     RENAME("model", "clade model rename resnet resnet50"),
     DELETE("model", "clade model delete resnet50"),
     UNDELETE("model", "clade model undelete resnet50"),
+    HISTORY("model", "resnet50"),
 
     CREATE("version", "MODEL...", 1,
            FLAGS(COMMON_FLAGS, FLAG_NUMBER, FLAG_RUN, CONTENT_FLAGS, MAKE_FLAGS),
@@ -113,6 +125,7 @@ const struct command commands[] = {
      EXAMPLES("clade version stage resnet50/7 production --displace archived",
               "clade version stage resnet50/7 staging --expect none --reason 'passed review'"),
      NULL, run_version_stage},
+    HISTORY("version", "resnet50/7"),
 
     {"alias set", "MODEL ALIAS VERSION", "point an alias of a model to one of its versions",
      "VERSION is a number, or a reference: MODEL/7, MODEL@latest.", FLAGS(FLAG_EXPECT), 3, 3,
@@ -130,6 +143,10 @@ const struct command commands[] = {
      EXAMPLES("clade alias list resnet50", "clade alias list resnet50 --as-of 2026-03-01"), NULL,
      run_alias_list},
 
+    {"alias history", "MODEL...", "show what changed of models and moved their aliases, newest first", HISTORY_HELP,
+     FLAGS(FLAG_LIMIT, FLAG_STATE), 1, COMMAND_ARGS_ANY, EXAMPLES("clade alias history resnet50"),
+     "model", run_history},
+
     CREATE("deployment", "PATH...", 1,
            FLAGS(COMMON_FLAGS, FLAG_DESIRED, FLAG_OBSERVED, FLAG_ENDPOINT, MAKE_FLAGS),
            "clade deployment create prod/eu/fraud --desired running --endpoint https://fraud.eu"),
@@ -141,6 +158,7 @@ const struct command commands[] = {
     RENAME("deployment", "clade deployment rename prod/eu/fraud prod/eu/fraud-2"),
     DELETE("deployment", "clade deployment delete prod/eu/fraud"),
     UNDELETE("deployment", "clade deployment undelete prod/eu/fraud"),
+    HISTORY("deployment", "prod/eu/fraud"),
     {"deployment set", "PATH VERSION[=SHARE]...", "say which versions a deployment serves",
      "They replace those that it served. SHARE is in percent (\"90%\") or in 1/10,000 (\"9000\"); all of\n"
      "it where none is given. The shares add up to 100%.",
@@ -159,6 +177,7 @@ const struct command commands[] = {
            "clade namespace update vision --owner vision-team"),
     GET("namespace", "clade namespace get vision"),
     LIST("namespace", FLAGS(READ_FLAGS), "clade namespace list"),
+    HISTORY("namespace", "vision"),
     CREATE("type", "KIND:NAME...", 1,
            FLAGS(FLAG_DESCRIPTION, FLAG_OWNER, FLAG_TAG, FLAG_PROP, FLAG_FIELD, FLAG_CLOSED, FLAG_OPEN,
                  MAKE_FLAGS),
@@ -173,6 +192,7 @@ const struct command commands[] = {
     RENAME("type", "clade type rename run:train run:training"),
     DELETE("type", "clade type delete run:training"),
     UNDELETE("type", "clade type undelete run:training"),
+    HISTORY("type", "artifact:dataset"),
 
     {"hold", "REF...", "refuse deletion of things until they are released",
      "Why is said by --reason. " STDIN_HELP, NULL, 1, COMMAND_ARGS_ANY,
@@ -186,6 +206,10 @@ const struct command commands[] = {
      FLAGS(READ_FLAGS), 1, COMMAND_ARGS_ANY,
      EXAMPLES("clade get model/resnet50 version/resnet50@latest",
               "clade get digest:sha256:2c26b4... -w json", "clade get uri:s3://bucket/weights"), NULL, run_get},
+    {"history", "REF...", "show what each revision changed of things of any kind, newest first",
+     HISTORY_HELP, FLAGS(FLAG_LIMIT, FLAG_STATE), 1, COMMAND_ARGS_ANY,
+     EXAMPLES("clade history version/resnet50/7", "clade history id/1234 --as-of 2026-03-01"), NULL,
+     run_history},
     {"link", "FROM LABEL TO", "say that FROM depends on TO",
      "With the one argument \"-\", lines of stdin: FROM, LABEL and TO between tabs.",
      NULL, 1, 3,

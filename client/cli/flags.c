@@ -12,6 +12,7 @@ static const struct flag flags[FLAG_ID_COUNT] = {
     [FLAG_CONSISTENCY] = {"consistency", 0, false, "LEVEL", "linearizable, at-least[=REVISION], stale=MS or local (CLADE_CONSISTENCY)"},
     [FLAG_AS_OF] = {"as-of", 0, false, "WHEN", "read the past: a revision, a time or a date (local without an offset)"},
     [FLAG_REASON] = {"reason", 0, false, "TEXT", "why; kept with the revision"},
+    [FLAG_DRY_RUN] = {"dry-run", 0, false, NULL, "only show what a transaction would do; nothing is written"},
     [FLAG_TIMEOUT] = {"timeout", 0, false, "TIME", "for a request with its retries: 500ms, 10s, 2m (CLADE_TIMEOUT; default 10s, import 60s, members 10m)"},
     [FLAG_USER] = {"user", 0, false, "NAME", "whom to claim to be (CLADE_USER; default the login name)"},
     [FLAG_COLOR] = {"color", 0, false, "WHEN", "auto (on a terminal), always or never (CLADE_COLOR)"},

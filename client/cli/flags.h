@@ -11,6 +11,7 @@ enum flag_id {
     FLAG_CONSISTENCY,
     FLAG_AS_OF,
     FLAG_REASON,
+    FLAG_DRY_RUN,
     FLAG_TIMEOUT,
     FLAG_USER,
     FLAG_COLOR,

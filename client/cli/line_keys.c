@@ -78,15 +78,15 @@ static bool is_of(const char *ref, const char *kind)
  * another version of it. */
 static void collect_pointer(const char *ref, struct line_keys *k)
 {
-    const char *rest = without_team(ref);
-    const char *name = rest + strlen("version/");
-    size_t len = strlen(name);
     char model[4096];
     if (!is_of(ref, "version")) {
         k->alone = k->alone || is_of(ref, "id");
         add(k, hash_of(ref, NULL, NULL), HARD);
         return;
     }
+    const char *rest = without_team(ref);
+    const char *name = rest + strlen("version/");
+    size_t len = strlen(name);
     while (len > 0 && name[len] != '/' && name[len] != '@') {
         len--;
     }

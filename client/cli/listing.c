@@ -160,6 +160,11 @@ static void write_json_item(struct listing *l, const struct clade_value *item)
     (void)fwrite(l->text.data, 1, l->text.len, l->cli->out);
 }
 
+static bool has_table(const struct listing *l)
+{
+    return l->columns != NULL && l->columns->show == NULL;
+}
+
 static void add_item(struct listing *l, const struct clade_value *item)
 {
     bool is_error = clade_value_type(clade_value_get(item, "error")) == CLADE_MAP;
@@ -171,11 +176,11 @@ static void add_item(struct listing *l, const struct clade_value *item)
         write_json_item(l, item);
     } else if (is_error) {
         return;
-    } else if (l->columns != NULL) {
+    } else if (has_table(l)) {
         add_row(l, item);
     } else {
         (void)fputs(l->items > 0 ? "\n" : "", l->cli->out);
-        show_thing(l->cli, item);
+        (l->columns != NULL ? l->columns->show : show_thing)(l->cli, item);
     }
     l->items++;
 }
@@ -192,7 +197,7 @@ static void add_page(struct listing *l, const struct clade_response *response)
     for (size_t i = 0; i < clade_value_len(data); i++) {
         add_item(l, clade_value_at(data, i));
     }
-    if (l->cli->settings.write == WRITE_TABLE && l->columns != NULL && l->items > 0) {
+    if (l->cli->settings.write == WRITE_TABLE && has_table(l) && l->items > 0) {
         table_flush(&l->table, l->cli->out, l->cli->terminal_columns, l->cli->color);
     }
 }
@@ -245,7 +250,7 @@ int listing_run(struct cli *cli,
     }
     struct listing l = {.cli = cli, .columns = columns};
     buffer_init(&l.text, PAGE_BYTES_MAX);
-    if (columns != NULL) {
+    if (has_table(&l)) {
         table_init(&l.table, columns->columns, columns->len);
     }
     bool complete = false;

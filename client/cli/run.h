@@ -23,6 +23,8 @@ int run_alias_get(struct cli *cli);
 int run_alias_list(struct cli *cli);
 int run_version_stage(struct cli *cli);
 int run_deployment_set(struct cli *cli);
+/* the subject is the kind, NULL for references of any kind */
+int run_history(struct cli *cli);
 /* transactions: the subject is "link" or "unlink" */
 int run_link(struct cli *cli);
 int run_txn(struct cli *cli);

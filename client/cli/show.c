@@ -365,6 +365,9 @@ void show_results(struct cli *cli, const struct clade_response *response)
         show_ndjson(cli, response);
         return;
     }
+    if (cli->settings.dry_run) {
+        cli_say(cli, "dry run: nothing of this was written");
+    }
     for (size_t i = 0; i < clade_value_len(data); i++) {
         show_result(cli, clade_value_at(data, i));
     }

@@ -19,6 +19,7 @@ static const char *const get_keys[] = {"refs", READ_KEYS, NULL};
 static const char *const list_keys[] = {"kind", "under", READ_KEYS, NULL};
 static const char *const lineage_keys[] = {"ref",   "direction", "labels",  "kinds",
                                            "depth", "count",     READ_KEYS, NULL};
+static const char *const history_keys[] = {"ref", READ_KEYS, NULL};
 static const char *const describe_keys[] = {READ_KEYS, NULL};
 
 struct decode {
@@ -48,8 +49,10 @@ static bool parse_as_of(const struct value *v, struct query_as_of *ret)
         ret->form = AS_OF_REVISION;
         return check_number(text, &ret->revision);
     }
+    /* A date alone has no offset: its end depends on where one is. */
+    bool is_date = text.len == sizeof "2026-03-01" - 1;
     ret->form = AS_OF_TIME;
-    return time_parse(text, &ret->time_us) == 0;
+    return !is_date && time_parse(text, &ret->time_us) == 0;
 }
 
 static int take_as_of(const struct decode *d, struct query_as_of *ret)
@@ -58,8 +61,8 @@ static int take_as_of(const struct decode *d, struct query_as_of *ret)
     if (v != NULL && !parse_as_of(v, ret)) {
         return check_fail(
             d->error, CLADE_ERR_INVALID, "as_of",
-            "expected a revision (an integer), a time as RFC 3339 has it with an offset "
-            "(2026-03-01T12:00:00Z), or a date (2026-03-01)");
+            "expected a revision (an integer), or a time as RFC 3339 has it with an offset "
+            "(2026-03-01T12:00:00Z)");
     }
     return 0;
 }
@@ -149,7 +152,7 @@ static int take_choices(const struct decode *d, struct query *q)
     };
     int consistency = CLADE_LINEARIZABLE;
     int view = CLADE_VIEW_HEADS;
-    bool named = q->kind == QUERY_GET || q->kind == QUERY_LINEAGE;
+    bool named = q->kind == QUERY_GET || q->kind == QUERY_LINEAGE || q->kind == QUERY_HISTORY;
     int state = named ? CLADE_STATE_ANY : CLADE_STATE_LIVE;
     int r = take_choice(d->params, "consistency", false, consistencies, &consistency, d->error);
     r = r != 0 ? r : take_choice(d->params, "view", false, views, &view, d->error);
@@ -316,6 +319,11 @@ static int decode_describe(const struct decode *d, struct query *q)
     return 0;
 }
 
+static int decode_history(const struct decode *d, struct query *q)
+{
+    return take_ref(d->params, "ref", false, &q->start, d->error);
+}
+
 static const struct {
     const char *const *keys;
     int (*decode)(const struct decode *d, struct query *q);
@@ -324,6 +332,7 @@ static const struct {
     [QUERY_LIST] = {list_keys, decode_list},
     [QUERY_LINEAGE] = {lineage_keys, decode_lineage},
     [QUERY_DESCRIBE] = {describe_keys, decode_describe},
+    [QUERY_HISTORY] = {history_keys, decode_history},
 };
 
 int query_decode(enum query_kind kind,

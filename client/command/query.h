@@ -7,7 +7,7 @@
 
 #define QUERY_LIMIT_DEFAULT 1000
 
-enum query_kind { QUERY_GET, QUERY_LIST, QUERY_LINEAGE, QUERY_DESCRIBE };
+enum query_kind { QUERY_GET, QUERY_LIST, QUERY_LINEAGE, QUERY_DESCRIBE, QUERY_HISTORY };
 
 struct query_as_of {
     enum { AS_OF_NOW, AS_OF_REVISION, AS_OF_TIME } form;
@@ -44,8 +44,9 @@ struct query {
     enum kind list_kind;
     bool has_under;
     struct ref under; /* versions of a model, runs of an experiment */
-    /* QUERY_LINEAGE */
+    /* QUERY_LINEAGE, QUERY_HISTORY */
     struct ref start;
+    /* QUERY_LINEAGE */
     bool downstream;
     struct span *labels; /* NULL = all */
     size_t labels_len;
@@ -54,8 +55,9 @@ struct query {
     bool count_only;
 };
 
-/* Decodes the parameters of method "get", "list", "lineage" or "describe": a map with the keys
- * of client/wire/README.md. Unknown keys are INVALID. `*ret` borrows from params and arena. */
+/* Decodes the parameters of method "get", "list", "lineage", "describe" or "history": a map with
+ * the keys of client/wire/README.md. Unknown keys are INVALID. `*ret` borrows from params and
+ * arena. */
 int query_decode(enum query_kind kind,
                  const struct value *params,
                  struct arena *arena,

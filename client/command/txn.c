@@ -4,7 +4,8 @@
 #include "command/txn_internal.h"
 
 /* The places of the words are the enums' numbers less one. */
-static const char *const guard_words[] = {"exists", "absent", "unchanged", "alias", "stage", NULL};
+static const char *const guard_words[] = {"exists", "absent",  "unchanged", "alias",
+                                          "stage",  "matches", NULL};
 static const char *const op_words[] = {"create",      "update",    "link",        "unlink",
                                        "delete",      "rename",    "log",         "set_alias",
                                        "unset_alias", "set_stage", "set_targets", "hold",
@@ -17,7 +18,7 @@ static const char *const if_exists_words[] = {
 };
 
 static const char *const txn_keys[] = {"v", "ops", "guards", "ns", "reason", "happened", NULL};
-static const char *const guard_keys[] = {"guard", "ref", "revision", "alias", "is", NULL};
+static const char *const guard_keys[] = {"guard", "ref", "revision", "alias", "is", "query", NULL};
 static const char *const create_keys[] = {"op",        "as",    "kind",   "name", "namespace",
                                           "if_exists", "model", "number", NULL};
 static const char *const update_keys[] = {"op", "as", "ref", NULL};
@@ -396,8 +397,32 @@ static int decode_ops(struct txn_decode *d, const struct value *root, struct txn
     return 0;
 }
 
-static int decode_guard(const struct value *map, struct guard *guard, struct error *error)
+/* A key of one kind of guard only. */
+static int refuse_guard_key(const struct value *map,
+                            const char *key,
+                            const char *guard,
+                            struct error *error)
 {
+    return value_get(map, key) == NULL ? 0
+                                       : check_fail(error, CLADE_ERR_INVALID, key,
+                                                    "only the guard \"%s\" has a %s", guard, key);
+}
+
+static int decode_query(struct txn_decode *d, const struct value *map, struct guard *guard)
+{
+    const struct value *v = value_get(map, "query");
+    if (value_type(v) != CLADE_STRING) {
+        return check_fail(d->error, CLADE_ERR_INVALID, "query",
+                          "expected a query (a string), got %s",
+                          v == NULL ? "nothing" : check_type_text(v));
+    }
+    int r = filter_parse(value_string(v), d->arena, &guard->filter, d->error);
+    return r == 0 ? 0 : check_fail_inside(d->error, r, "query");
+}
+
+static int decode_guard(struct txn_decode *d, const struct value *map, struct guard *guard)
+{
+    struct error *error = d->error;
     int word = 0;
     if (value_type(map) != CLADE_MAP) {
         return check_fail(error, CLADE_ERR_INVALID, NULL, "a guard is a map, not %s",
@@ -412,23 +437,26 @@ static int decode_guard(const struct value *map, struct guard *guard, struct err
         return r;
     }
     guard->kind = (enum guard_kind)(word + 1);
-    if (guard->kind != GUARD_UNCHANGED && value_get(map, "revision") != NULL) {
-        return check_fail(error, CLADE_ERR_INVALID, "revision",
-                          "only the guard \"unchanged\" has a revision");
+    if (guard->kind != GUARD_UNCHANGED) {
+        r = refuse_guard_key(map, "revision", "unchanged", error);
+    } else {
+        r = take_uint(map, "revision", true, UINT64_MAX, &guard->revision, error);
     }
-    return guard->kind == GUARD_UNCHANGED
-               ? take_uint(map, "revision", true, UINT64_MAX, &guard->revision, error)
-               : txn_decode_pointer_guard(map, guard, error);
+    r = r != 0 ? r : txn_decode_pointer_guard(map, guard, d->error);
+    if (r == 0 && guard->kind != GUARD_MATCHES) {
+        return refuse_guard_key(map, "query", "matches", error);
+    }
+    return r != 0 ? r : decode_query(d, map, guard);
 }
 
 static int decode_guards(struct txn_decode *d, const struct value *root, struct txn *txn)
 {
-    const struct value *guards = value_get(root, "guards");
-    size_t len = value_len(guards);
-    if (guards == NULL) {
+    const struct value *list = value_get(root, "guards");
+    size_t len = value_len(list);
+    if (list == NULL) {
         return 0;
     }
-    int r = check_count(guards, "guards", CLADE_MAX_GUARDS, d->error);
+    int r = check_count(list, "guards", CLADE_MAX_GUARDS, d->error);
     if (r != 0 || len == 0) {
         return r;
     }
@@ -437,7 +465,7 @@ static int decode_guards(struct txn_decode *d, const struct value *root, struct 
         return check_fail_no_room(d->arena, len * sizeof *txn->guards, d->error);
     }
     for (size_t i = 0; i < len; i++) {
-        r = decode_guard(value_at(guards, i), &txn->guards[i], d->error);
+        r = decode_guard(d, value_at(list, i), &txn->guards[i]);
         if (r != 0) {
             return check_fail_inside(d->error, r, "guards[%zu]", i);
         }

@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "command/field.h"
+#include "command/filter.h"
 #include "command/prop.h"
 #include "command/reference.h"
 #include "command/value.h"
@@ -18,6 +19,7 @@ enum guard_kind {
     GUARD_UNCHANGED = 3,
     GUARD_ALIAS = 4,
     GUARD_STAGE = 5,
+    GUARD_MATCHES = 6,
     GUARD_KIND_END
 };
 
@@ -52,7 +54,8 @@ struct guard {
     uint64_t revision; /* GUARD_UNCHANGED */
     struct span alias; /* GUARD_ALIAS: of the model `ref` */
     struct expect is;
-    struct span stage; /* GUARD_STAGE: of the version `ref` */
+    struct span stage;           /* GUARD_STAGE: of the version `ref` */
+    const struct filter *filter; /* GUARD_MATCHES */
 };
 
 struct text_pair {

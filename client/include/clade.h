@@ -119,6 +119,9 @@ CLADE_API enum clade_advice clade_error_advice(int code);
     X(COMMAND_BYTES,      1048576, "bytes", "a transaction")                                       \
     X(OPERATIONS,         10000,   "count", "operations of a transaction")                         \
     X(GUARDS,             1000,    "count", "guards of a transaction")                             \
+    X(QUERY_BYTES,        16384,   "bytes", "a query in text")                                      \
+    X(MATCH_STEPS,        16000000, "count", "bytes and characters that a transaction's guards compare") \
+    X(CYCLE_EDGES,        1000000, "count", "edges that a transaction's search for cycles visits") \
     X(GET_REFERENCES,     10000,   "count", "references of one get")                               \
     X(FRAME_BYTES,        2097152, "bytes", "a request on the wire")                               \
     X(ANSWER_BYTES,       8388608, "bytes", "an answer on the wire")                               \
@@ -176,6 +179,10 @@ CLADE_API void clade_txn_namespace(struct clade_txn *txn, const char *path);
 CLADE_API void clade_txn_reason(struct clade_txn *txn, const char *reason);
 /* A time that the writer claims, microseconds since 1970 UTC, shown beside the store's time. */
 CLADE_API void clade_txn_happened(struct clade_txn *txn, uint64_t time_us);
+/* Only what it would answer: the guards are checked and the operations run on the newest state, as
+ * of no revision but now, and nothing of it stays. Ids that it answers are given to others. Stays
+ * until clade_txn_clear. */
+CLADE_API void clade_txn_dry_run(struct clade_txn *txn, bool dry_run);
 /* Bytes so far, to keep a batch under CLADE_MAX_COMMAND_BYTES. */
 CLADE_API size_t clade_txn_bytes(const struct clade_txn *txn);
 
@@ -189,6 +196,8 @@ CLADE_API void clade_txn_guard_alias(struct clade_txn *txn,
                                      uint64_t number);
 /* The version is in that stage; "none" = in no stage. */
 CLADE_API void clade_txn_guard_stage(struct clade_txn *txn, const char *version, const char *stage);
+/* The thing is as the query says ("stage = 'staging' AND tags.reviewed = 'yes'"). */
+CLADE_API void clade_txn_guard_matches(struct clade_txn *txn, const char *ref, const char *query);
 
 /* Creates a thing. `kind` is "artifact", "run", ...; `name` may be NULL where the store assigns
  * one. For a version, name is NULL and clade_txn_set(txn, "model", ...) says whose. Returns
@@ -300,6 +309,7 @@ struct clade_options {
     unsigned connect_timeout_ms; /* one attempt; default 2,000 */
     unsigned request_timeout_ms; /* a whole request with its retries; default 10,000 */
     unsigned lease_ms;           /* a session's idle lease in the store's time; default 3,600,000 */
+    bool dry_run;          /* every transaction of the client is only tried: clade_txn_dry_run */
     unsigned requests_max; /* in flight at once, the rest waits; default 1,024, at most 4,096 */
 };
 
@@ -388,6 +398,13 @@ CLADE_API struct clade_request *clade_lineage_walk(struct clade_client *client,
                                                    unsigned deadline_ms,
                                                    clade_cb cb,
                                                    void *arg);
+/* What each revision changed of one thing, newest first; read->limit counts revisions. */
+CLADE_API struct clade_request *clade_history(struct clade_client *client,
+                                              const char *ref,
+                                              const struct clade_read *read,
+                                              unsigned deadline_ms,
+                                              clade_cb cb,
+                                              void *arg);
 /* Any method of the protocol with its parameters as a map (NULL = an empty one), but for
  * deadline_ms, which the library adds: "describe", "limits", "status", "transfer", ...
  * client/wire/README.md lists them. One that writes is repeated only while it is certain that
@@ -420,6 +437,9 @@ CLADE_API struct clade_response *clade_list_wait(struct clade_client *client,
                                                  const struct clade_read *read);
 CLADE_API struct clade_response *clade_lineage_wait(struct clade_client *client,
                                                     const struct clade_lineage *lineage,
+                                                    const struct clade_read *read);
+CLADE_API struct clade_response *clade_history_wait(struct clade_client *client,
+                                                    const char *ref,
                                                     const struct clade_read *read);
 CLADE_API struct clade_response *clade_call_wait(struct clade_client *client,
                                                  const char *method,

@@ -342,6 +342,7 @@ static int take_options(struct clade_client *client, const struct clade_options 
     }
     client->connect_timeout_ms = value_or(o->connect_timeout_ms, CONNECT_TIMEOUT_MS_DEFAULT);
     client->request_timeout_ms = value_or(o->request_timeout_ms, REQUEST_TIMEOUT_MS_DEFAULT);
+    client->dry_run = o->dry_run;
     client->lease_ms = value_or(o->lease_ms, LEASE_MS_DEFAULT);
     client->ns = copy_or(o->ns, "default");
     client->client_name = copy_or(o->client_name, "libclade/" CLADE_VERSION);

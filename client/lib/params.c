@@ -160,6 +160,15 @@ void params_lineage(struct params *p,
     put_read(p, read, revision);
 }
 
+void params_history(struct params *p,
+                    const char *ref,
+                    const struct clade_read *read,
+                    uint64_t revision)
+{
+    put_text(p, "ref", ref);
+    put_read(p, read, revision);
+}
+
 /* The number of a map's pairs and the length of its head; false when it is not a map. */
 static bool map_head(struct span bytes, uint32_t *ret_members, size_t *ret_len)
 {

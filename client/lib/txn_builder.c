@@ -70,6 +70,7 @@ void clade_txn_clear(struct clade_txn *txn)
     txn->guards_len = 0;
     txn->ops_len = 0;
     txn->has_happened = false;
+    txn->dry_run = false;
     txn->mistake = (struct error){0};
 }
 
@@ -188,6 +189,12 @@ void clade_txn_guard_stage(struct clade_txn *txn, const char *version, const cha
 {
     guard_begin(txn, 3, "stage", version);
     txn_put_pair(&txn->guards, "is", stage);
+}
+
+void clade_txn_guard_matches(struct clade_txn *txn, const char *ref, const char *query)
+{
+    guard_begin(txn, 3, "matches", ref);
+    txn_put_pair(&txn->guards, "query", query);
 }
 
 /* --- operations --- */
@@ -632,6 +639,16 @@ static int refuse_size(struct error *error)
     return error_set(error, CLADE_ERR_LIMIT, "command",
                      "is above %d bytes, or memory is out; send fewer operations at once",
                      CLADE_MAX_COMMAND_BYTES);
+}
+
+void clade_txn_dry_run(struct clade_txn *txn, bool dry_run)
+{
+    txn->dry_run = dry_run;
+}
+
+bool txn_is_dry_run(const struct clade_txn *txn)
+{
+    return txn->dry_run;
 }
 
 int txn_encode(const struct clade_txn *txn, struct buffer *b, struct error *error)

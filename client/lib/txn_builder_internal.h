@@ -28,6 +28,7 @@ struct map {
 struct clade_txn {
     struct buffer ns;
     struct buffer reason;
+    bool dry_run;
     bool has_happened;
     uint64_t happened_us;
     struct buffer guards;

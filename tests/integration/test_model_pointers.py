@@ -60,6 +60,22 @@ class Pointers(Case):
         self.cli('alias', 'set', 'm', 'a', '9', expect=3)
         self.cli('alias', 'list', 'none', expect=3)
 
+    def test_history_tells_who_moved_what_from_where_and_why(self):
+        self.cli('--user', 'ann', 'alias', 'set', 'm', 'best', '1', '--reason', 'the first')
+        self.cli('--user', 'bob', 'alias', 'set', 'm', 'best', '2', '--reason', 'beat it')
+        self.cli('alias', 'unset', 'm', 'best')
+        self.cli('version', 'stage', 'm/2', 'production', '--reason', 'reviewed')
+        told = self.data('alias', 'history', 'm')
+        self.assertEqual([row.get('aliases') for row in told][:3],
+                         [[{'alias': 'best', 'from': 2}], [{'alias': 'best', 'from': 1, 'to': 2}],
+                          [{'alias': 'best', 'to': 1}]])
+        self.assertEqual([(row['principal'], row['reason']) for row in told[1:3]],
+                         [('bob', 'beat it'), ('ann', 'the first')])
+        self.assertRegex(self.cli('alias', 'history', 'm').stdout, r'@best +1 -> 2\n')
+        stage = self.data('version', 'history', 'm/2')[0]
+        self.assertEqual((stage['fields'], stage['reason']),
+                         ({'stage': {'to': 'production'}}, 'reviewed'))
+
     def test_an_alias_stands_wherever_a_reference_does(self):
         self.cli('alias', 'set', 'm', 'champion', '3')
         c = self.client

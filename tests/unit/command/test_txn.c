@@ -46,7 +46,17 @@ struct row {
 #define A      "{'op':'create','kind':'artifact','name':'a'}"
 #define HEX    "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
+#define GUARD(s) "{'v':1,'guards':[{" s "}],'ops':[" A "]}"
+
 static const struct row txn_rows[] = {
+    {GUARD("'guard':'matches','ref':'run/r','query':'status is not null'"), 0, ""},
+    {GUARD("'guard':'matches','ref':'run/r'"), CLADE_ERR_INVALID, "guards[0].query"},
+    {GUARD("'guard':'matches','ref':'run/r','query':1"), CLADE_ERR_INVALID, "guards[0].query"},
+    {GUARD("'guard':'matches','ref':'run/r','query':'status ='"), CLADE_ERR_INVALID,
+     "guards[0].query"},
+    {GUARD("'guard':'matches','ref':'run/r','query':'id=1','revision':1"), CLADE_ERR_INVALID,
+     "guards[0].revision"},
+    {GUARD("'guard':'exists','ref':'run/r','query':'id=1'"), CLADE_ERR_INVALID, "guards[0].query"},
     {OPS(A), 0, ""},
     {"[]", CLADE_ERR_INVALID, ""},
     {"{'ops':[" A "]}", CLADE_ERR_INVALID, "v"},
@@ -340,6 +350,12 @@ static const struct {
     {QUERY_LIST, {"{'kind':'run','as_of':'2026-03-01T00:00:00'}", CLADE_ERR_INVALID, "as_of"}},
     {QUERY_LIST, {"{'kind':'run','as_of':'99999999999999999999'}", CLADE_ERR_INVALID, "as_of"}},
     {QUERY_LIST, {"{'kind':'run','as_of':'17','deadline_ms':5}", 0, ""}},
+    {QUERY_LIST, {"{'kind':'run','as_of':'2026-03-01'}", CLADE_ERR_INVALID, "as_of"}},
+    {QUERY_LIST, {"{'kind':'run','as_of':'2026-03-01T23:59:59+02:00'}", 0, ""}},
+    {QUERY_HISTORY, {"{'ref':'run/r','as_of':3,'limit':1}", 0, ""}},
+    {QUERY_HISTORY, {"{}", CLADE_ERR_INVALID, "ref"}},
+    {QUERY_HISTORY, {"{'ref':'run'}", CLADE_ERR_INVALID, "ref"}},
+    {QUERY_HISTORY, {"{'ref':'run/r','refs':['run/r']}", CLADE_ERR_INVALID, "refs"}},
     {QUERY_LIST, {"{'kind':'run','with':['edges','x']}", CLADE_ERR_INVALID, "with[1]"}},
     {QUERY_LINEAGE,
      {"{'ref':'id/1','direction':'down','labels':['b','a','b'],"
@@ -372,9 +388,9 @@ static void each_row_of_queries_is_answered_with_its_error(void **state)
         }
         if (r == 0) {
             assert_true(q.limit > 0);
-            assert_int_equal(q.state, q.kind == QUERY_GET || q.kind == QUERY_LINEAGE
-                                          ? CLADE_STATE_ANY
-                                          : CLADE_STATE_LIVE);
+            assert_int_equal(q.state, q.kind == QUERY_LIST || q.kind == QUERY_DESCRIBE
+                                          ? CLADE_STATE_LIVE
+                                          : CLADE_STATE_ANY);
             assert_int_equal(q.labels_len, q.kind == QUERY_LINEAGE ? 2 : 0);
         }
         fixture_release(&f);

@@ -79,12 +79,15 @@ static void the_head_is_what_was_set(void **state)
     clade_txn_guard_exists(f->builder, "run/r");
     clade_txn_guard_absent(f->builder, "artifact/b");
     clade_txn_guard_unchanged(f->builder, "id/7", 12);
+    clade_txn_guard_matches(f->builder, "run/r", "status = 'finished'");
     clade_txn_delete(f->builder, "artifact/c");
     build(f);
     assert_true(span_equal_str(f->txn.ns, "team/a"));
     assert_true(span_equal_str(f->txn.reason, "because"));
     assert_int_equal(f->txn.happened_us, 1767225600000000);
-    assert_int_equal(f->txn.guards_len, 3);
+    assert_int_equal(f->txn.guards_len, 4);
+    assert_int_equal(f->txn.guards[3].kind, GUARD_MATCHES);
+    assert_int_equal(f->txn.guards[3].filter->field->code, FIELD_STATUS);
     assert_int_equal(f->txn.guards[0].kind, GUARD_EXISTS);
     assert_int_equal(f->txn.guards[0].ref.kind, KIND_RUN);
     assert_int_equal(f->txn.guards[1].kind, GUARD_ABSENT);

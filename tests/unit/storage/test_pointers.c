@@ -213,6 +213,9 @@ static void a_stage_holds_one_version_unless_it_may_hold_more(void **state)
         {"expected in another stage",
          "[{'op':'set_stage','ref':'version/m/3','stage':'staging','expect':'none'}]",
          CLADE_ERR_CONFLICT, "ops[0].expect", "archived"},
+        {"two into a stage that holds one",
+         "[{'op':'set_stage','ref':'version/m/4','stage':'archived','displace':'staging'}]",
+         CLADE_ERR_CONFLICT, "ops[0].displace", NULL},
         {"all of archived go",
          "[{'op':'set_stage','ref':'version/m/4','stage':'archived','displace':'none'}]", 0,
          "[{'status':'changed','id':6,'ref':'version/m/4',"
@@ -287,6 +290,17 @@ static void a_namespace_gives_its_versions_their_stages(void **state)
          "[{'status':'changed','id':5,'ref':'//a/b//version/m/1'},"
          "{'status':'changed','id':3,'ref':'namespace/a/b'},"
          "{'status':'changed','id':5,'ref':'//a/b//version/m/1'}]",
+         NULL},
+        {"a grandchild has the list too, a stranger has not",
+         "[{'op':'create','kind':'namespace','name':'a/b/c'},"
+         "{'op':'create','kind':'model','name':'m','namespace':'a/b/c'},"
+         "{'op':'create','kind':'version','model':'$1'},"
+         "{'op':'set_stage','ref':'$2','stage':'Blue'}]",
+         0,
+         "[{'status':'created','id':6,'ref':'namespace/a/b/c'},"
+         "{'status':'created','id':7,'ref':'//a/b/c//model/m'},"
+         "{'status':'created','id':8,'ref':'//a/b/c//version/m/1'},"
+         "{'status':'changed','id':8,'ref':'//a/b/c//version/m/1'}]",
          NULL},
         {"Green is not in use", "[{'op':'delete','ref':'//a/b//version/m/1'}]", 0,
          "[{'status':'deleted','id':5,'ref':'//a/b//version/m/1'}]", NULL},
@@ -507,6 +521,21 @@ static void move_at_random(struct fixture *f, struct history *h, uint64_t *seed)
     memcpy(h->at[f->result.revision], now, sizeof now);
 }
 
+/* Asks the versions for their aliases, and counts them against the model of it. */
+static void check_versions(struct fixture *f, const struct history *h, uint64_t revision)
+{
+    for (unsigned version = 1; version <= VERSIONS; version++) {
+        char keys[128];
+        snprintf(keys, sizeof keys, "'refs':['version/m/%u'],'with':['aliases']", version);
+        read_at(f, revision, keys);
+        for (unsigned name = 0; name < NAMES; name++) {
+            char want[64];
+            snprintf(want, sizeof want, "\"alias\":\"n%u\",\"version\":%u", name, version);
+            assert_int_equal(answer_count(f, want), h->at[revision][name] == version);
+        }
+    }
+}
+
 static void aliases_moved_at_random_are_what_they_were_at_each_revision(void **state)
 {
     struct fixture *f = *state;
@@ -552,6 +581,7 @@ static void aliases_moved_at_random_are_what_they_were_at_each_revision(void **s
         plain[n] = '\0';
         free(got);
         assert_string_equal(plain, want);
+        check_versions(f, &h, revision);
     }
 }
 
