@@ -24,6 +24,9 @@ struct hop {
 
 struct look {
     struct command *c;
+    uint64_t ns;                             /* whose types are asked */
+    uint32_t labels[COMMAND_ACYCLIC_LABELS]; /* that are followed */
+    unsigned labels_len;
     uint64_t goal;
     struct hop *hops; /* in the order in which they were met */
     uint32_t len;
@@ -58,6 +61,36 @@ static int find_labels(struct command *c)
         c->acyclic_len += rc == 0;
     }
     c->acyclic_at = c->rows->meta.next_label;
+    return 0;
+}
+
+/* Whether a type of the namespace lets edges with the label form cycles. */
+static int may_cycle(struct command *c, uint64_t ns, struct span label, bool *ret)
+{
+    struct thing *type = NULL;
+    int rc = command_find_edge_type(c, ns, label, &type);
+    *ret = rc == 0 && type->fields[FIELD_CYCLIC].number != 0;
+    return rc < 0 ? rc : 0;
+}
+
+/* Those that are in use and that no type frees. */
+static int choose_labels(struct look *k)
+{
+    struct command *c = k->c;
+    for (unsigned i = 0; i < c->acyclic_len; i++) {
+        struct span label;
+        bool free_label;
+        int rc = lookup_label_text(c->view, c->scratch, c->acyclic[i], &label);
+        if (rc == 0) {
+            rc = may_cycle(c, k->ns, label, &free_label);
+        }
+        if (rc != 0) {
+            return rc;
+        }
+        if (!free_label) {
+            k->labels[k->labels_len++] = c->acyclic[i];
+        }
+    }
     return 0;
 }
 
@@ -132,8 +165,8 @@ static int walk(struct look *k)
     struct command *c = k->c;
     for (; k->at < k->len && !k->found; k->at++) {
         uint64_t id = k->hops[k->at].id;
-        for (unsigned i = 0; i < c->acyclic_len && !k->found; i++) {
-            int rc = lookup_edges_of(c->view, TABLE_EDGES_OUT, id, c->acyclic[i],
+        for (unsigned i = 0; i < k->labels_len && !k->found; i++) {
+            int rc = lookup_edges_of(c->view, TABLE_EDGES_OUT, id, k->labels[i],
                                      &c->cycle_visits_left, on_edge, k);
             if (rc < 0 || rc == 1) {
                 return rc < 0 ? rc : too_many_edges(c);
@@ -241,11 +274,18 @@ int edge_check_cycle(
     if (rc == 0 && needed && from->id != to) {
         rc = has_incoming(c, from->id, &needed);
     }
-    if (rc != 0 || !needed) {
+    bool freed = false;
+    if (rc == 0 && needed) {
+        rc = may_cycle(c, from->ns, label, &freed);
+    }
+    if (rc != 0 || !needed || freed) {
         return rc;
     }
-    struct look k = {.c = c, .goal = from->id, .found = from->id == to};
+    struct look k = {.c = c, .ns = from->ns, .goal = from->id, .found = from->id == to};
     rc = meet(&k, to, number);
+    if (rc == 0) {
+        rc = choose_labels(&k);
+    }
     if (rc == 0) {
         rc = walk(&k);
     }

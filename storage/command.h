@@ -107,10 +107,26 @@ int thing_insert(struct command *c, struct thing *thing);
  * `named` when it has another name, or its own again. */
 int thing_replace(struct command *c, const struct thing *before, struct thing *thing);
 
+/* The type of that whole name ("artifact:dataset", "edge:LABEL") in the namespace or above it; 1
+ * when there is none. */
+int command_find_type(struct command *c, uint64_t ns, struct span name, struct thing **ret);
+/* The type of edges with the label that begin in the namespace; 1 when there is none. */
+int command_find_edge_type(struct command *c, uint64_t ns, struct span label, struct thing **ret);
+
 /* CLADE_ERR_CYCLE, naming it, when a new edge from LABEL to would close a cycle of the labels that
  * are acyclic (acyclic.c); CLADE_ERR_LIMIT when looking took too long. */
 int edge_check_cycle(
     struct command *c, const struct thing *from, struct span label, uint32_t number, uint64_t to);
+/* Writes the props of the operation, a link, into the edge that it made or met, held against the
+ * label's type. Sets whether they are others now. */
+int edge_write_props(struct command *c,
+                     const struct op *op,
+                     const struct thing *from,
+                     uint64_t to,
+                     bool is_new,
+                     bool *ret_changed);
+/* The edge ends, and its props with it. */
+int edge_end_props(struct command *c, uint64_t from, uint32_t label, uint64_t to);
 /* from LABEL to, which are there. Sets whether it was new. */
 int edge_link(
     struct command *c, const struct thing *from, struct span label, uint64_t to, bool *ret_new);

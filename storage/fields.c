@@ -26,6 +26,28 @@ static int type_missing(struct command *c, struct span name)
                      "there is no type \"%.*s\" in the namespace or its parents", SPAN_FMT(name));
 }
 
+int command_find_type(struct command *c, uint64_t ns_id, struct span name, struct thing **ret)
+{
+    struct thing *ns;
+    int rc = lookup_thing(c->view, c->scratch, ns_id, &ns);
+    struct span path = rc == 0 ? ns->name : (struct span){0};
+    while (rc == 0) {
+        rc = lookup_name(c->view, c->scratch, NAME_SPACE_NAMES, ns_id, KIND_TYPE, name, false, ret);
+        if (rc != 1) {
+            return rc;
+        }
+        while (path.len > 0 && path.data[path.len - 1] != '/') {
+            path.len--;
+        }
+        if (path.len == 0) {
+            return 1;
+        }
+        path.len--;
+        rc = lookup_namespace(c->view, c->scratch, path, &ns_id);
+    }
+    return rc;
+}
+
 /* "KIND:NAME" in the thing's namespace, else in its parents. */
 static int find_type(struct merge *m, struct span text, uint64_t *ret)
 {
@@ -37,33 +59,10 @@ static int find_type(struct merge *m, struct span text, uint64_t *ret)
         return arena_failure(c->scratch, len + 1, c->error);
     }
     snprintf(name, len + 1, "%s:%.*s", kind, SPAN_FMT(text));
-    struct thing *ns;
-    int rc = lookup_thing(c->view, c->scratch, m->thing->ns, &ns);
-    if (rc != 0) {
-        return rc == 1 ? type_missing(c, text) : rc;
-    }
-    struct span path = ns->name;
-    uint64_t ns_id = ns->id;
-    for (;;) {
-        struct thing *type;
-        rc = lookup_name(c->view, c->scratch, NAME_SPACE_NAMES, ns_id, KIND_TYPE,
-                         span_make(name, len), false, &type);
-        if (rc <= 0) {
-            *ret = rc == 0 ? type->id : 0;
-            return rc;
-        }
-        while (path.len > 0 && path.data[path.len - 1] != '/') {
-            path.len--;
-        }
-        if (path.len == 0) {
-            return type_missing(c, text);
-        }
-        path.len--;
-        rc = lookup_namespace(c->view, c->scratch, path, &ns_id);
-        if (rc != 0) {
-            return rc == 1 ? type_missing(c, text) : rc;
-        }
-    }
+    struct thing *type = NULL;
+    int rc = command_find_type(c, m->thing->ns, span_make(name, len), &type);
+    *ret = rc == 0 ? type->id : 0;
+    return rc == 1 ? type_missing(c, text) : rc;
 }
 
 static int find_reference(struct merge *m, const struct field_write *w, uint64_t *ret)
@@ -319,6 +318,10 @@ static int write_field(struct merge *m, const struct field_write *w)
     if (!field_belongs(w->field, m->thing->kind)) {
         return error_set(m->c->error, CLADE_ERR_INVALID, w->field->name, "a %s has no %s",
                          kind_name(m->thing->kind), w->field->name);
+    }
+    if (w->field->code == FIELD_CYCLIC && !span_starts_with(m->thing->name, "edge:")) {
+        return error_set(m->c->error, CLADE_ERR_INVALID, w->field->name,
+                         "only a type of edges is cyclic or not");
     }
     if (w->field->shape == FIELD_TEXT_SET) {
         return write_set(m, w, v);

@@ -1,5 +1,7 @@
 #include "storage/filter_match.h"
 
+#include "base/time_text.h"
+#include "command/prop.h"
 #include "storage/pointer.h"
 #include "storage/resolve.h"
 
@@ -70,6 +72,31 @@ static int same_thing(const struct matcher *m, const struct ref *ref, uint64_t i
     return rc == CLADE_ERR_NOT_FOUND ? 0 : rc;
 }
 
+/* A text in quotes is also how a time and a reference are written: of props alone the thing knows
+ * which they are. */
+static int text_fits(const struct test *t,
+                     enum filter_op op,
+                     const struct filter_literal *l,
+                     const struct item *item,
+                     bool *ret)
+{
+    uint64_t us = 0;
+    struct ref ref;
+    if (item->type == FILTER_TIME && l->text.len > sizeof "2026-03-01" - 1 &&
+        time_parse(l->text, &us) == 0) {
+        struct filter_number time = filter_number_of(us);
+        *ret = order_fits(op, filter_compare_numbers(&item->number, &time));
+    } else if (item->type == FILTER_REF) {
+        bool ordered = op != FILTER_EQ && op != FILTER_NE;
+        return ordered || ref_parse(l->text, false, &ref, NULL) != 0
+                   ? 0
+                   : same_thing(t->m, &ref, item->id, ret);
+    } else if (item->type == FILTER_TEXT) {
+        *ret = order_fits(op, span_compare(item->text, l->text));
+    }
+    return 0;
+}
+
 static int fits(const struct test *t,
                 enum filter_op op,
                 const struct filter_literal *l,
@@ -80,11 +107,10 @@ static int fits(const struct test *t,
     *ret = false;
     switch (l->type) {
     case FILTER_TEXT:
-        *ret = item->type == FILTER_TEXT && order_fits(op, span_compare(item->text, l->text));
-        return 0;
+        return text_fits(t, op, l, item, ret);
     case FILTER_NUMBER:
-        *ret = item->type != FILTER_TIME && number_of(item, &number) &&
-               order_fits(op, filter_compare_numbers(&number, &l->number));
+        *ret =
+            number_of(item, &number) && order_fits(op, filter_compare_numbers(&number, &l->number));
         return 0;
     case FILTER_TIME:
         *ret = item->type == FILTER_TIME &&
@@ -297,6 +323,63 @@ static int test_tag(struct test *t, const struct thing *thing)
     return 0;
 }
 
+/* One element of a prop. */
+static int test_prop_item(struct test *t, unsigned type, const struct prop_item *item)
+{
+    struct item value = {0};
+    double d;
+    int64_t whole = (int64_t)item->bits;
+    switch (type) {
+    case PROP_INT:
+        value.type = FILTER_NUMBER;
+        value.number = filter_number_of(whole < 0 ? -item->bits : item->bits);
+        value.number.is_negative = whole < 0;
+        value.number.value = (double)whole;
+        break;
+    case PROP_FLOAT:
+        memcpy(&d, &item->bits, sizeof d);
+        value.type = FILTER_NUMBER;
+        value.number.value = d;
+        break;
+    case PROP_BOOL:
+        value.type = FILTER_BOOL;
+        value.truth = item->bits != 0;
+        break;
+    case PROP_TIME:
+        value.type = FILTER_TIME;
+        value.number = filter_number_of(item->bits);
+        break;
+    case PROP_REF:
+        value.type = FILTER_REF;
+        value.id = item->bits;
+        break;
+    default:
+        value.type = FILTER_TEXT;
+        value.text = item->text;
+        break;
+    }
+    return test_item(t, &value);
+}
+
+static int test_prop(struct test *t, const struct thing *thing)
+{
+    const struct field_value *props = &thing->fields[FIELD_PROPS];
+    int rc = 0;
+    for (size_t i = 0; i < props->len; i++) {
+        if (!span_equal(props->pairs[i].key, t->f->key)) {
+            continue;
+        }
+        struct prop_reader reader = prop_read(props->pairs[i].value);
+        struct prop_item item;
+        bool more = true; /* what is no list has one element, and prop_next would give it again */
+        while (rc == 0 && more && prop_next(&reader, &item) == 1) {
+            rc = test_prop_item(t, reader.type, &item);
+            more = reader.is_list;
+        }
+    }
+    return rc;
+}
+
 static int compare(const struct matcher *m,
                    const struct filter *f,
                    const struct thing *thing,
@@ -311,8 +394,10 @@ static int compare(const struct matcher *m,
     case FILTER_TAGS:
         rc = test_tag(&t, thing);
         break;
-    case FILTER_PARAMS:
     case FILTER_PROPS:
+        rc = test_prop(&t, thing);
+        break;
+    case FILTER_PARAMS:
         break; /* nothing has any yet */
     }
     if (f->op == FILTER_IS_NULL) {

@@ -197,6 +197,17 @@ struct key key_stage(uint64_t ns, struct span stage, uint64_t model, uint64_t ve
     return k;
 }
 
+struct key key_edge_props(uint64_t from, uint32_t label, uint64_t to, uint64_t set)
+{
+    struct key k = key_u64(from);
+    uint8_t bytes[4];
+    put_u32be(bytes, label);
+    add(&k, bytes, sizeof bytes);
+    add_u64(&k, to);
+    add_u64(&k, ~set);
+    return k;
+}
+
 void edge_encode(const struct edge *e, uint8_t bytes[EDGE_VALUE_BYTES])
 {
     put_u32be(bytes, e->label);

@@ -61,6 +61,10 @@ struct key key_alias_back(uint64_t version, struct span alias);
 struct key key_deployed(uint64_t model, uint64_t version, uint64_t deployment);
 /* A version of the model is in the stage; version 0: the beginning. */
 struct key key_stage(uint64_t ns, struct span stage, uint64_t model, uint64_t version);
+/* from, label, to, ~set: the newest props of an edge come first. */
+struct key key_edge_props(uint64_t from, uint32_t label, uint64_t to, uint64_t set);
+#define EDGE_PROPS_KEY_BYTES    28
+#define EDGE_PROPS_PREFIX_BYTES 20
 
 /* An edge as it stands in both edge tables. */
 struct edge {

@@ -40,6 +40,28 @@ int lookup_label_text(struct view *v, struct arena *arena, uint32_t label, struc
 /* The newest edge (from, label, to) that lives at the view's revision. */
 int lookup_edge(struct view *v, uint64_t from, uint32_t label, uint64_t to, struct edge *ret);
 
+/* The props of an edge of that ends, as of the view's revision; 1 when it has had none. `set` is
+ * the revision that wrote them. */
+struct edge_props {
+    uint64_t set;
+    uint64_t ended; /* 0 = holds */
+    uint64_t edge;  /* the revision that made the edge */
+    struct field_value props;
+};
+int lookup_edge_props(struct view *v,
+                      struct arena *arena,
+                      uint64_t from,
+                      uint32_t label,
+                      uint64_t to,
+                      struct edge_props *ret);
+/* Whether any edge of the thing ever had props. Never 1. */
+int lookup_has_edge_props(struct view *v, uint64_t from, bool *ret);
+/* Decodes a row of edge_props. 0 or a code. */
+int edge_props_decode(struct view *v,
+                      struct arena *arena,
+                      const struct row *row,
+                      struct edge_props *ret);
+
 /* The edges of one thing in one direction, in the order of (label, other). Calls `cb` for each
  * that lives at the view's revision until it returns other than 0; returns that. Never 1. */
 typedef int (*lookup_edge_cb)(void *arg, const struct edge *edge);

@@ -58,12 +58,17 @@ int op_link(struct command *c, const struct op *op)
 {
     struct thing *from;
     struct thing *to;
-    bool is_new;
+    bool is_new = false;
+    bool is_changed = false;
     int rc = ends_of(c, op, &from, &to);
     if (rc == 0) {
         rc = edge_link(c, from, op->label, to->id, &is_new);
     }
-    return rc != 0 ? rc : command_answer(c, is_new ? "created" : "unchanged", NULL);
+    if (rc == 0) {
+        rc = edge_write_props(c, op, from, to->id, is_new, &is_changed);
+    }
+    const char *status = is_new ? "created" : is_changed ? "changed" : "unchanged";
+    return rc != 0 ? rc : command_answer(c, status, NULL);
 }
 
 int op_unlink(struct command *c, const struct op *op)

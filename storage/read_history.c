@@ -18,9 +18,10 @@
 #define EVENTS_KEPT 32768
 _Static_assert(2 * CLADE_MAX_OPERATIONS < EVENTS_KEPT, "a page shows a revision at least");
 
-enum event_kind { EVENT_ALIAS, EVENT_LINKED, EVENT_UNLINKED };
+enum event_kind { EVENT_ALIAS, EVENT_LINKED, EVENT_CHANGED, EVENT_UNLINKED };
 
-static const char *const event_words[] = {[EVENT_LINKED] = "linked", [EVENT_UNLINKED] = "unlinked"};
+static const char *const event_words[] = {
+    [EVENT_LINKED] = "linked", [EVENT_CHANGED] = "changed", [EVENT_UNLINKED] = "unlinked"};
 
 /* What happened to something that belongs to the thing and is not in its record. */
 struct event {
@@ -132,6 +133,36 @@ static int on_edge(void *arg, const struct edge *edge)
     return rc != 0 || edge->ended == 0 ? rc : add_event(h, EVENT_UNLINKED, edge->ended, edge);
 }
 
+/* Each row of props but the edge's first is a change. */
+static int collect_props(struct history *h)
+{
+    struct view *v = h->r->view;
+    struct key key = key_u64(h->id);
+    struct row row;
+    int rc = view_seek(v, TABLE_EDGE_PROPS, key_span(&key), &row);
+    for (; rc == 0; rc = view_next(v, TABLE_EDGE_PROPS, &row)) {
+        struct edge_props p;
+        if (row.key.len != EDGE_PROPS_KEY_BYTES || memcmp(row.key.data, key.bytes, 8) != 0) {
+            return 0;
+        }
+        struct edge edge = {.label = get_u32be(row.key.data + 8),
+                            .other = get_u64be(row.key.data + 12)};
+        reading_next_item(h->r);
+        rc = edge_props_decode(v, h->r->scratch, &row, &p);
+        if (rc == 0 && p.set != p.edge) {
+            rc = add_event(h, EVENT_CHANGED, p.set, &edge);
+        }
+        if (rc == 0 && reading_step(h->r)) {
+            rc = error_set(h->r->error, CLADE_ERR_LIMIT, NULL,
+                           "the thing has too many edges for the time that was given");
+        }
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    return rc < 0 ? rc : 0;
+}
+
 /* --- States --------------------------------------------------------------------------------- */
 
 static int load(struct history *h, struct state *s, uint64_t revision)
@@ -216,151 +247,30 @@ static const char *change_word(const struct thing *from, const struct thing *to)
     return "changed";
 }
 
-static int put_side(struct history *h,
-                    const char *side,
-                    const struct field *field,
-                    const struct field_value *v,
-                    uint32_t *members)
+/* The props that an event wrote: against those before it, unless the edge is new. */
+static int put_event_props(struct history *h, const struct event *e, uint32_t *members)
 {
-    if (v == NULL || !v->set) {
-        return 0;
+    struct reading *r = h->r;
+    struct edge_props from = {0};
+    struct edge_props to = {0};
+    int rc = lookup_edge_props(r->view, r->scratch, h->id, e->label, e->other, &to);
+    if (rc != 0 || to.set != e->revision) {
+        return rc == 1 ? 0 : rc;
     }
+    if (e->kind == EVENT_CHANGED) {
+        r->view->revision = e->revision - 1;
+        rc = lookup_edge_props(r->view, r->scratch, h->id, e->label, e->other, &from);
+        r->view->revision = e->revision;
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    value_put_str(r->out, "props");
+    size_t at = value_begin_map(r->out);
+    uint32_t keys = 0;
+    rc = history_put_pairs(r, NULL, &from.props, &to.props, &keys);
+    value_end(r->out, at, keys);
     ++*members;
-    value_put_str(h->r->out, side);
-    return render_field(&h->r->render, field, v, h->r->out);
-}
-
-static int put_whole_field(struct history *h,
-                           const struct field *field,
-                           const struct field_value *from,
-                           const struct field_value *to)
-{
-    struct buffer *out = h->r->out;
-    value_put_str(out, field->name);
-    size_t at = value_begin_map(out);
-    uint32_t members = 0;
-    int rc = put_side(h, "from", field, from, &members);
-    if (rc == 0) {
-        rc = put_side(h, "to", field, to, &members);
-    }
-    value_end(out, at, members);
-    return rc;
-}
-
-/* {"from": text, "to": text}, either left out when it is NULL. */
-static void put_texts(struct buffer *out, const struct span *from, const struct span *to)
-{
-    value_put_map(out, (from != NULL) + (to != NULL));
-    if (from != NULL) {
-        value_put_str(out, "from");
-        value_put_span(out, *from);
-    }
-    if (to != NULL) {
-        value_put_str(out, "to");
-        value_put_span(out, *to);
-    }
-}
-
-static int put_pair_key(struct history *h, const struct field *field, struct span key)
-{
-    size_t len = strlen(field->name) + 1 + key.len;
-    char *name = arena_alloc(h->r->scratch, len + 1);
-    if (name == NULL) {
-        return arena_failure(h->r->scratch, len + 1, h->r->error);
-    }
-    snprintf(name, len + 1, "%s.%.*s", field->name, SPAN_FMT(key));
-    value_put_span(h->r->out, span_make(name, len));
-    return 0;
-}
-
-/* "tags.KEY" for each key that differs; both sides are sorted by key. */
-static int put_pairs(struct history *h,
-                     const struct field *field,
-                     const struct field_value *from,
-                     const struct field_value *to,
-                     uint32_t *members)
-{
-    size_t i = 0;
-    size_t j = 0;
-    size_t from_len = from != NULL ? from->len : 0;
-    int rc = 0;
-    while (rc == 0 && (i < from_len || j < to->len)) {
-        int order = i == from_len  ? 1
-                    : j == to->len ? -1
-                                   : span_compare(from->pairs[i].key, to->pairs[j].key);
-        const struct text_pair *old = order <= 0 ? &from->pairs[i++] : NULL;
-        const struct text_pair *new = order >= 0 ? &to->pairs[j++] : NULL;
-        if (old != NULL && new != NULL && span_equal(old->value, new->value)) {
-            continue;
-        }
-        rc = put_pair_key(h, field, old != NULL ? old->key : new->key);
-        put_texts(h->r->out, old != NULL ? &old->value : NULL, new != NULL ? &new->value : NULL);
-        ++*members;
-    }
-    return rc;
-}
-
-static bool same_field(const struct field *field,
-                       const struct field_value *a,
-                       const struct field_value *b,
-                       struct buffer bytes[2])
-{
-    if (a == NULL || a->set != b->set) {
-        return (a != NULL && a->set) == b->set;
-    }
-    if (!a->set) {
-        return true;
-    }
-    buffer_clear(&bytes[0]);
-    buffer_clear(&bytes[1]);
-    record_encode_field(field, a, &bytes[0]);
-    record_encode_field(field, b, &bytes[1]);
-    return !bytes[0].failed && !bytes[1].failed &&
-           span_equal(buffer_span(&bytes[0]), buffer_span(&bytes[1]));
-}
-
-static int put_field_change(struct history *h,
-                            enum field_code code,
-                            struct buffer bytes[2],
-                            uint32_t *members)
-{
-    const struct field *field = field_by_code(code);
-    const struct thing *before = h->from->thing;
-    const struct field_value *from = before != NULL ? &before->fields[code] : NULL;
-    const struct field_value *to = &h->to->thing->fields[code];
-    if (field == NULL || same_field(field, from, to, bytes)) {
-        return 0;
-    }
-    if (field->shape == FIELD_TEXT_MAP) {
-        return put_pairs(h, field, from, to, members);
-    }
-    ++*members;
-    return put_whole_field(h, field, from, to);
-}
-
-static int put_fields(struct history *h)
-{
-    struct buffer *out = h->r->out;
-    struct buffer bytes[2];
-    buffer_init(&bytes[0], CLADE_MAX_RECORD_BYTES);
-    buffer_init(&bytes[1], CLADE_MAX_RECORD_BYTES);
-    const struct thing *from = h->from->thing;
-    const struct thing *to = h->to->thing;
-    value_put_str(out, "fields");
-    size_t at = value_begin_map(out);
-    uint32_t members = 0;
-    if (from != NULL && !span_equal(from->name, to->name)) {
-        value_put_str(out, "name");
-        put_texts(out, &from->name, &to->name);
-        members++;
-    }
-    int rc = 0;
-    for (int code = FIELD_NONE + 1; code < FIELD_CODE_COUNT && rc == 0; code++) {
-        rc = put_field_change(h, (enum field_code)code, bytes, &members);
-    }
-    value_end(out, at, members);
-    buffer_release(&bytes[0]);
-    buffer_release(&bytes[1]);
     return rc;
 }
 
@@ -376,14 +286,19 @@ static int put_event(struct history *h, const struct event *e)
     if (rc != 0) {
         return rc;
     }
-    value_put_map(r->out, 3);
+    size_t at = value_begin_map(r->out);
+    uint32_t members = 3;
     value_put_str(r->out, "change");
     value_put_str(r->out, event_words[e->kind]);
     value_put_str(r->out, "label");
     value_put_span(r->out, label);
     value_put_str(r->out, "to");
     value_put_span(r->out, ref);
-    return 0;
+    if (e->kind != EVENT_UNLINKED) {
+        rc = put_event_props(h, e, &members);
+    }
+    value_end(r->out, at, members);
+    return rc;
 }
 
 /* A change of the change log; label and other of edges are passed over. */
@@ -490,7 +405,7 @@ static int put_record_change(struct history *h)
 {
     value_put_str(h->r->out, "change");
     value_put_str(h->r->out, change_word(h->from->thing, h->to->thing));
-    return put_fields(h);
+    return history_put_fields(h->r, h->from->thing, h->to->thing);
 }
 
 /* The revision that is next: 0 when there is none. */
@@ -580,6 +495,9 @@ static int answer(struct history *h)
     int rc = lookup_all_edges(r->view, TABLE_EDGES_OUT, h->id, on_edge, h);
     if (rc == 0) {
         rc = pointer_moves(r->view, TABLE_ALIASES, &aliases, on_alias, h);
+    }
+    if (rc == 0) {
+        rc = collect_props(h);
     }
     sort_events(h);
     if (rc == 0) {

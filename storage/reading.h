@@ -45,6 +45,17 @@ int reading_bad_cursor(struct reading *r);
  * unless the deleted are asked for. 0 or a code. */
 int reading_resolve(struct reading *r, const struct ref *ref, struct thing **ret);
 
+/* What a history says of a change: "fields" and the map from each field that differs to {"from",
+ * "to"}, a side left out where it is not set; `from` NULL: there was nothing. */
+int history_put_fields(struct reading *r, const struct thing *from, const struct thing *to);
+/* The same for each key of pairs that differs, as members of a map that is open, counted in
+ * *members: "FIELD.KEY"; for a field NULL props, and KEY alone. Both sides are sorted by key. */
+int history_put_pairs(struct reading *r,
+                      const struct field *field,
+                      const struct field_value *from,
+                      const struct field_value *to,
+                      uint32_t *members);
+
 /* Each appends the value of "data" and returns 0 or a code; `full` and `stopped` say whether it
  * is all. */
 int read_get(struct reading *r);

@@ -176,7 +176,7 @@ static int put_item(struct render *r,
     return 0;
 }
 
-static int put_prop(struct render *r, struct span value, struct buffer *out)
+int render_prop(struct render *r, struct span value, struct buffer *out)
 {
     struct prop_reader reader = prop_read(value);
     struct prop_item item;
@@ -233,7 +233,7 @@ static int put_pairs(struct render *r,
     for (size_t i = 0; i < v->len && rc == 0; i++) {
         value_put_span(out, v->pairs[i].key);
         if (field->shape == FIELD_PROP_MAP) {
-            rc = put_prop(r, v->pairs[i].value, out);
+            rc = render_prop(r, v->pairs[i].value, out);
         } else {
             put_decl(v->pairs[i].value, out);
         }
@@ -356,10 +356,36 @@ static int put_end(struct render *r, uint64_t id, struct buffer *out)
     return rc;
 }
 
+static int put_edge_props(struct render *r,
+                          uint64_t from,
+                          const struct shown_edge *e,
+                          struct buffer *out,
+                          uint32_t *members)
+{
+    struct render one = *r;
+    struct arena arena;
+    struct edge_props p;
+    arena_init(&arena, END_ARENA_BYTES);
+    one.arena = &arena;
+    int rc = lookup_edge_props(r->view, &arena, from, e->label_id, e->to, &p);
+    if (rc == 0 && p.props.len > 0) {
+        value_put_str(out, "props");
+        rc = render_field(&one, field_by_code(FIELD_PROPS), &p.props, out);
+        ++*members;
+    }
+    arena_release(&arena);
+    return rc == 1 ? 0 : rc;
+}
+
 static int put_edges(struct render *r, uint64_t id, struct buffer *out)
 {
     struct edge_list list = {.render = r};
-    int rc = lookup_edges(r->view, TABLE_EDGES_OUT, id, collect_edge, &list);
+    bool has_props;
+    int rc = lookup_has_edge_props(r->view, id, &has_props);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = lookup_edges(r->view, TABLE_EDGES_OUT, id, collect_edge, &list);
     if (rc == 0) {
         rc = name_labels(&list);
     }
@@ -372,11 +398,16 @@ static int put_edges(struct render *r, uint64_t id, struct buffer *out)
     value_put_str(out, "edges");
     value_put_array(out, (uint32_t)list.len);
     for (size_t i = 0; i < list.len && rc == 0 && !out->failed; i++) {
-        value_put_map(out, 2);
+        size_t at = value_begin_map(out);
+        uint32_t members = 2;
         value_put_str(out, "label");
         value_put_span(out, list.edges[i].label);
         value_put_str(out, "to");
         rc = put_end(r, list.edges[i].to, out);
+        if (rc == 0 && has_props) {
+            rc = put_edge_props(r, id, &list.edges[i], out, &members);
+        }
+        value_end(out, at, members);
     }
     return rc;
 }

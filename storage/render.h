@@ -15,6 +15,8 @@ struct render {
 int render_ref(struct render *r, const struct thing *thing, struct span *ret);
 int render_ref_of_id(struct render *r, uint64_t id, struct span *ret);
 
+/* A prop's value as answers show it. */
+int render_prop(struct render *r, struct span value, struct buffer *out);
 /* A field's value as answers show it. */
 int render_field(struct render *r,
                  const struct field *field,

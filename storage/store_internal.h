@@ -32,6 +32,7 @@ enum table {
     TABLE_MEMBERS = 14,
     TABLE_ALIASES = 16,
     TABLE_DEPLOYED = 17,
+    TABLE_EDGE_PROPS = 20,
     TABLE_URIS = 22,
     TABLE_STAGES = 23,
     TABLE_COUNT = 25

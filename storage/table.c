@@ -29,6 +29,7 @@ static const struct table_info tables[TABLE_COUNT] = {
     [TABLE_MEMBERS]   = {"members",   SUM_STATE, 0, false, 0},
     [TABLE_ALIASES]   = {"aliases",   SUM_DATA,  0, false, 16},
     [TABLE_DEPLOYED]  = {"deployed",  SUM_DATA,  0, false, 16},
+    [TABLE_EDGE_PROPS] = {"edge_props", SUM_DATA, 0, false, 8},
     [TABLE_URIS]      = {"uris",      SUM_DATA,  0, false, 8},
     [TABLE_STAGES]    = {"stages",    SUM_DATA,  0, false, 16},
     /* clang-format on */

@@ -440,6 +440,9 @@ int edge_unlink(
         rc = end_edge(c, TABLE_EDGES_IN, to, &edge);
     }
     if (rc == 0) {
+        rc = edge_end_props(c, from->id, number, to);
+    }
+    if (rc == 0) {
         command_note(c, CHANGE_UNLINKED, from->id, number, to);
         rc = command_count(c, from->ns, COUNTER_EDGES, -1);
     }

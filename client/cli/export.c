@@ -427,6 +427,9 @@ static bool write_link(struct export *x,
     put_member(x, "from", from);
     put_member(x, "label", clade_value_get(edge, "label"));
     put_member(x, "to", clade_value_get(edge, "to"));
+    if (clade_value_get(edge, "props") != NULL) {
+        put_late_props(x, ns, clade_value_get(edge, "props"));
+    }
     buffer_append_u8(&x->line, '}');
     return line_end(x, ns);
 }

@@ -44,6 +44,7 @@ static const struct flag flags[FLAG_ID_COUNT] = {
     [FLAG_REMOVE_EXTERNAL_ID] = {"remove-external-id", 0, true, "SYSTEM:ID", "takes an external id away; may be repeated"},
     [FLAG_FIELD] = {"field", 0, true, "NAME:TYPE[,...]", "a field of the type, then required, fixed, indexed, unit=U; may be repeated"},
     [FLAG_CLOSED] = {"closed", 0, false, NULL, "things of the type have no other props"},
+    [FLAG_CYCLIC] = {"cyclic", 0, false, NULL, "edges of the type edge:LABEL may form cycles"},
     [FLAG_OPEN] = {"open", 0, false, NULL, "things of the type may have other props"},
     [FLAG_NEW_NAME] = {"name", 0, false, "NAME", "under another name, when its own is taken"},
     [FLAG_DESIRED] = {"desired", 0, false, "STATUS", "unknown, pending, running, degraded, failed or stopped"},

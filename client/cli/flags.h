@@ -45,6 +45,7 @@ enum flag_id {
     FLAG_FIELD,
     FLAG_CLOSED,
     FLAG_OPEN,
+    FLAG_CYCLIC,
     FLAG_NEW_NAME,
     FLAG_DESIRED,
     FLAG_OBSERVED,

@@ -182,6 +182,9 @@ static bool set_fields(struct cli *cli, struct clade_txn *txn)
     if (args_has(&cli->args, FLAG_CLOSED) || args_has(&cli->args, FLAG_OPEN)) {
         clade_txn_set_bool(txn, "closed", args_has(&cli->args, FLAG_CLOSED));
     }
+    if (args_has(&cli->args, FLAG_CYCLIC)) {
+        clade_txn_set_bool(txn, "cyclic", true);
+    }
     const char *as = args_get(&cli->args, FLAG_AS);
     if (as != NULL) {
         clade_txn_as(txn, as);

@@ -102,6 +102,9 @@ static const struct field fields[FIELD_CODE_COUNT] = {
     [FIELD_STAGES] = {
         .name = "stages", .code = FIELD_STAGES, .shape = FIELD_PACKED,
         .kinds = OF(NAMESPACE), .bytes_max = CLADE_MAX_STAGE_BYTES, .count_max = CLADE_MAX_STAGES},
+    [FIELD_CYCLIC] = {
+        .name = "cyclic", .code = FIELD_CYCLIC, .shape = FIELD_BOOL, .flags = FIELD_STAYS,
+        .kinds = OF(TYPE)},
 };
 /* clang-format on */
 

@@ -46,6 +46,7 @@ enum field_code {
     FIELD_STAGES = 26,  /* packed: command/stage.h */
     FIELD_FIELDS = 27,
     FIELD_CLOSED = 28,
+    FIELD_CYCLIC = 29,
     FIELD_CODE_COUNT = 31
 };
 

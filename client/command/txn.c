@@ -22,7 +22,8 @@ static const char *const guard_keys[] = {"guard", "ref", "revision", "alias", "i
 static const char *const create_keys[] = {"op",        "as",    "kind",   "name", "namespace",
                                           "if_exists", "model", "number", NULL};
 static const char *const update_keys[] = {"op", "as", "ref", NULL};
-static const char *const link_keys[] = {"op", "as", "from", "label", "to", NULL};
+static const char *const link_keys[] = {"op", "as", "from", "label", "to", "props", NULL};
+static const char *const unlink_keys[] = {"op", "as", "from", "label", "to", NULL};
 static const char *const delete_keys[] = {"op", "as", "ref", NULL};
 static const char *const rename_keys[] = {"op", "as", "ref", "name", NULL};
 static const char *const hold_keys[] = {"op", "as", "ref", "reason", NULL};
@@ -196,10 +197,27 @@ static int decode_update(struct txn_decode *d, const struct value *map, struct o
     return r != 0 ? r : txn_decode_fields(d, map, update_keys, op->kind, op);
 }
 
+/* An edge's props are written as those of things. */
+static int decode_edge_props(struct txn_decode *d, const struct value *map, struct op *op)
+{
+    const struct value *props = value_get(map, "props");
+    if (props == NULL) {
+        return 0;
+    }
+    op->fields = arena_calloc(d->arena, 1, sizeof *op->fields);
+    if (op->fields == NULL) {
+        return check_fail_no_room(d->arena, sizeof *op->fields, d->error);
+    }
+    op->fields->field = field_by_code(FIELD_PROPS);
+    int r = txn_decode_props(d, op, props, op->fields);
+    op->fields_len = r == 0 && op->fields->len > 0;
+    return r == 0 ? 0 : check_fail_inside(d->error, r, "props");
+}
+
 static int decode_link(struct txn_decode *d, const struct value *map, struct op *op)
 {
     enum kind kind = KIND_NONE;
-    if (!value_keys_known(map, link_keys, d->error)) {
+    if (!value_keys_known(map, op->op == OP_LINK ? link_keys : unlink_keys, d->error)) {
         return CLADE_ERR_INVALID;
     }
     int r = txn_take_ref(d, map, "from", &op->from, &kind);
@@ -209,7 +227,7 @@ static int decode_link(struct txn_decode *d, const struct value *map, struct op 
         return r;
     }
     r = label_check(op->label, d->error);
-    return r == 0 ? 0 : check_fail_inside(d->error, r, "label");
+    return r != 0 ? check_fail_inside(d->error, r, "label") : decode_edge_props(d, map, op);
 }
 
 static int decode_delete(struct txn_decode *d, const struct value *map, struct op *op)

@@ -113,7 +113,8 @@ struct op {
     struct span displace;         /* where those go that were there; len 0 = they stay */
     struct target_write *targets; /* OP_SET_TARGETS: of the deployment `ref` */
     size_t targets_len;
-    struct field_write *fields; /* OP_CREATE, OP_UPDATE; in order of their codes */
+    struct field_write
+        *fields; /* OP_CREATE, OP_UPDATE, OP_LINK (props alone); in order of their codes */
     size_t fields_len;
 };
 

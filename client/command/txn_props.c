@@ -233,7 +233,7 @@ static int decode_pair(struct txn_decode *d,
     }
     if (v == NULL || value_type(v) == CLADE_NIL) {
         place->pair.unset = true;
-        return op->op == OP_UPDATE ? 0 : fail(d, "nil takes away, and there is nothing yet");
+        return op->op != OP_CREATE ? 0 : fail(d, "nil takes away, and there is nothing yet");
     }
     return decode_value(d, v, &place->pair.value, &place->refs);
 }

@@ -212,7 +212,8 @@ CLADE_API uint32_t clade_txn_undelete(struct clade_txn *txn, const char *ref, co
 /* While a thing is held it is not deleted. `reason` NULL is the transaction's. */
 CLADE_API uint32_t clade_txn_hold(struct clade_txn *txn, const char *ref, const char *reason);
 CLADE_API uint32_t clade_txn_release(struct clade_txn *txn, const char *ref);
-/* `from` depends on `to`. */
+/* `from` depends on `to`. clade_txn_prop and its like set props of the edge; linking again merges
+ * them into those that it has. */
 CLADE_API uint32_t clade_txn_link(struct clade_txn *txn,
                                   const char *from,
                                   const char *label,

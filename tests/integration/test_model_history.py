@@ -178,3 +178,34 @@ class Guards(Shared):
             'guards': [{**guard, 'query': 'status = running'}], 'ops': [finish]}), expect=1)
         self.assertIn('guards[0].query', failed.stderr)
         self.assertIn('at byte 9', failed.stderr)
+
+
+class Edges(Shared):
+    cost_s = 8
+
+    def test_props_of_edges_are_merged_told_and_exported(self):
+        self.cli('type', 'create', 'edge:merged_from', '--field', 'weight:float,required')
+        self.cli('type', 'create', 'edge:contains', '--cyclic')
+        for name in 'ab':
+            self.cli('artifact', 'create', name)
+        failed = self.cli('link', 'artifact/a', 'merged_from', 'artifact/b', expect=1)
+        self.assertIn('props.weight', failed.stderr)
+        link = ['link', 'artifact/a', 'merged_from', 'artifact/b']
+        for flags, status in ((['--prop', 'weight=1', '--prop', 'by=ann'], 'created'),
+                              (['--prop', 'by=ann'], 'unchanged'),
+                              (['--prop', 'weight:float=0.5', '--unprop', 'by'], 'changed')):
+            self.assertEqual(self.data(*link, *flags)[0]['status'], status)
+        edge = {'label': 'merged_from', 'to': 'artifact/b', 'props': {'weight': 0.5}}
+        self.assertEqual(self.data('get', 'artifact/a', '--edges')[0]['edges'], [edge])
+        told = self.history('artifact/a')
+        self.assertEqual(told[0]['edges'][0]['props'], {'weight': {'from': 1.0, 'to': 0.5},
+                                                        'by': {'from': 'ann'}})
+        self.assertIn('weight          1.0 -> 0.5', self.cli('history', 'artifact/a').stdout)
+        self.cli('link', 'artifact/a', 'contains', 'artifact/b')
+        self.cli('link', 'artifact/b', 'contains', 'artifact/a')
+        dump = self.cli('export').stdout
+        self.assertIn('"props":{"weight":0.5}', dump)
+        other = self.ns + '-2'
+        self.run_cli(self.cluster, 'namespace', 'create', other)
+        self.run_cli(self.cluster, '-n', other, 'import', stdin=dump)
+        self.assertEqual(self.run_cli(self.cluster, '-n', other, 'export').stdout, dump)

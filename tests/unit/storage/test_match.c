@@ -46,7 +46,8 @@ static void make(struct fixture *f)
            "{'op':'create','kind':'type','name':'artifact:dataset'},"
            "{'op':'create','kind':'artifact','name':'a','owner':'ann','type':'dataset','size':2048,"
            "'tags':{'n':'0.5','word':'abc','a key':'x'},'digests':['x:1','y:2'],"
-           "'uris':['s3://b/k','file:///k']},"
+           "'uris':['s3://b/k','file:///k'],'props':{'i':-3,'f':2.5,'b':false,'s':'text',"
+           "'t':{'time':'2026-03-01T12:00:00Z'},'l':[1,5,9],'j':{'json':'{}'},'e':[]}},"
            "{'op':'create','kind':'experiment','name':'e'},"
            "{'op':'create','kind':'run','name':'r','status':'finished','experiment':'experiment/e',"
            "'start':'2026-03-01T12:00:00Z'},"
@@ -55,60 +56,72 @@ static void make(struct fixture *f)
            "{'op':'create','kind':'version','model':'model/m'}]}");
 }
 
+static const struct {
+    const char *ref;
+    const char *query;
+    bool matches;
+} rows[] = {
+    {"artifact/a", "name = 'a'", true},
+    {"artifact/a", "name != 'a'", false},
+    {"artifact/a", "NAME = 'a' OR name = 'b'", false}, /* refused: see below */
+    {"artifact/a", "kind = 'artifact' and state = 'live' and namespace = 'default'", true},
+    {"artifact/a", "owner in ('bob', 'ann')", true},
+    {"artifact/a", "owner not in ('bob', 'ann')", false},
+    {"artifact/a", "type = 'dataset'", true},
+    {"artifact/a", "size = 2048 and size < 2048.5 and size between 2048 and 2048", true},
+    {"artifact/a", "size not between 1 and 10", true},
+    {"artifact/a", "tags.word = 'abc' and tags.word like 'A%'", false},
+    {"artifact/a", "tags.word ilike 'A%'", true},
+    {"artifact/a", "tags.word not ilike 'A%'", false},
+    {"artifact/a", "tags.n > 0.25 and tags.n = .5", true},
+    {"artifact/a", "tags.n = '0.50'", false},
+    {"artifact/a", "tags.word > 1", false},
+    {"artifact/a", "tags.\"a key\" = 'x'", true},
+    {"artifact/a", "digests = 'y:2'", true},
+    {"artifact/a", "digests != 'y:2'", false},
+    {"artifact/a", "digests != 'z:3'", true},
+    {"artifact/a", "uris like 'file:%'", true},
+    {"artifact/a", "changed_by = 'ann' and created <= changed", false}, /* refused */
+    {"artifact/a", "created > '1970-01-01T00:00:00Z' and created < 1000001", true},
+    {"artifact/a", "id >= 1", true},
+    /* A comparison with what is not there is false, NOT inverts it. */
+    {"artifact/a", "description = 'x'", false},
+    {"artifact/a", "description != 'x'", false},
+    {"artifact/a", "description not like 'x'", false},
+    {"artifact/a", "not description = 'x'", true},
+    {"artifact/a", "tags.none not in ('x')", false},
+    {"artifact/a", "not tags.none in ('x')", true},
+    {"artifact/a", "description is null and tags.none is null", true},
+    {"artifact/a", "tags.word is not null", true},
+    {"artifact/a", "params.x = 1 or props.y = true", false},
+    {"artifact/a", "props.i = -3 and props.i < -2.5 and props.i between -4 and 0", true},
+    {"artifact/a", "props.f = 2.5 and not props.f > 2.5", true},
+    {"artifact/a", "props.b = false and props.b != true", true},
+    {"artifact/a", "props.b = 0 or props.b = 'false'", false},
+    {"artifact/a", "props.s like 't%' and props.s > 'a' and props.j = '{}'", true},
+    {"artifact/a", "props.s > 1", false},
+    {"artifact/a", "props.t >= '2026-03-01T13:00:00+01:00' and props.t is not null", true},
+    {"artifact/a", "props.t > '2026-03-01T12:00:00Z' or props.t = 'noon'", false},
+    {"artifact/a", "props.l = 5 and props.l > 8 and props.l != 2 and props.l in (7, 9)", true},
+    {"artifact/a", "props.l != 5", false},
+    {"artifact/a", "props.e is null", true},
+    {"artifact/a", "number = 1", false},
+    {"artifact/a", "name = 'b' or name = 'c' or (name = 'a' and not size > 9000)", true},
+    {"run/r", "status = 'finished' and experiment = 'experiment/e'", true},
+    {"run/r", "experiment != 'experiment/none'", true},
+    {"run/r", "start_time >= '2026-03-01T13:00:00+01:00' and end is null", true},
+    {"run/r", "start > '2026-03-01T12:00:00Z'", false},
+    {"version/m/1", "number = 1 and model = 'model/m' and run in ('run/none','run/r')", true},
+    {"version/m/1", "alias = 'latest'", false},
+    {"version/m/1", "alias = 'best' and stage = 'staging' and alias in ('x', 'good')", true},
+    {"version/m/2", "alias = 'best' or stage = 'staging'", false},
+    {"version/m/2", "alias = 'latest' and name is null and stage is null", true},
+    {"version/m/2", "run = 'run/r'", false},
+};
+
 static void each_query_matches_or_does_not(void **state)
 {
     struct fixture *f = *state;
-    static const struct {
-        const char *ref;
-        const char *query;
-        bool matches;
-    } rows[] = {
-        {"artifact/a", "name = 'a'", true},
-        {"artifact/a", "name != 'a'", false},
-        {"artifact/a", "NAME = 'a' OR name = 'b'", false}, /* refused: see below */
-        {"artifact/a", "kind = 'artifact' and state = 'live' and namespace = 'default'", true},
-        {"artifact/a", "owner in ('bob', 'ann')", true},
-        {"artifact/a", "owner not in ('bob', 'ann')", false},
-        {"artifact/a", "type = 'dataset'", true},
-        {"artifact/a", "size = 2048 and size < 2048.5 and size between 2048 and 2048", true},
-        {"artifact/a", "size not between 1 and 10", true},
-        {"artifact/a", "tags.word = 'abc' and tags.word like 'A%'", false},
-        {"artifact/a", "tags.word ilike 'A%'", true},
-        {"artifact/a", "tags.word not ilike 'A%'", false},
-        {"artifact/a", "tags.n > 0.25 and tags.n = .5", true},
-        {"artifact/a", "tags.n = '0.50'", false},
-        {"artifact/a", "tags.word > 1", false},
-        {"artifact/a", "tags.\"a key\" = 'x'", true},
-        {"artifact/a", "digests = 'y:2'", true},
-        {"artifact/a", "digests != 'y:2'", false},
-        {"artifact/a", "digests != 'z:3'", true},
-        {"artifact/a", "uris like 'file:%'", true},
-        {"artifact/a", "changed_by = 'ann' and created <= changed", false}, /* refused */
-        {"artifact/a", "created > '1970-01-01T00:00:00Z' and created < 1000001", true},
-        {"artifact/a", "id >= 1", true},
-        /* A comparison with what is not there is false, NOT inverts it. */
-        {"artifact/a", "description = 'x'", false},
-        {"artifact/a", "description != 'x'", false},
-        {"artifact/a", "description not like 'x'", false},
-        {"artifact/a", "not description = 'x'", true},
-        {"artifact/a", "tags.none not in ('x')", false},
-        {"artifact/a", "not tags.none in ('x')", true},
-        {"artifact/a", "description is null and tags.none is null", true},
-        {"artifact/a", "tags.word is not null", true},
-        {"artifact/a", "params.x = 1 or props.y = true", false},
-        {"artifact/a", "number = 1", false},
-        {"artifact/a", "name = 'b' or name = 'c' or (name = 'a' and not size > 9000)", true},
-        {"run/r", "status = 'finished' and experiment = 'experiment/e'", true},
-        {"run/r", "experiment != 'experiment/none'", true},
-        {"run/r", "start_time >= '2026-03-01T13:00:00+01:00' and end is null", true},
-        {"run/r", "start > '2026-03-01T12:00:00Z'", false},
-        {"version/m/1", "number = 1 and model = 'model/m' and run in ('run/none','run/r')", true},
-        {"version/m/1", "alias = 'latest'", false},
-        {"version/m/1", "alias = 'best' and stage = 'staging' and alias in ('x', 'good')", true},
-        {"version/m/2", "alias = 'best' or stage = 'staging'", false},
-        {"version/m/2", "alias = 'latest' and name is null and stage is null", true},
-        {"version/m/2", "run = 'run/r'", false},
-    };
     make(f);
     assert_int_equal(
         fixture_txn(f, "{'v':1,'ops':[{'op':'set_alias','ref':'version/m/1','alias':'best'},"
