@@ -159,6 +159,8 @@ static enum query_kind kind_of(enum method method)
         return QUERY_LIST;
     case METHOD_LINEAGE:
         return QUERY_LINEAGE;
+    case METHOD_METRICS:
+        return QUERY_METRICS;
     default:
         CHECK(method == METHOD_DESCRIBE);
         return QUERY_DESCRIBE;

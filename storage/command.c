@@ -13,12 +13,15 @@ typedef int (*op_function)(struct command *c, const struct op *op);
 
 static const op_function operations[] = {
     [OP_CREATE] = op_create, [OP_UPDATE] = op_update, [OP_LINK] = op_link,
-    [OP_UNLINK] = op_unlink, [OP_DELETE] = op_delete,
+    [OP_UNLINK] = op_unlink, [OP_DELETE] = op_delete, [OP_LOG] = op_log,
 };
 
-int command_answer(struct command *c, const char *status, const struct thing *thing)
+int command_begin_answer(struct command *c,
+                         const char *status,
+                         const struct thing *thing,
+                         uint32_t more)
 {
-    value_put_map(c->body, thing != NULL ? 3 : 1);
+    value_put_map(c->body, (thing != NULL ? 3 : 1) + more);
     value_put_str(c->body, "status");
     value_put_str(c->body, status);
     if (thing != NULL) {
@@ -32,6 +35,11 @@ int command_answer(struct command *c, const char *status, const struct thing *th
         value_put_str(c->body, "ref");
         value_put_span(c->body, ref);
     }
+    return 0;
+}
+
+int command_answered(struct command *c)
+{
     if (c->body->failed) {
         return error_set(c->error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
     }
@@ -41,6 +49,12 @@ int command_answer(struct command *c, const char *status, const struct thing *th
                          COMMAND_BODY_BYTES);
     }
     return 0;
+}
+
+int command_answer(struct command *c, const char *status, const struct thing *thing)
+{
+    int rc = command_begin_answer(c, status, thing, 0);
+    return rc != 0 ? rc : command_answered(c);
 }
 
 /* --- References ------------------------------------------------------------------------------ */
@@ -197,6 +211,7 @@ static int run_operations(struct command *c)
     for (c->op = 0; c->op < c->txn.ops_len; c->op++) {
         const struct op *op = &c->txn.ops[c->op];
         CHECK((size_t)op->op < sizeof operations / sizeof *operations);
+        CHECK(operations[op->op] != NULL);
         arena_reset(c->scratch);
         c->render = (struct render){.view = c->view, .arena = c->scratch, .ns = c->ns};
         int rc = operations[op->op](c, op);

@@ -20,7 +20,8 @@ enum change_kind {
     CHANGE_CHANGED = 2,
     CHANGE_DELETED = 3,
     CHANGE_LINKED = 4,
-    CHANGE_UNLINKED = 5
+    CHANGE_UNLINKED = 5,
+    CHANGE_LOGGED = 10 /* params or points of metrics */
 };
 
 struct command {
@@ -82,6 +83,10 @@ int thing_insert(struct command *c, struct thing *thing);
 /* Stores a thing that was `before`: history, record, new index rows, log. Sets `changed`. */
 int thing_replace(struct command *c, const struct thing *before, struct thing *thing);
 
+/* Stores a thing of which what is not in its record has changed: history and record, no log.
+ * `before` and `thing` as above. */
+int thing_touch(struct command *c, const struct thing *before, struct thing *thing);
+
 /* from LABEL to, which are there. Sets whether it was new. */
 int edge_link(
     struct command *c, const struct thing *from, struct span label, uint64_t to, bool *ret_new);
@@ -91,6 +96,12 @@ int edge_unlink(
 
 /* Appends one operation's result. */
 int command_answer(struct command *c, const char *status, const struct thing *thing);
+/* The same with more members, which the caller appends before it calls command_answered. */
+int command_begin_answer(struct command *c,
+                         const char *status,
+                         const struct thing *thing,
+                         uint32_t more);
+int command_answered(struct command *c);
 
 /* One operation each: 0 with its result appended and its id noted, or a code. Creates a thing, or
  * does what `if_exists` says with the one that is there. */
@@ -103,3 +114,5 @@ int op_delete(struct command *c, const struct op *op);
 int op_link(struct command *c, const struct op *op);
 /* Ends an edge between live things, if it is there. */
 int op_unlink(struct command *c, const struct op *op);
+/* Writes params of a live thing, each once, and adds points to its series. */
+int op_log(struct command *c, const struct op *op);

@@ -52,7 +52,7 @@ static int by_digest(struct reading *r, struct span digest, struct thing **ret)
     return rc < 0 ? rc : no_digest(r, digest);
 }
 
-static int find_target(struct reading *r, const struct query_target *target, struct thing **ret)
+int reading_find(struct reading *r, const struct query_target *target, struct thing **ret)
 {
     if (target->is_digest) {
         struct span digest = target->text;
@@ -77,7 +77,7 @@ static int find_target(struct reading *r, const struct query_target *target, str
     return rc;
 }
 
-static int emit_error(struct reading *r, const struct query_target *target)
+int reading_emit_error(struct reading *r, const struct query_target *target)
 {
     size_t mark = r->out->len;
     value_put_map(r->out, 2);
@@ -92,11 +92,14 @@ static int get_one(struct reading *r, const struct query_target *target)
 {
     struct thing *thing;
     reading_next_item(r);
-    int rc = find_target(r, target, &thing);
+    int rc = reading_find(r, target, &thing);
     if (rc != 0) {
-        return code_is_fatal(rc) ? rc : emit_error(r, target);
+        return code_is_fatal(rc) ? rc : reading_emit_error(r, target);
     }
-    struct render_options options = {.view = r->query->view, .with_edges = r->query->with_edges};
+    struct render_options options = {.view = r->query->view,
+                                     .with_edges = r->query->with_edges,
+                                     .with_params = r->query->with_params,
+                                     .with_metrics = r->query->with_metrics};
     size_t mark = r->out->len;
     rc = render_thing(&r->render, thing, &options, r->out);
     return rc != 0 ? rc : reading_emitted(r, mark);

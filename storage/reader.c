@@ -224,6 +224,8 @@ int reading_emit(struct reading *r, const struct thing *thing, uint32_t depth)
     struct render_options options = {
         .view = r->query->view,
         .with_edges = r->query->with_edges,
+        .with_params = r->query->with_params,
+        .with_metrics = r->query->with_metrics,
         .with_depth = r->query->kind == QUERY_LINEAGE,
         .depth = depth,
     };
@@ -259,6 +261,23 @@ static void hash_ref(struct buffer *b, const struct ref *ref)
     varint_put(b, ref->number);
 }
 
+static void hash_metrics(struct buffer *b, const struct query *q)
+{
+    varint_put(b, q->keys != NULL);
+    varint_put(b, q->keys_len);
+    for (size_t i = 0; i < q->keys_len; i++) {
+        varint_put_text(b, q->keys[i]);
+    }
+    varint_put(b, q->on_form);
+    hash_ref(b, &q->on);
+    varint_put(b, (uint64_t)q->step_min);
+    varint_put(b, (uint64_t)q->step_max);
+    varint_put(b, q->time_min_ms);
+    varint_put(b, q->time_max_ms);
+    varint_put(b, q->sums_only);
+    varint_put(b, q->sample);
+}
+
 /* What a cursor belongs to: everything that decides which items there are, and in which order.
  * Limits and views may change from page to page. */
 static int hash_query(const struct query *q, uint64_t ns, uint64_t *ret, struct error *error)
@@ -285,6 +304,9 @@ static int hash_query(const struct query *q, uint64_t ns, uint64_t *ret, struct 
     varint_put(&b, q->kinds);
     varint_put(&b, q->depth_max);
     varint_put(&b, q->count_only);
+    if (q->kind == QUERY_METRICS) {
+        hash_metrics(&b, q);
+    }
     bool failed = b.failed;
     *ret = hash64(buffer_span(&b), 0);
     buffer_release(&b);
@@ -383,6 +405,10 @@ static int answer(struct reading *r)
         return read_lineage(r);
     case QUERY_DESCRIBE:
         return read_describe(r);
+    case QUERY_METRICS:
+        return read_metrics(r);
+    case QUERY_HISTORY:
+        break;
     }
     return error_set(r->error, CLADE_ERR_UNSUPPORTED, NULL, "there is no such query");
 }
@@ -465,5 +491,6 @@ bool query_is_light(const struct query *q)
     if (q->kind == QUERY_DESCRIBE) {
         return q->as_of.form == AS_OF_NOW;
     }
-    return q->kind == QUERY_GET && q->targets_len <= LIGHT_TARGETS_MAX && !q->with_edges;
+    return q->kind == QUERY_GET && q->targets_len <= LIGHT_TARGETS_MAX && !q->with_edges &&
+           !q->with_params && !q->with_metrics;
 }

@@ -18,6 +18,8 @@ int render_ref_of_id(struct render *r, uint64_t id, struct span *ret);
 struct render_options {
     enum clade_view view;
     bool with_edges;
+    bool with_params;
+    bool with_metrics;
     bool with_depth;
     uint32_t depth;
 };

@@ -10,7 +10,7 @@
 #include "base/span.h"
 #include "storage/store.h"
 
-#define STORE_FORMAT 2
+#define STORE_FORMAT 3
 
 /* Codes stand in checksums and digests and never change. README.md has the byte tables. */
 enum table {
@@ -29,7 +29,10 @@ enum table {
     TABLE_RESULTS = 12,
     TABLE_COUNTERS = 13,
     TABLE_MEMBERS = 14,
-    TABLE_COUNT
+    TABLE_PARAMS = 15,
+    TABLE_SERIES = 18,
+    TABLE_POINTS = 19,
+    TABLE_COUNT = 25 /* codes without a name are not in use yet */
 };
 
 /* Which running sum a table's rows are in. */
@@ -45,6 +48,11 @@ struct table_info {
 };
 
 const struct table_info *table_info(enum table table);
+/* Whether the code is a table's; others are kept for later ones. */
+static inline bool table_is_used(enum table table)
+{
+    return table_info(table)->name != NULL;
+}
 
 #define KEY_BYTES_MAX     511 /* LMDB's own */
 #define CHECKSUM_BYTES    4

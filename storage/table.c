@@ -27,6 +27,9 @@ static const struct table_info tables[TABLE_COUNT] = {
     [TABLE_RESULTS]   = {"results",   SUM_STATE, 0, false, 0},
     [TABLE_COUNTERS]  = {"counters",  SUM_DATA,  0, false, 0},
     [TABLE_MEMBERS]   = {"members",   SUM_STATE, 0, false, 0},
+    [TABLE_PARAMS]    = {"params",    SUM_DATA,  0, false, 0},
+    [TABLE_SERIES]    = {"series",    SUM_DATA,  0, false, 0},
+    [TABLE_POINTS]    = {"points",    SUM_DATA,  0, false, 0},
     /* clang-format on */
 };
 

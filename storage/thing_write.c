@@ -215,13 +215,16 @@ int thing_insert(struct command *c, struct thing *t)
     return rc;
 }
 
-int thing_replace(struct command *c, const struct thing *before, struct thing *t)
+int thing_touch(struct command *c, const struct thing *before, struct thing *t)
 {
     int rc = put_history(c, before);
     t->changed = command_stamp(c);
-    if (rc == 0) {
-        rc = put_record(c, t, false);
-    }
+    return rc != 0 ? rc : put_record(c, t, false);
+}
+
+int thing_replace(struct command *c, const struct thing *before, struct thing *t)
+{
+    int rc = thing_touch(c, before, t);
     if (rc != 0) {
         return rc;
     }

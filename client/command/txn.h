@@ -6,13 +6,22 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "command/field.h"
+#include "command/point.h"
 #include "command/reference.h"
 #include "command/value.h"
 
 #define TXN_VERSION 1
 
 enum guard_kind { GUARD_EXISTS = 1, GUARD_ABSENT = 2, GUARD_UNCHANGED = 3 };
-enum op_kind { OP_CREATE = 1, OP_UPDATE = 2, OP_LINK = 3, OP_UNLINK = 4, OP_DELETE = 5 };
+enum op_kind {
+    OP_CREATE = 1,
+    OP_UPDATE = 2,
+    OP_LINK = 3,
+    OP_UNLINK = 4,
+    OP_DELETE = 5,
+    OP_LOG = 7,
+    OP_KIND_COUNT
+};
 
 struct guard {
     enum guard_kind kind;
@@ -38,20 +47,36 @@ struct field_write {
     bool unset;              /* mutable FIELD_TEXT, FIELD_TIME: take it away (nil) */
 };
 
+/* Points of one series, as a transaction writes them. */
+struct series_write {
+    struct span key;
+    bool has_on;
+    bool has_run;
+    struct ref on;        /* what they were measured on */
+    struct ref run;       /* that logged them */
+    struct point *points; /* sorted, without doubles */
+    size_t points_len;
+};
+
 struct op {
     enum op_kind op;
-    enum kind kind; /* OP_CREATE; OP_UPDATE, OP_DELETE: as `ref` has it, KIND_NONE = not known */
+    enum kind
+        kind; /* OP_CREATE; OP_UPDATE, OP_DELETE, OP_LOG: as `ref` has it, KIND_NONE = not known */
     enum clade_if_exists if_exists; /* OP_CREATE */
     struct span as;                 /* the name that later references may use; len 0 when none */
     struct span ns;                 /* OP_CREATE: where; len 0 = the transaction's */
     struct span name;               /* OP_CREATE: len 0 = assigned */
     uint64_t number;                /* OP_CREATE of a version: 0 = the next */
-    struct ref ref;                 /* OP_UPDATE, OP_DELETE; OP_CREATE of a version: its model */
-    struct ref from;                /* OP_LINK, OP_UNLINK */
+    struct ref ref;  /* OP_UPDATE, OP_DELETE, OP_LOG; OP_CREATE of a version: its model */
+    struct ref from; /* OP_LINK, OP_UNLINK */
     struct ref to;
     struct span label;
     struct field_write *fields; /* OP_CREATE, OP_UPDATE; in order of their codes */
     size_t fields_len;
+    struct text_pair *params; /* OP_LOG; sorted by key, without doubles */
+    size_t params_len;
+    struct series_write *series; /* OP_LOG; as they came: one may stand here more than once */
+    size_t series_len;
 };
 
 struct txn {

@@ -30,6 +30,9 @@ int txn_take_ref(struct txn_decode *d,
 /* The same for the text itself. */
 int txn_parse_ref(struct txn_decode *d, struct span text, struct ref *ret, enum kind *ret_kind);
 
+/* The operation `log`. */
+int txn_decode_log(struct txn_decode *d, const struct value *map, struct op *op);
+
 /* Decodes each pair of `map` whose key is not in `keys` (at most 63) as a field of `kind`
  * (KIND_NONE: of any), and refuses unknown and doubled keys. */
 int txn_decode_fields(struct txn_decode *d,

@@ -102,6 +102,11 @@ CLADE_API enum clade_advice clade_error_advice(int code);
     X(URIS,               64,      "count", "uris of a thing")                                     \
     X(EXTERNAL_ID_BYTES,  1024,    "bytes", "an external id, SYSTEM:ID")                           \
     X(EXTERNAL_IDS,       64,      "count", "external ids of a thing")                             \
+    X(PARAM_KEY_BYTES,    256,     "bytes", "a param's key")                                       \
+    X(PARAM_VALUE_BYTES,  8192,    "bytes", "a param's value")                                     \
+    X(PARAMS,             10000,   "count", "params of a thing")                                   \
+    X(METRIC_KEY_BYTES,   256,     "bytes", "a metric's key")                                      \
+    X(SERIES,             10000,   "count", "metric series of a thing")                            \
     X(RECORD_BYTES,       262144,  "bytes", "a thing with all of its fields")                      \
     X(COMMAND_BYTES,      1048576, "bytes", "a transaction")                                       \
     X(OPERATIONS,         10000,   "count", "operations of a transaction")                         \

@@ -10,6 +10,7 @@ static const char *const method_names[] = {
     [METHOD_LIST] = "list",
     [METHOD_LINEAGE] = "lineage",
     [METHOD_DESCRIBE] = "describe",
+    [METHOD_METRICS] = "metrics",
     [METHOD_LIMITS] = "limits",
     [METHOD_STATUS] = "status",
     [METHOD_TRANSFER] = "transfer",

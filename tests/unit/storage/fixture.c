@@ -1,6 +1,7 @@
 #include "fixture.h"
 
 #include <ftw.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -162,7 +163,11 @@ static json_t *to_json(const struct value *v)
     case CLADE_INT:
         return json_integer(value_int(v));
     case CLADE_DOUBLE:
-        return json_real(value_double(v));
+        /* JSON has no numbers for the others. */
+        return isfinite(value_double(v)) ? json_real(value_double(v))
+               : isnan(value_double(v))  ? json_string("NaN")
+               : value_double(v) > 0     ? json_string("Infinity")
+                                         : json_string("-Infinity");
     case CLADE_STRING:
         s = value_string(v);
         return json_stringn((const char *)s.data, s.len);

@@ -1,0 +1,365 @@
+/* log: params and points of metrics. Points go where they belong whatever order they come in; a
+ * chunk that grows beyond its room is split. What stands in the end depends on the log's order
+ * alone, since chunks are laid out anew only by commands. */
+#include <inttypes.h>
+
+#include "base/check.h"
+#include "command/value.h"
+#include "storage/command.h"
+#include "storage/series.h"
+
+/* --- Params ------------------------------------------------------------------------------- */
+
+static int param_differs(struct command *c, const struct thing *t, const struct text_pair *p)
+{
+    error_set(c->error, CLADE_ERR_CONFLICT, NULL,
+              "the param is written already, with another value");
+    c->error->id = t->id;
+    c->error->revision = t->changed.revision;
+    error_prefix_where(c->error, "params.%.*s", SPAN_FMT(p->key));
+    return CLADE_ERR_CONFLICT;
+}
+
+/* 0 when the param is there with this value, 1 when it is not there. */
+static int find_param(struct command *c, const struct thing *t, const struct text_pair *p)
+{
+    struct key key = key_param(t->id, p->key);
+    struct span value;
+    int rc = view_get(c->view, TABLE_PARAMS, key_span(&key), &value);
+    if (rc != 0) {
+        return rc;
+    }
+    if (value.len < 8) {
+        return row_corrupt(c->error, TABLE_PARAMS, key_span(&key), "has a wrong length");
+    }
+    return span_equal(span_skip(value, 8), p->value) ? 0 : param_differs(c, t, p);
+}
+
+static int put_tally(struct command *c, enum table table, uint64_t thing, uint64_t tally)
+{
+    struct key key = key_tally(thing);
+    uint8_t value[8];
+    put_u64le(value, tally);
+    return row_put(c->rows, table, key_span(&key), span_make(value, sizeof value));
+}
+
+static int insert_param(struct command *c, const struct thing *t, const struct text_pair *p)
+{
+    buffer_clear(c->record);
+    uint8_t created[8];
+    put_u64le(created, c->revision);
+    buffer_append(c->record, created, sizeof created);
+    buffer_append_span(c->record, p->value);
+    if (c->record->failed) {
+        return error_set(c->error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
+    }
+    struct key key = key_param(t->id, p->key);
+    return row_insert(c->rows, TABLE_PARAMS, key_span(&key), buffer_span(c->record));
+}
+
+static int too_many(struct command *c, const char *what, unsigned max)
+{
+    return error_set(c->error, CLADE_ERR_LIMIT, what, "the thing would have more than %u %s", max,
+                     what);
+}
+
+static int log_params(struct command *c,
+                      const struct op *op,
+                      const struct thing *t,
+                      uint64_t *ret_new)
+{
+    uint64_t added = 0;
+    for (size_t i = 0; i < op->params_len; i++) {
+        int rc = find_param(c, t, &op->params[i]);
+        if (rc == 1) {
+            rc = insert_param(c, t, &op->params[i]);
+            added++;
+        }
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    *ret_new = added;
+    if (added == 0) {
+        return 0;
+    }
+    uint64_t tally;
+    int rc = lookup_tally(c->view, TABLE_PARAMS, t->id, &tally);
+    if (rc == 0 && tally + added > CLADE_MAX_PARAMS) {
+        return too_many(c, "params", CLADE_MAX_PARAMS);
+    }
+    if (rc == 0) {
+        rc = put_tally(c, TABLE_PARAMS, t->id, tally + added);
+    }
+    struct thing touched = *t;
+    return rc != 0 ? rc : thing_touch(c, t, &touched);
+}
+
+/* --- Points ------------------------------------------------------------------------------- */
+
+/* Points going into one series. */
+struct adding {
+    struct command *c;
+    struct series series;
+    uint64_t run;
+    uint64_t added;
+    struct logged_point *merged; /* a chunk with what goes into it: room for that */
+};
+
+/* The chunk that a point goes into, and where the next one begins. */
+struct place {
+    struct key key;
+    struct chunk chunk;
+    bool has_end;
+    struct point end;
+};
+
+static bool is_of_series(const struct series *s, struct span row_key)
+{
+    struct key prefix = key_points_prefix(s->thing, s->number);
+    return row_key.len == prefix.len + 24u && memcmp(row_key.data, prefix.bytes, prefix.len) == 0;
+}
+
+static struct point point_of_key(struct span key)
+{
+    const uint8_t *p = key.data + key.len - 24;
+    return (struct point){.step = (int64_t)point_step_rank((int64_t)get_u64be(p)),
+                          .time_ms = get_u64be(p + 8),
+                          .value = point_value_of_rank(get_u64be(p + 16))};
+}
+
+static int find_place(struct adding *a, const struct point *point, struct place *ret)
+{
+    static const struct point least = {.step = INT64_MIN, .value = UINT64_MAX}; /* of rank 0 */
+    struct view *v = a->c->view;
+    struct row row;
+    struct key above = key_points(a->series.thing, a->series.number, point);
+    above.bytes[above.len++] = 0;
+    ret->chunk.len = 0;
+    ret->has_end = false;
+    int rc = view_before(v, TABLE_POINTS, key_span(&above), &row);
+    if (rc < 0) {
+        return rc;
+    }
+    if (rc == 1 || !is_of_series(&a->series, row.key)) {
+        ret->key = key_points(a->series.thing, a->series.number, &least);
+        return 0;
+    }
+    ret->key.len = (uint16_t)row.key.len;
+    memcpy(ret->key.bytes, row.key.data, row.key.len);
+    rc = chunk_of_row(v, &row, &ret->chunk);
+    if (rc == 0) {
+        rc = view_next(v, TABLE_POINTS, &row);
+        if (rc == 0 && is_of_series(&a->series, row.key)) {
+            ret->has_end = true;
+            ret->end = point_of_key(row.key);
+        }
+    }
+    return rc < 0 ? rc : 0;
+}
+
+/* Merges the points before the place's end into its chunk; returns how many of them were taken,
+ * new or not. */
+static size_t merge(struct adding *a,
+                    const struct place *place,
+                    const struct point *points,
+                    size_t len,
+                    size_t *ret_merged)
+{
+    const struct chunk *old = &place->chunk;
+    size_t taken = 0;
+    size_t at = 0;
+    size_t n = 0;
+    while (taken < len && (!place->has_end || point_compare(&points[taken], &place->end) < 0)) {
+        const struct point *p = &points[taken];
+        int order = at < old->len ? point_compare(&old->points[at].point, p) : 1;
+        if (order <= 0) {
+            a->merged[n++] = old->points[at++];
+            taken += order == 0;
+            continue;
+        }
+        a->merged[n++] =
+            (struct logged_point){.point = *p, .created = a->c->revision, .run = a->run};
+        series_sums_add(&a->series.sums, p);
+        a->added++;
+        taken++;
+    }
+    while (at < old->len) {
+        a->merged[n++] = old->points[at++];
+    }
+    *ret_merged = n;
+    return taken;
+}
+
+/* Writes what merge has made: one chunk, or several. What is appended at the end of a series, as
+ * points mostly are, fills its chunks; else each gets an equal share, which leaves room for more.
+ */
+static int write_chunks(struct adding *a, const struct place *place, size_t len)
+{
+    bool at_end = !place->has_end;
+    size_t chunks = (len + CHUNK_POINTS_MAX - 1) / CHUNK_POINTS_MAX;
+    size_t begin = 0;
+    for (size_t i = 0; i < chunks; i++) {
+        size_t end = at_end ? begin + CHUNK_POINTS_MAX : len * (i + 1) / chunks;
+        end = end < len ? end : len;
+        uint8_t bytes[CHUNK_BYTES_MAX];
+        struct span value = span_make(bytes, chunk_encode(&a->merged[begin], end - begin, bytes));
+        struct key key =
+            i == 0 ? place->key
+                   : key_points(a->series.thing, a->series.number, &a->merged[begin].point);
+        int rc = i == 0 && place->chunk.len > 0
+                     ? row_put(a->c->rows, TABLE_POINTS, key_span(&key), value)
+                     : row_insert(a->c->rows, TABLE_POINTS, key_span(&key), value);
+        if (rc != 0) {
+            return rc;
+        }
+        begin = end;
+    }
+    return 0;
+}
+
+static int add_points(struct adding *a, const struct point *points, size_t len)
+{
+    for (size_t i = 0; i < len;) {
+        struct place place;
+        size_t merged;
+        int rc = find_place(a, &points[i], &place);
+        if (rc != 0) {
+            return rc;
+        }
+        i += merge(a, &place, &points[i], len - i, &merged);
+        if (merged > place.chunk.len) {
+            rc = write_chunks(a, &place, merged);
+        }
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+/* The series, or the beginning of a new one: then its number is taken. */
+static int find_series(
+    struct command *c, const struct thing *t, struct span key, uint64_t on, struct series *ret)
+{
+    int rc = lookup_series(c->view, t->id, key, on, ret);
+    if (rc != 1) {
+        return rc;
+    }
+    uint64_t tally;
+    rc = lookup_tally(c->view, TABLE_SERIES, t->id, &tally);
+    if (rc == 0 && tally >= CLADE_MAX_SERIES) {
+        return too_many(c, "series", CLADE_MAX_SERIES);
+    }
+    *ret = (struct series){
+        .thing = t->id, .on = on, .number = (uint32_t)tally + 1, .created = c->revision};
+    return rc != 0 ? rc : put_tally(c, TABLE_SERIES, t->id, tally + 1);
+}
+
+/* Ids of what a series' references mean; 0 where there is none. */
+static int resolve_ends(struct command *c,
+                        const struct series_write *w,
+                        uint64_t *ret_on,
+                        uint64_t *ret_run)
+{
+    struct thing *thing;
+    int rc = w->has_on ? command_resolve(c, &w->on, "on", &thing) : 0;
+    *ret_on = rc == 0 && w->has_on ? thing->id : 0;
+    if (rc == 0 && w->has_run) {
+        rc = command_resolve(c, &w->run, "run", &thing);
+        if (rc == 0 && thing->kind != KIND_RUN) {
+            rc = error_set(c->error, CLADE_ERR_INVALID, "run",
+                           "must be a run; id/%" PRIu64 " is a %s", thing->id,
+                           kind_name(thing->kind));
+        }
+    }
+    *ret_run = rc == 0 && w->has_run ? thing->id : 0;
+    return rc;
+}
+
+static int log_series(struct command *c,
+                      const struct series_write *w,
+                      const struct thing *t,
+                      struct logged_point *room,
+                      uint64_t *ret_new)
+{
+    struct adding a = {.c = c, .merged = room};
+    uint64_t on;
+    int rc = resolve_ends(c, w, &on, &a.run);
+    *ret_new = 0;
+    if (rc != 0 || w->points_len == 0) {
+        return rc;
+    }
+    rc = find_series(c, t, w->key, on, &a.series);
+    if (rc == 0) {
+        rc = add_points(&a, w->points, w->points_len);
+    }
+    if (rc != 0 || a.added == 0) {
+        return rc;
+    }
+    a.series.changed = c->revision;
+    uint8_t value[SERIES_VALUE_BYTES];
+    series_encode(&a.series, value);
+    struct key key = key_series(t->id, w->key, on);
+    *ret_new = a.added;
+    return row_put(c->rows, TABLE_SERIES, key_span(&key), span_make(value, sizeof value));
+}
+
+static int log_metrics(struct command *c,
+                       const struct op *op,
+                       const struct thing *t,
+                       uint64_t *ret_new)
+{
+    size_t points_max = 0;
+    for (size_t i = 0; i < op->series_len; i++) {
+        size_t len = op->series[i].points_len;
+        points_max = len > points_max ? len : points_max;
+    }
+    size_t room_bytes = (points_max + CHUNK_POINTS_MAX) * sizeof(struct logged_point);
+    struct logged_point *room = op->series_len > 0 ? arena_alloc(c->scratch, room_bytes) : NULL;
+    if (op->series_len > 0 && room == NULL) {
+        return arena_failure(c->scratch, room_bytes, c->error);
+    }
+    for (size_t i = 0; i < op->series_len; i++) {
+        uint64_t added;
+        int rc = log_series(c, &op->series[i], t, room, &added);
+        if (rc != 0) {
+            error_prefix_where(c->error, "metrics[%zu]", i);
+            return rc;
+        }
+        *ret_new += added;
+    }
+    return 0;
+}
+
+int op_log(struct command *c, const struct op *op)
+{
+    struct thing *thing;
+    uint64_t params = 0;
+    uint64_t points = 0;
+    int rc = command_resolve(c, &op->ref, "ref", &thing);
+    if (rc != 0) {
+        return rc;
+    }
+    c->op_ids[c->op] = thing->id;
+    rc = log_params(c, op, thing, &params);
+    if (rc == 0) {
+        rc = log_metrics(c, op, thing, &points);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    bool changed = params + points > 0;
+    if (changed) {
+        command_note(c, CHANGE_LOGGED, thing->id, 0, 0);
+    }
+    rc = command_begin_answer(c, changed ? "changed" : "unchanged", thing, 2);
+    if (rc == 0) {
+        value_put_str(c->body, "params");
+        value_put_uint(c->body, params);
+        value_put_str(c->body, "points");
+        value_put_uint(c->body, points);
+        rc = command_answered(c);
+    }
+    return rc;
+}
