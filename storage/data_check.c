@@ -236,7 +236,8 @@ static int check_free_list(struct check *c, uint64_t page, const struct node *n)
 static int find_table(struct span name, enum table *ret)
 {
     for (int t = 0; t < TABLE_COUNT; t++) {
-        if (table_is_used((enum table)t) && span_equal_str(name, table_info((enum table)t)->name)) {
+        if (table_is_known((enum table)t) &&
+            span_equal_str(name, table_info((enum table)t)->name)) {
             *ret = (enum table)t;
             return 0;
         }
@@ -486,6 +487,16 @@ static int pick_meta(struct check *c)
     return 0;
 }
 
+static bool has_all_tables(const struct check *c)
+{
+    for (int t = 0; t < TABLE_COUNT; t++) {
+        if (table_is_known((enum table)t) && (c->tables >> t & 1) == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static int check_trees(struct check *c)
 {
     struct tree main = {.kind = TREE_MAIN};
@@ -494,10 +505,8 @@ static int check_trees(struct check *c)
     if (rc == 0) {
         rc = check_tree(c, &c->meta.free, &free_pages);
     }
-    for (int t = 0; t < TABLE_COUNT && rc == 0; t++) {
-        if (table_is_used((enum table)t) && (c->tables >> t & 1) == 0) {
-            rc = error_set(c->error, CLADE_ERR_CORRUPT, "data.mdb", "it lacks a table");
-        }
+    if (rc == 0 && !has_all_tables(c)) {
+        rc = error_set(c->error, CLADE_ERR_CORRUPT, "data.mdb", "it lacks a table");
     }
     return rc;
 }

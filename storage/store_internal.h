@@ -32,14 +32,14 @@ enum table {
     TABLE_PARAMS = 15,
     TABLE_SERIES = 18,
     TABLE_POINTS = 19,
-    TABLE_COUNT = 25 /* codes without a name are not in use yet */
+    TABLE_COUNT = 25
 };
 
 /* Which running sum a table's rows are in. */
 enum table_sum { SUM_NONE, SUM_DATA, SUM_STATE };
 
 struct table_info {
-    const char *name;
+    const char *name; /* NULL: no table has this code */
     enum table_sum sum;
     unsigned flags;    /* of mdb_dbi_open, without MDB_CREATE */
     bool append;       /* inserts come in ascending order */
@@ -48,11 +48,8 @@ struct table_info {
 };
 
 const struct table_info *table_info(enum table table);
-/* Whether the code is a table's; others are kept for later ones. */
-static inline bool table_is_used(enum table table)
-{
-    return table_info(table)->name != NULL;
-}
+/* Whether a table has this code. */
+bool table_is_known(enum table table);
 
 #define KEY_BYTES_MAX     511 /* LMDB's own */
 #define CHECKSUM_BYTES    4

@@ -39,6 +39,11 @@ const struct table_info *table_info(enum table table)
     return &tables[table];
 }
 
+bool table_is_known(enum table table)
+{
+    return table < TABLE_COUNT && tables[table].name != NULL;
+}
+
 int lmdb_error(int rc, struct error *error, const char *doing)
 {
     int code;

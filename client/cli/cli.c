@@ -225,6 +225,8 @@ int cli_read(struct cli *cli, struct clade_read *ret)
         .as_of = s->as_of[0] == '\0' ? NULL : s->as_of,
         .view = CLADE_VIEW_FULL,
         .with_edges = args_has(&cli->args, FLAG_EDGES),
+        .with_params = args_has(&cli->args, FLAG_PARAMS),
+        .with_metrics = args_has(&cli->args, FLAG_METRICS),
     };
     const char *view = args_get(&cli->args, FLAG_VIEW);
     const char *state = args_get(&cli->args, FLAG_STATE);

@@ -9,7 +9,7 @@
 
 #define COMMON_FLAGS FLAG_DESCRIPTION, FLAG_OWNER, FLAG_TAG, FLAG_TYPE, FLAG_EXTERNAL_ID
 #define MAKE_FLAGS   FLAG_IF_EXISTS, FLAG_AS
-#define READ_FLAGS   FLAG_VIEW, FLAG_STATE, FLAG_EDGES, FLAG_LIMIT
+#define READ_FLAGS   FLAG_VIEW, FLAG_STATE, FLAG_EDGES, FLAG_PARAMS, FLAG_METRICS, FLAG_LIMIT
 
 #define STDIN_HELP "A \"-\" among the arguments stands for the lines of stdin."
 #define MEMBER_HELP                                                                                \
@@ -68,6 +68,16 @@ const struct command commands[] = {
                  FLAG_END, FLAG_AS),
            "clade run update nightly-7 --status finished --end now"),
     DELETE("run", "clade run delete nightly-7"),
+    {"run log", "NAME...", "log params and points of metrics to runs",
+     "A param is written once. Points may come in any order, and again.\n" BULK_HELP,
+     FLAGS(FLAG_PARAM, FLAG_METRIC, FLAG_STEP, FLAG_TIME, FLAG_ON), 1, COMMAND_ARGS_ANY,
+     EXAMPLES("clade run log nightly-7 --param lr=0.1 --param optimizer=adam",
+              "clade run log nightly-7 --metric loss=0.31 --metric acc=0.89 --step 1200"),
+     "run", run_log},
+    {"run finish", "NAME...", "say that runs have ended, now and well unless told", BULK_HELP,
+     FLAGS(FLAG_STATUS, FLAG_END), 1, COMMAND_ARGS_ANY,
+     EXAMPLES("clade run finish nightly-7", "clade run finish nightly-7 --status failed"), "run",
+     run_finish},
 
     CREATE("model", "NAME...", 1, FLAGS(COMMON_FLAGS, MAKE_FLAGS),
            "clade model create resnet50 --owner vision"),
@@ -101,6 +111,22 @@ const struct command commands[] = {
      FLAGS(READ_FLAGS), 1, COMMAND_ARGS_ANY,
      EXAMPLES("clade get model/resnet50 version/resnet50@latest",
               "clade get digest:sha256:2c26b4... -w json"), NULL, run_get},
+    {"log", "REF...", "log params and points of metrics to things of any kind",
+     "A param is written once. Points may come in any order, and again.\n" BULK_HELP,
+     FLAGS(FLAG_PARAM, FLAG_METRIC, FLAG_STEP, FLAG_TIME, FLAG_ON, FLAG_LOGGED_BY), 1,
+     COMMAND_ARGS_ANY,
+     EXAMPLES("clade log version/resnet50/7 --metric acc=0.76 --on artifact/imagenet-val "
+              "--run nightly-7"),
+     NULL, run_log},
+    {"metrics", "REF [KEY...]", "show the points of metrics",
+     "Of each series (a KEY, and what it was measured on) its points in order. A sample keeps, of\n"
+     "equal stretches of a series, the first, the least, the greatest and the last point.",
+     FLAGS(FLAG_LAST, FLAG_SAMPLE, FLAG_FROM_STEP, FLAG_TO_STEP, FLAG_FROM, FLAG_TO, FLAG_ON,
+           FLAG_LIMIT),
+     1, COMMAND_ARGS_ANY,
+     EXAMPLES("clade metrics run/nightly-7 loss", "clade metrics run/nightly-7 --last",
+              "clade -w json metrics run/nightly-7 loss --sample 400 --from-step 1000"),
+     NULL, run_metrics},
     {"link", "FROM LABEL TO", "say that FROM depends on TO",
      "With the one argument \"-\", lines of stdin: FROM, LABEL and TO between tabs.",
      NULL, 1, 3,

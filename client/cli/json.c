@@ -124,7 +124,8 @@ static void append_double(struct buffer *b, double v)
     if (isnan(v) || isinf(v)) {
         buffer_append_str(b, isnan(v) ? "\"NaN\"" : v > 0 ? "\"Infinity\"" : "\"-Infinity\"");
     } else {
-        buffer_append_fmt(b, "%.17g", v);
+        /* "-0" would be read as an integer, which has no sign. */
+        buffer_append_fmt(b, v == 0 && signbit(v) ? "%.1f" : "%.17g", v);
     }
 }
 

@@ -70,6 +70,9 @@ static void collect(const json_t *op, struct line_keys *k)
         collect_create(op, k);
     } else if (strcmp(what, "link") == 0 || strcmp(what, "unlink") == 0) {
         add(k, hash_of(text(op, "from"), text(op, "label"), text(op, "to")), HARD);
+    } else if (strcmp(what, "log") == 0 && json_object_get(op, "params") == NULL) {
+        /* Points may come in any order. */
+        add(k, text(op, "ref") == NULL ? 0 : hash_of(text(op, "ref"), NULL, NULL), 0);
     } else if (text(op, "ref") != NULL) {
         add(k, hash_of(text(op, "ref"), NULL, NULL), HARD);
     }

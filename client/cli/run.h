@@ -6,6 +6,10 @@ struct cli;
 int run_create(struct cli *cli);
 int run_update(struct cli *cli);
 int run_delete(struct cli *cli);
+/* params and metrics: the subject is the kind of what they are logged to, NULL = any */
+int run_log(struct cli *cli);
+int run_finish(struct cli *cli);
+int run_metrics(struct cli *cli);
 /* reads: the subject is the kind, NULL for references of any kind */
 int run_get(struct cli *cli);
 int run_list(struct cli *cli);

@@ -25,7 +25,7 @@ struct op_row {
     int (*decode)(struct txn_decode *d, const struct value *map, struct op *op);
 };
 
-static const struct op_row op_rows[OP_KIND_COUNT];
+static const struct op_row op_rows[OP_KIND_END];
 
 /* --- references to earlier operations ----------------------------------------------------- */
 
@@ -219,10 +219,10 @@ static int decode_delete(struct txn_decode *d, const struct value *map, struct o
 
 static int take_op_kind(struct txn_decode *d, const struct value *map, enum op_kind *ret)
 {
-    const char *words[OP_KIND_COUNT + 1] = {NULL};
-    enum op_kind kinds[OP_KIND_COUNT];
+    const char *words[OP_KIND_END + 1] = {NULL};
+    enum op_kind kinds[OP_KIND_END];
     size_t len = 0;
-    for (int kind = 0; kind < OP_KIND_COUNT; kind++) {
+    for (int kind = 0; kind < OP_KIND_END; kind++) {
         if (op_rows[kind].word != NULL) {
             kinds[len] = (enum op_kind)kind;
             words[len++] = op_rows[kind].word;
@@ -475,7 +475,7 @@ int txn_decode(struct span command, struct arena *arena, struct txn *ret, struct
     return r;
 }
 
-static const struct op_row op_rows[OP_KIND_COUNT] = {
+static const struct op_row op_rows[OP_KIND_END] = {
     [OP_CREATE] = {"create", decode_create}, [OP_UPDATE] = {"update", decode_update},
     [OP_LINK] = {"link", decode_link},       [OP_UNLINK] = {"unlink", decode_link},
     [OP_DELETE] = {"delete", decode_delete}, [OP_LOG] = {"log", txn_decode_log},

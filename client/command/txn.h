@@ -20,7 +20,7 @@ enum op_kind {
     OP_UNLINK = 4,
     OP_DELETE = 5,
     OP_LOG = 7,
-    OP_KIND_COUNT
+    OP_KIND_END
 };
 
 struct guard {

@@ -28,6 +28,13 @@ struct clade_txn {
     struct buffer tags;
     uint32_t tags_len;
     struct set sets[SETS_MAX];
+    bool logs; /* the open operation is a log */
+    struct buffer params;
+    uint32_t params_len;
+    struct buffer metrics; /* maps; the last one's points are counted as they come */
+    uint32_t metrics_len;
+    size_t points_at;
+    uint32_t points_len;
     struct error mistake; /* the first one */
 };
 
@@ -37,6 +44,11 @@ static void clear_operation(struct clade_txn *txn)
     txn->open_members = 0;
     buffer_clear(&txn->tags);
     txn->tags_len = 0;
+    txn->logs = false;
+    buffer_clear(&txn->params);
+    txn->params_len = 0;
+    buffer_clear(&txn->metrics);
+    txn->metrics_len = 0;
     for (size_t i = 0; i < SETS_MAX; i++) {
         txn->sets[i].field = NULL;
         buffer_clear(&txn->sets[i].items);
@@ -55,6 +67,8 @@ struct clade_txn *clade_txn_new(void)
     buffer_init(&txn->guards, CLADE_MAX_COMMAND_BYTES);
     buffer_init(&txn->ops, CLADE_MAX_COMMAND_BYTES);
     buffer_init(&txn->tags, CLADE_MAX_COMMAND_BYTES);
+    buffer_init(&txn->params, CLADE_MAX_COMMAND_BYTES);
+    buffer_init(&txn->metrics, CLADE_MAX_COMMAND_BYTES);
     for (size_t i = 0; i < SETS_MAX; i++) {
         buffer_init(&txn->sets[i].items, CLADE_MAX_COMMAND_BYTES);
     }
@@ -71,6 +85,8 @@ void clade_txn_free(struct clade_txn *txn)
     buffer_release(&txn->guards);
     buffer_release(&txn->ops);
     buffer_release(&txn->tags);
+    buffer_release(&txn->params);
+    buffer_release(&txn->metrics);
     for (size_t i = 0; i < SETS_MAX; i++) {
         buffer_release(&txn->sets[i].items);
     }
@@ -128,8 +144,8 @@ size_t clade_txn_bytes(const struct clade_txn *txn)
 {
     /* The heads of the command, of its arrays and of the open operation's fields. */
     enum { HEADS = 64, SET_HEAD = 32 };
-    size_t bytes =
-        HEADS + txn->ns.len + txn->reason.len + txn->guards.len + txn->ops.len + txn->tags.len;
+    size_t bytes = HEADS + txn->ns.len + txn->reason.len + txn->guards.len + txn->ops.len +
+                   txn->tags.len + txn->params.len + txn->metrics.len;
     for (size_t i = 0; i < SETS_MAX; i++) {
         bytes += txn->sets[i].field == NULL ? 0 : SET_HEAD + txn->sets[i].items.len;
     }
@@ -196,6 +212,19 @@ static void operation_end(const struct clade_txn *txn, struct buffer *ops, size_
         buffer_append_span(ops, buffer_span(&txn->sets[i].items));
         members++;
     }
+    if (txn->params_len > 0) {
+        value_put_str(ops, "params");
+        value_put_map(ops, txn->params_len);
+        buffer_append_span(ops, buffer_span(&txn->params));
+        members++;
+    }
+    /* A log of nothing is one all the same: what it says may come from a loop. */
+    if (txn->logs && (txn->metrics_len > 0 || txn->params_len == 0)) {
+        value_put_str(ops, "metrics");
+        value_put_array(ops, txn->metrics_len);
+        buffer_append_span(ops, buffer_span(&txn->metrics));
+        members++;
+    }
     if (!ops->failed) {
         value_end(ops, at, members);
     }
@@ -204,7 +233,7 @@ static void operation_end(const struct clade_txn *txn, struct buffer *ops, size_
 /* What overflowed would be lost with its buffer's flag. */
 static void note_overflow(struct clade_txn *txn)
 {
-    bool failed = txn->tags.failed;
+    bool failed = txn->tags.failed || txn->params.failed || txn->metrics.failed;
     for (size_t i = 0; i < SETS_MAX; i++) {
         failed = failed || txn->sets[i].items.failed;
     }
@@ -280,6 +309,14 @@ uint32_t clade_txn_unlink(struct clade_txn *txn,
                           const char *to)
 {
     return open_edge(txn, "unlink", from, label, to);
+}
+
+uint32_t clade_txn_log(struct clade_txn *txn, const char *ref)
+{
+    uint32_t n = operation_open(txn, "log");
+    op_text(txn, "ref", ref);
+    txn->logs = true;
+    return n;
 }
 
 /* --- setters of the open operation --- */
@@ -368,6 +405,64 @@ void clade_txn_add(struct clade_txn *txn, const char *field, const char *value)
     txn->sets[i].len++;
 }
 
+/* --- what a log says --- */
+
+static bool may_log(struct clade_txn *txn, const char *what, bool allowed, const char *key)
+{
+    if (!txn->logs || !allowed) {
+        mistake(txn, what, "is set, but no log is open that it could belong to");
+    } else if (key == NULL) {
+        mistake(txn, what, "one without a key");
+    }
+    return txn->logs && allowed && key != NULL;
+}
+
+void clade_txn_param(struct clade_txn *txn, const char *key, const char *value)
+{
+    if (may_log(txn, "params", true, key)) {
+        put_pair(&txn->params, key, value);
+        txn->params_len++;
+    }
+}
+
+void clade_txn_metric(struct clade_txn *txn, const char *key, const char *on, const char *run)
+{
+    struct buffer *b = &txn->metrics;
+    if (!may_log(txn, "metrics", true, key)) {
+        return;
+    }
+    value_put_map(b, 2u + (on != NULL) + (run != NULL));
+    put_pair(b, "key", key);
+    if (on != NULL) {
+        put_pair(b, "on", on);
+    }
+    if (run != NULL) {
+        put_pair(b, "run", run);
+    }
+    value_put_str(b, "points");
+    txn->points_at = value_begin_array(b);
+    txn->points_len = 0;
+    txn->metrics_len++;
+    if (!b->failed) {
+        value_end(b, txn->points_at, 0);
+    }
+}
+
+void clade_txn_point(struct clade_txn *txn, int64_t step, uint64_t time_ms, double value)
+{
+    struct buffer *b = &txn->metrics;
+    if (!may_log(txn, "metrics", txn->metrics_len > 0, "")) {
+        return;
+    }
+    value_put_array(b, 3);
+    value_put_int(b, step);
+    value_put_uint(b, time_ms);
+    value_put_double(b, value);
+    if (!b->failed) {
+        value_end(b, txn->points_at, ++txn->points_len);
+    }
+}
+
 /* --- whole documents --- */
 
 /* False, remembering why, when the document is not a map. */
@@ -409,7 +504,7 @@ void clade_txn_guard_doc(struct clade_txn *txn, const struct clade_doc *doc)
 static bool overflowed(const struct clade_txn *txn)
 {
     bool failed = txn->ns.failed || txn->reason.failed || txn->guards.failed || txn->ops.failed ||
-                  txn->tags.failed;
+                  txn->tags.failed || txn->params.failed || txn->metrics.failed;
     for (size_t i = 0; i < SETS_MAX; i++) {
         failed = failed || txn->sets[i].items.failed;
     }
