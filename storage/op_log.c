@@ -1,6 +1,8 @@
-/* log: params and points of metrics. Points go where they belong whatever order they come in; a
- * chunk that grows beyond its room is split. What stands in the end depends on the log's order
- * alone, since chunks are laid out anew only by commands. */
+/* log: params and points of metrics. The last points of a series stand in its own row, beside those
+ * of the thing's other series: a step of a training adds a point to each, and so writes few pages.
+ * The rest is in chunks; points go where they belong whatever order they come in, and a chunk that
+ * grows beyond its room is split. What stands in the end depends on the log's order alone, since
+ * chunks are laid out anew only by commands. */
 #include <inttypes.h>
 
 #include "base/check.h"
@@ -101,6 +103,7 @@ static int log_params(struct command *c,
 struct adding {
     struct command *c;
     struct series series;
+    struct chunk tail;
     uint64_t run;
     uint64_t added;
     struct logged_point *merged; /* a chunk with what goes into it: room for that */
@@ -113,6 +116,9 @@ struct place {
     bool has_end;
     struct point end;
 };
+
+/* Of rank 0: no point comes before it. A series' first chunk may hold anything from it on. */
+static const struct point least = {.step = INT64_MIN, .value = UINT64_MAX};
 
 static bool is_of_series(const struct series *s, struct span row_key)
 {
@@ -130,7 +136,6 @@ static struct point point_of_key(struct span key)
 
 static int find_place(struct adding *a, const struct point *point, struct place *ret)
 {
-    static const struct point least = {.step = INT64_MIN, .value = UINT64_MAX}; /* of rank 0 */
     struct view *v = a->c->view;
     struct row row;
     struct key above = key_points(a->series.thing, a->series.number, point);
@@ -158,19 +163,19 @@ static int find_place(struct adding *a, const struct point *point, struct place 
     return rc < 0 ? rc : 0;
 }
 
-/* Merges the points before the place's end into its chunk; returns how many of them were taken,
- * new or not. */
+/* Merges the points before `end` (NULL: all) into a copy of the chunk; returns how many of them
+ * were taken, new or not. */
 static size_t merge(struct adding *a,
-                    const struct place *place,
+                    const struct chunk *old,
+                    const struct point *end,
                     const struct point *points,
                     size_t len,
                     size_t *ret_merged)
 {
-    const struct chunk *old = &place->chunk;
     size_t taken = 0;
     size_t at = 0;
     size_t n = 0;
-    while (taken < len && (!place->has_end || point_compare(&points[taken], &place->end) < 0)) {
+    while (taken < len && (end == NULL || point_compare(&points[taken], end) < 0)) {
         const struct point *p = &points[taken];
         int order = at < old->len ? point_compare(&old->points[at].point, p) : 1;
         if (order <= 0) {
@@ -191,34 +196,32 @@ static size_t merge(struct adding *a,
     return taken;
 }
 
-/* Writes what merge has made: one chunk, or several. What is appended at the end of a series, as
- * points mostly are, fills its chunks; else each gets an equal share, which leaves room for more.
- */
+static int put_chunk(struct adding *a, const struct key *key, size_t begin, size_t end, bool is_new)
+{
+    uint8_t bytes[CHUNK_BYTES_MAX];
+    struct span value = span_make(bytes, chunk_encode(&a->merged[begin], end - begin, bytes));
+    return is_new ? row_insert(a->c->rows, TABLE_POINTS, key_span(key), value)
+                  : row_put(a->c->rows, TABLE_POINTS, key_span(key), value);
+}
+
+/* Writes what merge has made: one chunk, or several with equal shares, which leaves room for
+ * more. */
 static int write_chunks(struct adding *a, const struct place *place, size_t len)
 {
-    bool at_end = !place->has_end;
     size_t chunks = (len + CHUNK_POINTS_MAX - 1) / CHUNK_POINTS_MAX;
-    size_t begin = 0;
-    for (size_t i = 0; i < chunks; i++) {
-        size_t end = at_end ? begin + CHUNK_POINTS_MAX : len * (i + 1) / chunks;
-        end = end < len ? end : len;
-        uint8_t bytes[CHUNK_BYTES_MAX];
-        struct span value = span_make(bytes, chunk_encode(&a->merged[begin], end - begin, bytes));
+    int rc = 0;
+    for (size_t i = 0; i < chunks && rc == 0; i++) {
+        size_t begin = len * i / chunks;
         struct key key =
             i == 0 ? place->key
                    : key_points(a->series.thing, a->series.number, &a->merged[begin].point);
-        int rc = i == 0 && place->chunk.len > 0
-                     ? row_put(a->c->rows, TABLE_POINTS, key_span(&key), value)
-                     : row_insert(a->c->rows, TABLE_POINTS, key_span(&key), value);
-        if (rc != 0) {
-            return rc;
-        }
-        begin = end;
+        rc = put_chunk(a, &key, begin, len * (i + 1) / chunks, i > 0 || place->chunk.len == 0);
     }
-    return 0;
+    return rc;
 }
 
-static int add_points(struct adding *a, const struct point *points, size_t len)
+/* Points below the tail, each into the chunk that it belongs to. */
+static int add_below(struct adding *a, const struct point *points, size_t len)
 {
     for (size_t i = 0; i < len;) {
         struct place place;
@@ -227,7 +230,8 @@ static int add_points(struct adding *a, const struct point *points, size_t len)
         if (rc != 0) {
             return rc;
         }
-        i += merge(a, &place, &points[i], len - i, &merged);
+        i +=
+            merge(a, &place.chunk, place.has_end ? &place.end : NULL, &points[i], len - i, &merged);
         if (merged > place.chunk.len) {
             rc = write_chunks(a, &place, merged);
         }
@@ -236,6 +240,39 @@ static int add_points(struct adding *a, const struct point *points, size_t len)
         }
     }
     return 0;
+}
+
+/* Points from the tail's first on, as they mostly come. What is too much for the tail becomes full
+ * chunks. */
+static int add_to_tail(struct adding *a, const struct point *points, size_t len)
+{
+    bool is_first = a->series.sums.count == a->tail.len; /* there is no chunk yet */
+    size_t merged;
+    size_t begin = 0;
+    merge(a, &a->tail, NULL, points, len, &merged);
+    for (; merged - begin > CHUNK_POINTS_MAX; begin += CHUNK_POINTS_MAX) {
+        struct key key = key_points(a->series.thing, a->series.number,
+                                    is_first ? &least : &a->merged[begin].point);
+        int rc = put_chunk(a, &key, begin, begin + CHUNK_POINTS_MAX, true);
+        if (rc != 0) {
+            return rc;
+        }
+        is_first = false;
+    }
+    a->tail.len = (unsigned)(merged - begin);
+    memcpy(a->tail.points, &a->merged[begin], a->tail.len * sizeof *a->merged);
+    return 0;
+}
+
+static int add_points(struct adding *a, const struct point *points, size_t len)
+{
+    size_t below = 0;
+    while (below < len && a->tail.len > 0 &&
+           point_compare(&points[below], &a->tail.points[0].point) < 0) {
+        below++;
+    }
+    int rc = add_below(a, points, below);
+    return rc != 0 || below == len ? rc : add_to_tail(a, points + below, len - below);
 }
 
 /* The series, or the beginning of a new one: then its number is taken. */
@@ -291,6 +328,9 @@ static int log_series(struct command *c,
         return rc;
     }
     rc = find_series(c, t, w->key, on, &a.series);
+    if (rc == 0 && a.series.sums.count > 0) {
+        rc = series_tail(c->view, &a.series, &a.tail);
+    }
     if (rc == 0) {
         rc = add_points(&a, w->points, w->points_len);
     }
@@ -298,11 +338,11 @@ static int log_series(struct command *c,
         return rc;
     }
     a.series.changed = c->revision;
-    uint8_t value[SERIES_VALUE_BYTES];
-    series_encode(&a.series, value);
+    uint8_t bytes[SERIES_BYTES_MAX];
+    size_t bytes_len = series_encode(&a.series, a.tail.points, a.tail.len, bytes);
     struct key key = key_series(t->id, w->key, on);
     *ret_new = a.added;
-    return row_put(c->rows, TABLE_SERIES, key_span(&key), span_make(value, sizeof value));
+    return row_put(c->rows, TABLE_SERIES, key_span(&key), span_make(bytes, bytes_len));
 }
 
 static int log_metrics(struct command *c,

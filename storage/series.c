@@ -108,7 +108,10 @@ static const uint8_t *get_point(const uint8_t *p, struct point *ret)
     return p + 24;
 }
 
-void series_encode(const struct series *s, uint8_t bytes[SERIES_VALUE_BYTES])
+size_t series_encode(const struct series *s,
+                     const struct logged_point *tail,
+                     size_t tail_len,
+                     uint8_t bytes[SERIES_BYTES_MAX])
 {
     put_u32le(bytes, s->number);
     put_u32le(bytes + 4, s->sums.has_extremes ? SERIES_HAS_EXTREMES : 0);
@@ -119,13 +122,14 @@ void series_encode(const struct series *s, uint8_t bytes[SERIES_VALUE_BYTES])
     p = put_point(p, &s->sums.last);
     p = put_point(p, &s->sums.min);
     p = put_point(p, &s->sums.max);
-    CHECK(p == bytes + SERIES_VALUE_BYTES);
+    CHECK(p == bytes + SERIES_SUMS_BYTES);
+    return SERIES_SUMS_BYTES + chunk_encode(tail, tail_len, p);
 }
 
 int series_decode(struct view *v, const struct row *row, struct series *ret, struct span *ret_key)
 {
     const uint8_t *p = row->value.data;
-    if (row->value.len != SERIES_VALUE_BYTES || row->key.len < 8 + 1 + 1 + 8 ||
+    if (row->value.len <= SERIES_SUMS_BYTES || row->key.len < 8 + 1 + 1 + 8 ||
         row->key.data[row->key.len - 9] != 0) {
         return row_corrupt(v->error, TABLE_SERIES, row->key, "is not of the form of a series");
     }
@@ -142,6 +146,7 @@ int series_decode(struct view *v, const struct row *row, struct series *ret, str
     p = get_point(p, &ret->sums.last);
     p = get_point(p, &ret->sums.min);
     get_point(p, &ret->sums.max);
+    ret->tail = span_skip(row->value, SERIES_SUMS_BYTES);
     *ret_key = span_make(row->key.data + 8, row->key.len - 8 - 9);
     return 0;
 }
@@ -284,6 +289,14 @@ int chunk_of_row(struct view *v, const struct row *row, struct chunk *ret)
                : row_corrupt(v->error, TABLE_POINTS, row->key, "is not of the form of points");
 }
 
+int series_tail(struct view *v, const struct series *s, struct chunk *ret)
+{
+    struct key key = key_points_prefix(s->thing, s->number);
+    return chunk_decode(s->tail, ret) ? 0
+                                      : row_corrupt(v->error, TABLE_SERIES, key_span(&key),
+                                                    "is not of the form of points");
+}
+
 /* --- Look-ups ----------------------------------------------------------------------------- */
 
 int lookup_series(struct view *v, uint64_t thing, struct span key, uint64_t on, struct series *ret)
@@ -375,27 +388,44 @@ static int seek_chunk(struct view *v,
     return view_before(v, TABLE_POINTS, key_span(&above), ret);
 }
 
+/* Calls `cb` for what stands in the chunk at the view's revision, from `from` on. */
+static int chunk_each(
+    struct view *v, const struct chunk *chunk, const struct point *from, point_cb cb, void *arg)
+{
+    int rc = 0;
+    for (unsigned i = 0; rc == 0 && i < chunk->len; i++) {
+        const struct logged_point *p = &chunk->points[i];
+        if (p->created <= v->revision && (from == NULL || point_compare(&p->point, from) >= 0)) {
+            rc = cb(arg, p);
+        }
+    }
+    return rc;
+}
+
 int points_each(
     struct view *v, const struct series *s, const struct point *from, point_cb cb, void *arg)
 {
     struct key prefix = key_points_prefix(s->thing, s->number);
     struct row row;
     struct chunk chunk;
-    int rc = seek_chunk(v, s, from, &row);
-    for (; rc == 0 && begins_with(row.key, &prefix); rc = view_next(v, TABLE_POINTS, &row)) {
-        rc = chunk_of_row(v, &row, &chunk);
-        for (unsigned i = 0; rc == 0 && i < chunk.len; i++) {
-            const struct logged_point *p = &chunk.points[i];
-            if (p->created <= v->revision &&
-                (from == NULL || point_compare(&p->point, from) >= 0)) {
-                rc = cb(arg, p);
+    struct chunk tail;
+    int rc = series_tail(v, s, &tail);
+    if (rc != 0) {
+        return rc;
+    }
+    if (from == NULL || point_compare(from, &tail.points[0].point) < 0) {
+        rc = seek_chunk(v, s, from, &row);
+        for (; rc == 0 && begins_with(row.key, &prefix); rc = view_next(v, TABLE_POINTS, &row)) {
+            rc = chunk_of_row(v, &row, &chunk);
+            if (rc == 0) {
+                rc = chunk_each(v, &chunk, from, cb, arg);
+            }
+            if (rc != 0) {
+                return rc;
             }
         }
-        if (rc != 0) {
-            return rc;
-        }
     }
-    return rc < 0 ? rc : 0;
+    return rc < 0 ? rc : chunk_each(v, &tail, from, cb, arg);
 }
 
 int params_each(struct view *v, uint64_t thing, param_cb cb, void *arg)

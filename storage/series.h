@@ -35,9 +35,10 @@ struct series {
     uint64_t created;
     uint64_t changed; /* the revision of the newest point */
     struct series_sums sums;
+    struct span tail; /* its last points as a chunk, borrowed from the row */
 };
 
-#define SERIES_VALUE_BYTES (4 + 4 + 3 * 8 + 4 * 24)
+#define SERIES_SUMS_BYTES (4 + 4 + 3 * 8 + 4 * 24)
 
 /* thing, key, 0x00, on. */
 struct key key_series(uint64_t thing, struct span key, uint64_t on);
@@ -48,12 +49,6 @@ struct key key_points_prefix(uint64_t thing, uint32_t series);
 struct key key_param(uint64_t thing, struct span key);
 /* thing alone: how many series, or params, it has. */
 struct key key_tally(uint64_t thing);
-
-/* The value of its row; key and `on` stand in the row's key. */
-void series_encode(const struct series *s, uint8_t bytes[SERIES_VALUE_BYTES]);
-/* From a row of the series table; sets its key's text, which borrows from the row.
- * CLADE_ERR_CORRUPT when it is none. */
-int series_decode(struct view *v, const struct row *row, struct series *ret, struct span *ret_key);
 
 struct chunk {
     unsigned len;
@@ -69,6 +64,20 @@ size_t chunk_encode(const struct logged_point *points, size_t len, uint8_t bytes
 bool chunk_decode(struct span bytes, struct chunk *ret);
 /* The same for a row of the points table; CLADE_ERR_CORRUPT names it. */
 int chunk_of_row(struct view *v, const struct row *row, struct chunk *ret);
+
+#define SERIES_BYTES_MAX (SERIES_SUMS_BYTES + CHUNK_BYTES_MAX)
+
+/* The value of its row, with 1 to CHUNK_POINTS_MAX last points; key and `on` stand in the row's
+ * key. Returns the bytes. */
+size_t series_encode(const struct series *s,
+                     const struct logged_point *tail,
+                     size_t tail_len,
+                     uint8_t bytes[SERIES_BYTES_MAX]);
+/* From a row of the series table; sets its key's text, which borrows from the row, as does the
+ * tail. CLADE_ERR_CORRUPT when it is none. */
+int series_decode(struct view *v, const struct row *row, struct series *ret, struct span *ret_key);
+/* The points of the tail; CLADE_ERR_CORRUPT. */
+int series_tail(struct view *v, const struct series *s, struct chunk *ret);
 
 /* The series' row; 1 when there is none. The view's revision is not looked at. */
 int lookup_series(struct view *v, uint64_t thing, struct span key, uint64_t on, struct series *ret);

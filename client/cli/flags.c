@@ -77,6 +77,8 @@ static const struct flag flags[FLAG_ID_COUNT] = {
     [FLAG_CONNECTIONS] = {"connections", 0, false, "N", "clients to spread them over (default 1)"},
     [FLAG_COUNT] = {"count", 0, false, "N", "requests in all (default 10,000)"},
     [FLAG_BYTES] = {"bytes", 0, false, "N", "bytes of each description (default 256)"},
+    [FLAG_SERIES] = {"series", 0, false, "N", "metrics that the points of a batch are of (default 10)"},
+    [FLAG_POINTS] = {"points", 0, false, "N", "points of a batch (default 1,000)"},
     [FLAG_REF] = {"ref", 0, true, "REF", "what to ask for; may be repeated"},
     [FLAG_JSON] = {"json", 0, false, NULL, "the same as -w json"},
 };

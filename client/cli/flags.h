@@ -76,6 +76,8 @@ enum flag_id {
     FLAG_CONNECTIONS,
     FLAG_COUNT,
     FLAG_BYTES,
+    FLAG_SERIES,
+    FLAG_POINTS,
     FLAG_REF,
     FLAG_JSON,
     FLAG_ID_COUNT

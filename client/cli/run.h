@@ -28,6 +28,6 @@ int run_member_list(struct cli *cli);
 /* in and out */
 int run_import(struct cli *cli);
 int run_export(struct cli *cli);
-/* the subject is what is measured: "create", "get", "closure" */
+/* the subject is what is measured: "create", "log", "get", "closure" */
 int run_bench(struct cli *cli);
 int run_help(struct cli *cli);
