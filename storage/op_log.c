@@ -59,9 +59,9 @@ static int insert_param(struct command *c, const struct thing *t, const struct t
     return row_insert(c->rows, TABLE_PARAMS, key_span(&key), buffer_span(c->record));
 }
 
-static int too_many(struct command *c, const char *what, unsigned max)
+static int too_many(struct command *c, const char *where, const char *what, unsigned max)
 {
-    return error_set(c->error, CLADE_ERR_LIMIT, what, "the thing would have more than %u %s", max,
+    return error_set(c->error, CLADE_ERR_LIMIT, where, "the thing would have more than %u %s", max,
                      what);
 }
 
@@ -88,7 +88,7 @@ static int log_params(struct command *c,
     uint64_t tally;
     int rc = lookup_tally(c->view, TABLE_PARAMS, t->id, &tally);
     if (rc == 0 && tally + added > CLADE_MAX_PARAMS) {
-        return too_many(c, "params", CLADE_MAX_PARAMS);
+        return too_many(c, "params", "params", CLADE_MAX_PARAMS);
     }
     if (rc == 0) {
         rc = put_tally(c, TABLE_PARAMS, t->id, tally + added);
@@ -286,7 +286,7 @@ static int find_series(
     uint64_t tally;
     rc = lookup_tally(c->view, TABLE_SERIES, t->id, &tally);
     if (rc == 0 && tally >= CLADE_MAX_SERIES) {
-        return too_many(c, "series", CLADE_MAX_SERIES);
+        return too_many(c, "key", "metric series", CLADE_MAX_SERIES);
     }
     *ret = (struct series){
         .thing = t->id, .on = on, .number = (uint32_t)tally + 1, .created = c->revision};

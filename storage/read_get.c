@@ -102,7 +102,7 @@ static int get_one(struct reading *r, const struct query_target *target)
                                      .with_metrics = r->query->with_metrics};
     size_t mark = r->out->len;
     rc = render_thing(&r->render, thing, &options, r->out);
-    return rc != 0 ? rc : reading_emitted(r, mark);
+    return reading_rendered(r, rc, mark);
 }
 
 int read_get(struct reading *r)

@@ -304,12 +304,18 @@ static int on_series(void *arg, const struct series *series, struct span key)
     if (m->only != NULL && !span_equal(*m->only, key)) {
         return KEY_DONE;
     }
-    m->series = series;
+    struct series then = *series;
+    m->series = &then;
     m->key = key;
     if (!is_wanted(m, series)) {
         return reading_step(m->r) ? cut_before(m, m->r->out->len) : 0;
     }
-    return put_series(m);
+    int rc = series_sums_at(m->r->view, &then, reading_stop, m->r);
+    if (rc == 1) {
+        then = *series;
+        return cut_before(m, m->r->out->len);
+    }
+    return rc != 0 ? rc : put_series(m);
 }
 
 /* The series of one thing, from `place` on (NULL: the first). */

@@ -196,6 +196,11 @@ bool reading_step(struct reading *r)
     return r->stopped;
 }
 
+bool reading_stop(void *arg)
+{
+    return reading_step(arg);
+}
+
 int reading_emitted(struct reading *r, size_t mark)
 {
     uint64_t bytes_max = r->budget->bytes_max != 0 ? r->budget->bytes_max : CLADE_MAX_ANSWER_BYTES;
@@ -215,6 +220,14 @@ int reading_emitted(struct reading *r, size_t mark)
     return 1;
 }
 
+int reading_rendered(struct reading *r, int rc, size_t mark)
+{
+    if (rc == 1) {
+        r->out->len = mark; /* the budget ended in the middle of it */
+    }
+    return rc != 0 ? rc : reading_emitted(r, mark);
+}
+
 int reading_emit(struct reading *r, const struct thing *thing, uint32_t depth)
 {
     if (r->items >= r->query->limit) {
@@ -231,7 +244,7 @@ int reading_emit(struct reading *r, const struct thing *thing, uint32_t depth)
     };
     size_t mark = r->out->len;
     int rc = render_thing(&r->render, thing, &options, r->out);
-    return rc != 0 ? rc : reading_emitted(r, mark);
+    return reading_rendered(r, rc, mark);
 }
 
 void reading_set_next(struct reading *r, struct span position)
@@ -463,7 +476,7 @@ int reader_query(struct reader *reader,
         .budget = budget,
         .arena = arena,
         .scratch = &reader->scratch,
-        .render = {.view = v, .arena = &reader->scratch},
+        .render = {.view = v, .arena = &reader->scratch, .stop = reading_stop, .stop_arg = &r},
         .out = out,
         .out_begin = out->len,
         .error = v->error,

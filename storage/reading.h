@@ -33,10 +33,14 @@ struct reading {
 void reading_next_item(struct reading *r);
 /* Counts a step; true when the budget is used up (`stopped` is set too). Cancelling counts. */
 bool reading_step(struct reading *r);
+/* The same, for those who know no readings: `arg` is one. */
+bool reading_stop(void *arg);
 /* Appends the thing. 0, 1 when it does not fit in the page (`full` is set), or a code. */
 int reading_emit(struct reading *r, const struct thing *thing, uint32_t depth);
 /* The same for an item that is in `out` already, from `mark` on. */
 int reading_emitted(struct reading *r, size_t mark);
+/* The same after render_thing has returned `rc`. */
+int reading_rendered(struct reading *r, int rc, size_t mark);
 void reading_set_next(struct reading *r, struct span position);
 /* A cursor whose position is not of the form that the query makes. */
 int reading_bad_cursor(struct reading *r);

@@ -8,6 +8,8 @@ struct render {
     uint64_t ns;             /* references into it are written without their namespace */
     uint64_t cached_ns;      /* 0 = none */
     struct span cached_path; /* of cached_ns */
+    bool (*stop)(void *arg); /* says when to give up what takes long; NULL = never */
+    void *stop_arg;
 };
 
 /* The reference of a thing, "artifact/x" or "//team//version/m/7". Returns 0 or a fatal code, or
@@ -24,7 +26,8 @@ struct render_options {
     uint32_t depth;
 };
 
-/* Appends the thing; the buffer's `failed` says whether it fitted. */
+/* Appends the thing; the buffer's `failed` says whether it fitted. 0, 1 when `stop` ended it before
+ * it was whole, or a code. */
 int render_thing(struct render *r,
                  const struct thing *thing,
                  const struct render_options *options,

@@ -84,6 +84,7 @@ struct list {
     struct ref_cache *refs;
     struct buffer *out;
     uint32_t len;
+    bool full; /* the buffer is, and says so itself */
 };
 
 static int put_param(void *arg, struct span key, struct span value)
@@ -108,12 +109,19 @@ int render_params(struct render *r, uint64_t thing, struct buffer *out)
 static int put_series(void *arg, const struct series *series, struct span key)
 {
     struct list *list = arg;
+    const struct render *r = &list->refs->render;
+    struct series then = *series;
     uint32_t members = 0;
+    int rc = series_sums_at(r->view, &then, r->stop, r->stop_arg);
+    if (rc != 0) {
+        return rc;
+    }
     size_t at = value_begin_map(list->out);
-    int rc = render_sums(list->refs, series, key, list->out, &members);
+    rc = render_sums(list->refs, &then, key, list->out, &members);
     value_end(list->out, at, members);
     list->len++;
-    return rc != 0 ? rc : list->out->failed;
+    list->full = list->out->failed;
+    return rc != 0 ? rc : list->full;
 }
 
 int render_metrics(struct render *r, uint64_t thing, struct buffer *out)
@@ -126,5 +134,5 @@ int render_metrics(struct render *r, uint64_t thing, struct buffer *out)
     int rc = series_each(r->view, thing, NULL, put_series, &list);
     value_end(out, at, list.len);
     ref_cache_release(&refs);
-    return rc < 0 ? rc : 0;
+    return list.full && rc > 0 ? 0 : rc;
 }

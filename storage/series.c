@@ -328,20 +328,28 @@ static bool begins_with(struct span row_key, const struct key *prefix)
     return row_key.len >= prefix->len && memcmp(row_key.data, prefix->bytes, prefix->len) == 0;
 }
 
+struct counting {
+    struct series_sums sums;
+    bool (*stop)(void *arg);
+    void *arg;
+};
+
 static int count_point(void *arg, const struct logged_point *p)
 {
-    series_sums_add(arg, &p->point);
-    return 0;
+    struct counting *c = arg;
+    series_sums_add(&c->sums, &p->point);
+    return c->stop != NULL && c->stop(c->arg) ? 1 : 0;
 }
 
-/* The sums as of the view's revision: those that are kept, unless points came later. */
-static int sums_at(struct view *v, struct series *s)
+int series_sums_at(struct view *v, struct series *s, bool (*stop)(void *arg), void *arg)
 {
     if (s->changed <= v->revision) {
         return 0;
     }
-    s->sums = (struct series_sums){0};
-    return s->created > v->revision ? 0 : points_each(v, s, NULL, count_point, &s->sums);
+    struct counting c = {.stop = stop, .arg = arg};
+    int rc = points_each(v, s, NULL, count_point, &c);
+    s->sums = c.sums;
+    return rc;
 }
 
 int series_each(struct view *v, uint64_t thing, const struct key *from, series_cb cb, void *arg)
@@ -360,10 +368,7 @@ int series_each(struct view *v, uint64_t thing, const struct key *from, series_c
         struct series s;
         struct span key;
         rc = series_decode(v, &row, &s, &key);
-        if (rc == 0) {
-            rc = sums_at(v, &s);
-        }
-        if (rc == 0 && s.sums.count > 0) {
+        if (rc == 0 && s.created <= v->revision) {
             rc = cb(arg, &s, key);
         }
         if (rc != 0) {

@@ -85,11 +85,15 @@ int lookup_series(struct view *v, uint64_t thing, struct span key, uint64_t on, 
 int lookup_tally(struct view *v, enum table table, uint64_t thing, uint64_t *ret);
 
 /* The series of a thing that have points at the view's revision, in the order of (key, on), their
- * sums as of that revision. Calls `cb` until it returns other than 0; returns that. Never 1 by
+ * sums as they are now. Calls `cb` until it returns other than 0; returns that. Never 1 by
  * itself. `key` borrows from the map. `from` is where to begin, as key_series makes it; NULL = with
  * the first. */
 typedef int (*series_cb)(void *arg, const struct series *series, struct span key);
 int series_each(struct view *v, uint64_t thing, const struct key *from, series_cb cb, void *arg);
+/* Makes the sums those of the view's revision, which takes as long as the series where points have
+ * come since. `stop` (NULL: never) is asked at each point whether to give up. 0, 1 when it said so,
+ * or a code. */
+int series_sums_at(struct view *v, struct series *series, bool (*stop)(void *arg), void *arg);
 /* The points of a series from `from` on (NULL = the first) at the view's revision, in order. As
  * above. */
 typedef int (*point_cb)(void *arg, const struct logged_point *point);

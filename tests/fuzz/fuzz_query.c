@@ -2,6 +2,9 @@
 #include "base/check.h"
 #include "command/query.h"
 
+static const enum query_kind kinds[] = {QUERY_GET, QUERY_LIST, QUERY_LINEAGE, QUERY_DESCRIBE,
+                                        QUERY_METRICS};
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -13,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0) {
         return 0;
     }
-    enum query_kind kind = (enum query_kind)(data[0] % (QUERY_DESCRIBE + 1));
+    enum query_kind kind = kinds[data[0] % (sizeof kinds / sizeof *kinds)];
     arena_init(&arena, 64 << 20);
     int r =
         value_decode(span_make(data + 1, size - 1), &value_limits_request, &arena, &params, &error);

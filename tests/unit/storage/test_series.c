@@ -106,6 +106,25 @@ static void a_thing_has_so_many_params_and_no_more(void **state)
     refused(f, LOG("'params':{'one more':'x'}"), CLADE_ERR_LIMIT, "ops[0].params");
 }
 
+static void a_thing_has_so_many_series_and_no_more(void **state)
+{
+    struct fixture *f = *state;
+    struct buffer b;
+    make_run(f);
+    buffer_init(&b, 1 << 20);
+    buffer_append_str(&b, "{'v':1,'ops':[{'op':'log','ref':'run/r','metrics':[");
+    for (int i = 0; i < CLADE_MAX_SERIES; i++) {
+        buffer_append_fmt(&b, "%s{'key':'k%d','points':[[1,1,1]]}", i == 0 ? "" : ",", i);
+    }
+    buffer_append_str(&b, "]}]}");
+    buffer_append_u8(&b, 0);
+    do_txn(f, (const char *)b.data);
+    buffer_release(&b);
+    do_txn(f, LOG("'metrics':[{'key':'k7','points':[[2,1,1]]}]"));
+    refused(f, LOG("'metrics':[{'key':'k7','on':'artifact/test','points':[[1,1,1]]}]"),
+            CLADE_ERR_LIMIT, "ops[0].metrics[0].key");
+}
+
 static void a_series_says_what_stands_of_it(void **state)
 {
     struct fixture *f = *state;
@@ -232,6 +251,44 @@ static void the_points_of_what_is_deleted_are_kept(void **state)
     assert_int_equal(answer_count(f, "NOT_FOUND"), 1);
     fixture_read(f, QUERY_GET, "{'refs':['id/2'],'with':['params','metrics']}");
     assert_int_equal(answer_count(f, "\"params\":{\"p\":\"1\"}"), 1);
+}
+
+/* Sums as of the past are counted, which must not take longer than a reader may. */
+static void sums_of_the_past_end_with_the_budget(void **state)
+{
+    struct fixture *f = *state;
+    struct buffer b;
+    make_run(f);
+    buffer_init(&b, 1 << 20);
+    buffer_append_str(&b, "{'v':1,'ops':[{'op':'log','ref':'run/r','metrics':"
+                          "[{'key':'k','points':[");
+    for (int i = 0; i < 1000; i++) {
+        buffer_append_fmt(&b, "%s[%d,1,1]", i == 0 ? "" : ",", i);
+    }
+    buffer_append_str(&b, "]}]}]}");
+    buffer_append_u8(&b, 0);
+    do_txn(f, (const char *)b.data);
+    buffer_release(&b);
+    do_txn(f, LOG("'metrics':[{'key':'k','points':[[5000,1,1]]}]"));
+    static const struct {
+        enum query_kind kind;
+        const char *params;
+    } rows[] = {
+        {QUERY_METRICS, "{'refs':['run/r'],'last':true,'as_of':2}"},
+        {QUERY_GET, "{'refs':['run/r'],'with':['metrics'],'as_of':2}"},
+        {QUERY_LIST, "{'kind':'run','with':['metrics'],'as_of':2}"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        f->deadline_us = 1; /* long ago */
+        assert_int_equal(fixture_read(f, rows[i].kind, rows[i].params), 0);
+        assert_answer(f, "[]");
+        assert_false(f->answer.complete);
+        assert_int_equal(f->answer.cursor.len > 0, rows[i].kind != QUERY_LIST); /* its start */
+        f->deadline_us = 0;
+        assert_int_equal(fixture_read(f, rows[i].kind, rows[i].params), 0);
+        assert_int_equal(answer_count(f, "\"count\":1000"), 1);
+        assert_true(f->answer.complete);
+    }
 }
 
 /* --- Against a model that keeps a plain list ------------------------------------------------ */
@@ -622,7 +679,9 @@ int main(void)
         TEST(a_param_is_written_once),
         TEST(a_param_moves_changed_and_a_point_does_not),
         TEST(a_thing_has_so_many_params_and_no_more),
+        TEST(a_thing_has_so_many_series_and_no_more),
         TEST(a_series_says_what_stands_of_it),
+        TEST(sums_of_the_past_end_with_the_budget),
         TEST(a_series_of_nothing_but_nan_has_no_extremes),
         TEST(as_of_leaves_out_later_points),
         TEST(a_range_holds_both_its_ends),
