@@ -37,11 +37,12 @@ static int find_param(struct command *c, const struct thing *t, const struct tex
     return span_equal(span_skip(value, 8), p->value) ? 0 : param_differs(c, t, p);
 }
 
-static int put_tally(struct command *c, enum table table, uint64_t thing, uint64_t tally)
+static int put_tally(struct command *c, enum table table, uint64_t thing, const struct tally *tally)
 {
     struct key key = key_tally(thing);
-    uint8_t value[8];
-    put_u64le(value, tally);
+    uint8_t value[TALLY_BYTES];
+    put_u64le(value, tally->count);
+    put_u64le(value + 8, tally->bytes);
     return row_put(c->rows, table, key_span(&key), span_make(value, sizeof value));
 }
 
@@ -70,30 +71,28 @@ static int log_params(struct command *c,
                       const struct thing *t,
                       uint64_t *ret_new)
 {
+    struct tally tally;
+    int rc = op->params_len > 0 ? lookup_tally(c->view, TABLE_PARAMS, t->id, &tally) : 0;
     uint64_t added = 0;
-    for (size_t i = 0; i < op->params_len; i++) {
-        int rc = find_param(c, t, &op->params[i]);
+    for (size_t i = 0; i < op->params_len && rc == 0; i++) {
+        const struct text_pair *p = &op->params[i];
+        rc = find_param(c, t, p);
         if (rc == 1) {
-            rc = insert_param(c, t, &op->params[i]);
+            rc = insert_param(c, t, p);
+            tally.bytes += p->key.len + p->value.len;
             added++;
-        }
-        if (rc != 0) {
-            return rc;
         }
     }
     *ret_new = added;
-    if (added == 0) {
-        return 0;
+    if (rc != 0 || added == 0) {
+        return rc;
     }
-    uint64_t tally;
-    int rc = lookup_tally(c->view, TABLE_PARAMS, t->id, &tally);
-    if (rc == 0 && tally + added > CLADE_MAX_PARAMS) {
+    tally.count += added;
+    if (tally.count > CLADE_MAX_PARAMS) {
         return too_many(c, "params", "params", CLADE_MAX_PARAMS);
     }
-    if (rc == 0) {
-        rc = put_tally(c, TABLE_PARAMS, t->id, tally + added);
-    }
     struct thing touched = *t;
+    rc = put_tally(c, TABLE_PARAMS, t->id, &tally);
     return rc != 0 ? rc : thing_touch(c, t, &touched);
 }
 
@@ -102,6 +101,7 @@ static int log_params(struct command *c,
 /* Points going into one series. */
 struct adding {
     struct command *c;
+    struct tally *tally; /* of the thing's series */
     struct series series;
     struct chunk tail;
     uint64_t run;
@@ -275,22 +275,24 @@ static int add_points(struct adding *a, const struct point *points, size_t len)
     return rc != 0 || below == len ? rc : add_to_tail(a, points + below, len - below);
 }
 
-/* The series, or the beginning of a new one: then its number is taken. */
-static int find_series(
-    struct command *c, const struct thing *t, struct span key, uint64_t on, struct series *ret)
+#define POINT_BYTES     24 /* step, time, value: what a tally counts for one */
+#define REFERENCE_BYTES 8
+
+/* The series and its tail, or the beginning of a new one. */
+static int find_series(struct adding *a, const struct thing *t, struct span key, uint64_t on)
 {
-    int rc = lookup_series(c->view, t->id, key, on, ret);
+    int rc = lookup_series(a->c->view, t->id, key, on, &a->series);
     if (rc != 1) {
-        return rc;
+        return rc != 0 ? rc : series_tail(a->c->view, &a->series, &a->tail);
     }
-    uint64_t tally;
-    rc = lookup_tally(c->view, TABLE_SERIES, t->id, &tally);
-    if (rc == 0 && tally >= CLADE_MAX_SERIES) {
-        return too_many(c, "key", "metric series", CLADE_MAX_SERIES);
+    if (a->tally->count >= CLADE_MAX_SERIES) {
+        return too_many(a->c, "key", "metric series", CLADE_MAX_SERIES);
     }
-    *ret = (struct series){
-        .thing = t->id, .on = on, .number = (uint32_t)tally + 1, .created = c->revision};
-    return rc != 0 ? rc : put_tally(c, TABLE_SERIES, t->id, tally + 1);
+    a->tally->count++;
+    a->tally->bytes += key.len + (on != 0 ? REFERENCE_BYTES : 0);
+    a->series = (struct series){
+        .thing = t->id, .on = on, .number = (uint32_t)a->tally->count, .created = a->c->revision};
+    return 0;
 }
 
 /* Ids of what a series' references mean; 0 where there is none. */
@@ -317,20 +319,18 @@ static int resolve_ends(struct command *c,
 static int log_series(struct command *c,
                       const struct series_write *w,
                       const struct thing *t,
+                      struct tally *tally,
                       struct logged_point *room,
                       uint64_t *ret_new)
 {
-    struct adding a = {.c = c, .merged = room};
+    struct adding a = {.c = c, .tally = tally, .merged = room};
     uint64_t on;
     int rc = resolve_ends(c, w, &on, &a.run);
     *ret_new = 0;
     if (rc != 0 || w->points_len == 0) {
         return rc;
     }
-    rc = find_series(c, t, w->key, on, &a.series);
-    if (rc == 0 && a.series.sums.count > 0) {
-        rc = series_tail(c->view, &a.series, &a.tail);
-    }
+    rc = find_series(&a, t, w->key, on);
     if (rc == 0) {
         rc = add_points(&a, w->points, w->points_len);
     }
@@ -338,6 +338,7 @@ static int log_series(struct command *c,
         return rc;
     }
     a.series.changed = c->revision;
+    tally->bytes += a.added * (POINT_BYTES + (a.run != 0 ? REFERENCE_BYTES : 0));
     uint8_t bytes[SERIES_BYTES_MAX];
     size_t bytes_len = series_encode(&a.series, a.tail.points, a.tail.len, bytes);
     struct key key = key_series(t->id, w->key, on);
@@ -360,16 +361,21 @@ static int log_metrics(struct command *c,
     if (op->series_len > 0 && room == NULL) {
         return arena_failure(c->scratch, room_bytes, c->error);
     }
+    struct tally tally = {0};
+    int rc = op->series_len > 0 ? lookup_tally(c->view, TABLE_SERIES, t->id, &tally) : 0;
+    if (rc != 0) {
+        return rc;
+    }
     for (size_t i = 0; i < op->series_len; i++) {
         uint64_t added;
-        int rc = log_series(c, &op->series[i], t, room, &added);
+        rc = log_series(c, &op->series[i], t, &tally, room, &added);
         if (rc != 0) {
             error_prefix_where(c->error, "metrics[%zu]", i);
             return rc;
         }
         *ret_new += added;
     }
-    return 0;
+    return *ret_new > 0 ? put_tally(c, TABLE_SERIES, t->id, &tally) : 0;
 }
 
 int op_log(struct command *c, const struct op *op)

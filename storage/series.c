@@ -308,7 +308,7 @@ int lookup_series(struct view *v, uint64_t thing, struct span key, uint64_t on, 
     return rc != 0 ? rc : series_decode(v, &row, ret, &text);
 }
 
-int lookup_tally(struct view *v, enum table table, uint64_t thing, uint64_t *ret)
+int lookup_tally(struct view *v, enum table table, uint64_t thing, struct tally *ret)
 {
     struct key key = key_tally(thing);
     struct span value;
@@ -316,10 +316,12 @@ int lookup_tally(struct view *v, enum table table, uint64_t thing, uint64_t *ret
     if (rc < 0) {
         return rc;
     }
-    if (rc == 0 && value.len != 8) {
+    if (rc == 0 && value.len != TALLY_BYTES) {
         return row_corrupt(v->error, table, key_span(&key), "has a wrong length");
     }
-    *ret = rc == 0 ? get_u64le(value.data) : 0;
+    *ret = rc == 1
+               ? (struct tally){0}
+               : (struct tally){.count = get_u64le(value.data), .bytes = get_u64le(value.data + 8)};
     return 0;
 }
 

@@ -47,8 +47,16 @@ struct key key_points(uint64_t thing, uint32_t series, const struct point *least
 /* The part that the chunks of a series begin with. */
 struct key key_points_prefix(uint64_t thing, uint32_t series);
 struct key key_param(uint64_t thing, struct span key);
-/* thing alone: how many series, or params, it has. */
+/* thing alone: its tally. */
 struct key key_tally(uint64_t thing);
+
+/* What a thing has of params, resp. of series. */
+struct tally {
+    uint64_t count;
+    uint64_t bytes; /* whatever the rows look like: texts, 8 for each number and reference */
+};
+
+#define TALLY_BYTES 16
 
 struct chunk {
     unsigned len;
@@ -81,8 +89,8 @@ int series_tail(struct view *v, const struct series *s, struct chunk *ret);
 
 /* The series' row; 1 when there is none. The view's revision is not looked at. */
 int lookup_series(struct view *v, uint64_t thing, struct span key, uint64_t on, struct series *ret);
-/* The number of a tally row; 0 when there is none. Never 1. */
-int lookup_tally(struct view *v, enum table table, uint64_t thing, uint64_t *ret);
+/* Of TABLE_PARAMS or TABLE_SERIES; nothing is zeros. Never 1. */
+int lookup_tally(struct view *v, enum table table, uint64_t thing, struct tally *ret);
 
 /* The series of a thing that have points at the view's revision, in the order of (key, on), their
  * sums as they are now. Calls `cb` until it returns other than 0; returns that. Never 1 by

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "fixture.h"
-#include "storage/sample.h"
 #include "storage/series.h"
+#include "storage/series_erase.h"
 
 static void do_txn(struct fixture *f, const char *json)
 {
@@ -251,6 +251,75 @@ static void the_points_of_what_is_deleted_are_kept(void **state)
     assert_int_equal(answer_count(f, "NOT_FOUND"), 1);
     fixture_read(f, QUERY_GET, "{'refs':['id/2'],'with':['params','metrics']}");
     assert_int_equal(answer_count(f, "\"params\":{\"p\":\"1\"}"), 1);
+}
+
+static void what_is_erased_leaves_no_row_and_other_things_alone(void **state)
+{
+    struct fixture *f = *state;
+    struct buffer b;
+    do_txn(f, "{'v':1,'ops':[{'op':'create','kind':'run','name':'before'}]}");
+    make_run(f);
+    do_txn(f, "{'v':1,'ops':[{'op':'create','kind':'run','name':'after'}]}");
+    static const char *const others[] = {"run/before", "run/after"};
+    for (size_t i = 0; i < 2; i++) {
+        char text[256];
+        snprintf(text, sizeof text,
+                 "{'v':1,'ops':[{'op':'log','ref':'%s','params':{'p':'1'},"
+                 "'metrics':[{'key':'k','points':[[1,1,1]]}]}]}",
+                 others[i]);
+        do_txn(f, text);
+    }
+    buffer_init(&b, 1 << 20);
+    buffer_append_str(&b, "{'v':1,'ops':[{'op':'log','ref':'run/r','params':{'a':'1','b':'2'},"
+                          "'metrics':[{'key':'l','points':[[1,1,1]]},{'key':'k','points':[");
+    for (int i = 0; i < 200; i++) {
+        buffer_append_fmt(&b, "%s[%d,1,1]", i == 0 ? "" : ",", i);
+    }
+    buffer_append_str(&b, "]}]}]}");
+    buffer_append_u8(&b, 0);
+    do_txn(f, (const char *)b.data);
+    buffer_release(&b);
+
+    struct rows rows;
+    unsigned erased = 0;
+    rows_init(&rows, f->store);
+    assert_int_equal(rows_begin(&rows, &f->error), 0);
+    int rc;
+    while ((rc = series_erase_row(&rows, 3)) == 0) {
+        erased++;
+    }
+    assert_int_equal(rc, 1);
+    assert_int_equal(erased, 3 + 3 + 3); /* params, chunks, series; the tallies among them */
+    assert_int_equal(rows_commit(&rows, &f->error), 0);
+    rows_release(&rows);
+    verify(f);
+    fixture_read(f, QUERY_GET,
+                 "{'refs':['run/r','run/before','run/after'],'with':['params','metrics']}");
+    assert_int_equal(answer_count(f, "\"params\":{},\"metrics\":[]"), 1);
+    assert_int_equal(answer_count(f, "\"count\":1"), 2);
+    assert_int_equal(answer_count(f, "\"p\":\"1\""), 2);
+}
+
+static void a_tally_counts_what_is_new_whatever_its_rows_look_like(void **state)
+{
+    struct fixture *f = *state;
+    struct view v;
+    struct tally params;
+    struct tally series;
+    make_run(f);
+    do_txn(f, LOG("'params':{'lr':'0.1','opt':''},'metrics':[{'key':'loss','points':[[1,1,1],[1,1,"
+                  "1],[2,1,1]]},{'key':'acc','on':'id/3','run':'id/2','points':[[1,1,1]]},"
+                  "{'key':'none','points':[]}]"));
+    do_txn(f, LOG("'params':{'lr':'0.1'},'metrics':[{'key':'loss','run':'id/2','points':[[1,1,1],"
+                  "[0,1,1]]}]"));
+    assert_int_equal(view_open(&v, f->store, &f->error), 0);
+    assert_int_equal(lookup_tally(&v, TABLE_PARAMS, 2, &params), 0);
+    assert_int_equal(lookup_tally(&v, TABLE_SERIES, 2, &series), 0);
+    view_close(&v, f->store);
+    assert_int_equal(params.count, 2);
+    assert_int_equal(params.bytes, 2 + 3 + 3);
+    assert_int_equal(series.count, 2);
+    assert_int_equal(series.bytes, 4 + 2 * 24 + 3 + 8 + 32 + 32);
 }
 
 /* Sums as of the past are counted, which must not take longer than a reader may. */
@@ -539,75 +608,6 @@ static void values_rank_as_they_compare(void **state)
     assert_int_equal(point_value_of(-NAN), point_value_of(NAN));
 }
 
-/* --- Samples ------------------------------------------------------------------------------ */
-
-static void a_sample_keeps_the_peaks_and_the_ends(void **state)
-{
-    uint64_t seed = test_seed();
-    static struct logged_point points[5000];
-    static struct logged_point room[400];
-    (void)state;
-    for (int round = 0; round < 200; round++) {
-        size_t total = 5 + next_random(&seed) % 4995;
-        uint32_t max = 4 + (uint32_t)(next_random(&seed) % 396);
-        struct series_sums all = {0};
-        struct series_sums kept = {0};
-        struct sample s;
-        sample_init(&s, room, max, total);
-        for (size_t i = 0; i < total; i++) {
-            double v = next_random(&seed) % 9 == 0 ? NAN : (double)(next_random(&seed) % 100000);
-            points[i] = (struct logged_point){
-                .point = {.step = (int64_t)(i / 7), .time_ms = i, .value = point_value_of(v)}};
-            series_sums_add(&all, &points[i].point);
-            sample_add(&s, &points[i]);
-        }
-        sample_end(&s);
-        assert_true(s.len > 0 && s.len <= max);
-        for (size_t i = 0; i < s.len; i++) {
-            series_sums_add(&kept, &s.points[i].point);
-            assert_true(i == 0 || compare_logged(&s.points[i - 1], &s.points[i]) < 0);
-            assert_int_equal(
-                point_compare(&points[s.points[i].point.time_ms].point, &s.points[i].point), 0);
-        }
-        assert_int_equal(point_compare(&kept.first, &all.first), 0);
-        assert_int_equal(point_compare(&kept.last, &all.last), 0);
-        assert_int_equal(kept.has_extremes, all.has_extremes);
-        assert_int_equal(kept.min.value, all.min.value);
-        assert_int_equal(kept.max.value, all.max.value);
-    }
-}
-
-static void a_sampled_series_says_what_it_stands_for(void **state)
-{
-    struct fixture *f = *state;
-    struct buffer b;
-    make_run(f);
-    buffer_init(&b, 1 << 20);
-    buffer_append_str(&b, "{'v':1,'ops':[{'op':'log','ref':'run/r','metrics':"
-                          "[{'key':'k','points':[");
-    for (int i = 0; i < 1000; i++) {
-        buffer_append_fmt(&b, "%s[%d,%d,%d]", i == 0 ? "" : ",", i, i, i == 500 ? 99 : i % 7);
-    }
-    buffer_append_str(&b, "]},{'key':'l','points':[[1,1,1]]}]}]}");
-    buffer_append_u8(&b, 0);
-    do_txn(f, (const char *)b.data);
-    buffer_release(&b);
-    fixture_read(f, QUERY_METRICS, "{'refs':['run/r'],'sample':8}");
-    assert_int_equal(answer_count(f, "\"of\":1000"), 1);
-    assert_int_equal(answer_count(f, "[500,500,99.0]"), 2); /* max, and among the points */
-    assert_int_equal(answer_count(f, "[999,999,5.0]"), 2);
-    fixture_read(f, QUERY_METRICS, "{'refs':['run/r'],'sample':8,'from_step':501,'limit':1}");
-    assert_int_equal(answer_count(f, "\"of\":499"), 1);
-    assert_false(f->answer.complete);
-    char params[512];
-    snprintf(params, sizeof params, "{'refs':['run/r'],'sample':8,'from_step':501,'cursor':'%.*s'}",
-             SPAN_FMT(f->answer.cursor));
-    fixture_read(f, QUERY_METRICS, params);
-    assert_int_equal(answer_count(f, "\"key\":\"l\""), 1);
-    assert_int_equal(answer_count(f, "\"key\":\"k\""), 0);
-    assert_true(f->answer.complete);
-}
-
 /* --- Pages -------------------------------------------------------------------------------- */
 
 static void pages_of_many_series_fit_together(void **state)
@@ -681,18 +681,18 @@ int main(void)
         TEST(a_thing_has_so_many_params_and_no_more),
         TEST(a_thing_has_so_many_series_and_no_more),
         TEST(a_series_says_what_stands_of_it),
+        TEST(a_tally_counts_what_is_new_whatever_its_rows_look_like),
         TEST(sums_of_the_past_end_with_the_budget),
+        TEST(what_is_erased_leaves_no_row_and_other_things_alone),
         TEST(a_series_of_nothing_but_nan_has_no_extremes),
         TEST(as_of_leaves_out_later_points),
         TEST(a_range_holds_both_its_ends),
         TEST(what_cannot_be_logged_is_refused_whole),
         TEST(the_points_of_what_is_deleted_are_kept),
         TEST(points_stand_in_order_whatever_order_they_come_in),
-        TEST(a_sampled_series_says_what_it_stands_for),
         TEST(pages_of_many_series_fit_together),
         cmocka_unit_test(a_chunk_is_read_as_it_was_written),
         cmocka_unit_test(values_rank_as_they_compare),
-        cmocka_unit_test(a_sample_keeps_the_peaks_and_the_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
