@@ -168,6 +168,8 @@ static enum query_kind kind_of(enum method method)
         return QUERY_LINEAGE;
     case METHOD_HISTORY:
         return QUERY_HISTORY;
+    case METHOD_METRICS:
+        return QUERY_METRICS;
     default:
         CHECK(method == METHOD_DESCRIBE);
         return QUERY_DESCRIBE;

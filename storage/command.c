@@ -19,7 +19,7 @@ static const op_function operations[] = {
     [OP_SET_ALIAS] = op_set_alias, [OP_UNSET_ALIAS] = op_unset_alias,
     [OP_SET_STAGE] = op_set_stage, [OP_SET_TARGETS] = op_set_targets,
     [OP_HOLD] = op_hold,           [OP_RELEASE] = op_release,
-    [OP_UNDELETE] = op_undelete,
+    [OP_UNDELETE] = op_undelete,   [OP_LOG] = op_log,
 };
 
 int command_check_answer(struct command *c)
@@ -35,9 +35,12 @@ int command_check_answer(struct command *c)
     return 0;
 }
 
-int command_answer(struct command *c, const char *status, const struct thing *thing)
+int command_begin_answer(struct command *c,
+                         const char *status,
+                         const struct thing *thing,
+                         uint32_t more)
 {
-    value_put_map(c->body, thing != NULL ? 3 : 1);
+    value_put_map(c->body, (thing != NULL ? 3 : 1) + more);
     value_put_str(c->body, "status");
     value_put_str(c->body, status);
     if (thing != NULL) {
@@ -51,7 +54,7 @@ int command_answer(struct command *c, const char *status, const struct thing *th
         value_put_str(c->body, "ref");
         value_put_span(c->body, ref);
     }
-    return command_check_answer(c);
+    return 0;
 }
 
 int command_say_there(struct command *c, const struct thing *there)
@@ -67,6 +70,12 @@ int command_say_there(struct command *c, const struct thing *there)
     c->error->id = there->id;
     c->error->revision = there->changed.revision;
     return c->error->code;
+}
+
+int command_answer(struct command *c, const char *status, const struct thing *thing)
+{
+    int rc = command_begin_answer(c, status, thing, 0);
+    return rc != 0 ? rc : command_check_answer(c);
 }
 
 /* --- References ------------------------------------------------------------------------------ */

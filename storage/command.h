@@ -24,7 +24,8 @@ enum change_kind {
     CHANGE_UNLINKED = 5,
     CHANGE_ALIAS_SET = 6,
     CHANGE_ALIAS_UNSET = 7,
-    CHANGE_UNDELETED = 8
+    CHANGE_UNDELETED = 8,
+    CHANGE_LOGGED = 10 /* params or points of metrics */
 };
 
 #define COMMAND_ACYCLIC_LABELS 9
@@ -127,6 +128,11 @@ int edge_write_props(struct command *c,
                      bool *ret_changed);
 /* The edge ends, and its props with it. */
 int edge_end_props(struct command *c, uint64_t from, uint32_t label, uint64_t to);
+
+/* Stores a thing of which what is not in its record has changed: history and record, no log.
+ * `before` and `thing` as above. */
+int thing_touch(struct command *c, const struct thing *before, struct thing *thing);
+
 /* from LABEL to, which are there. Sets whether it was new. */
 int edge_link(
     struct command *c, const struct thing *from, struct span label, uint64_t to, bool *ret_new);
@@ -148,6 +154,11 @@ int guard_stage(struct command *c, const struct guard *g, const struct thing *ve
 
 /* Appends one operation's result. */
 int command_answer(struct command *c, const char *status, const struct thing *thing);
+/* The same with more members, which the caller appends before it calls command_check_answer. */
+int command_begin_answer(struct command *c,
+                         const char *status,
+                         const struct thing *thing,
+                         uint32_t more);
 /* After a result of another form was appended: 0, or CLADE_ERR_LIMIT, _NO_MEMORY. */
 int command_check_answer(struct command *c);
 /* The operation's `ref`, which must be of that kind. */
@@ -176,3 +187,5 @@ int op_set_alias(struct command *c, const struct op *op);
 int op_unset_alias(struct command *c, const struct op *op);
 int op_set_stage(struct command *c, const struct op *op);
 int op_set_targets(struct command *c, const struct op *op);
+/* Writes params of a live thing, each once, and adds points to its series. */
+int op_log(struct command *c, const struct op *op);

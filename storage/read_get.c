@@ -106,13 +106,13 @@ int reading_resolve(struct reading *r, const struct ref *ref, struct thing **ret
     return rc;
 }
 
-static int find_target(struct reading *r, const struct query_target *target, struct thing **ret)
+int reading_find(struct reading *r, const struct query_target *target, struct thing **ret)
 {
     return target->form == TARGET_REF ? reading_resolve(r, &target->ref, ret)
                                       : by_index(r, target, ret);
 }
 
-static int emit_error(struct reading *r, const struct query_target *target)
+int reading_emit_error(struct reading *r, const struct query_target *target)
 {
     size_t mark = r->out->len;
     value_put_map(r->out, 2);
@@ -127,16 +127,18 @@ static int get_one(struct reading *r, const struct query_target *target)
 {
     struct thing *thing;
     reading_next_item(r);
-    int rc = find_target(r, target, &thing);
+    int rc = reading_find(r, target, &thing);
     if (rc != 0) {
-        return code_is_fatal(rc) ? rc : emit_error(r, target);
+        return code_is_fatal(rc) ? rc : reading_emit_error(r, target);
     }
     struct render_options options = {.view = r->query->view,
                                      .with_edges = r->query->with_edges,
-                                     .with_aliases = r->query->with_aliases};
+                                     .with_aliases = r->query->with_aliases,
+                                     .with_params = r->query->with_params,
+                                     .with_metrics = r->query->with_metrics};
     size_t mark = r->out->len;
     rc = render_thing(&r->render, thing, &options, r->out);
-    return rc != 0 ? rc : reading_emitted(r, mark);
+    return reading_rendered(r, rc, mark);
 }
 
 int read_get(struct reading *r)

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "command/value.h"
+#include "storage/render_series.h"
 
 #define END_ARENA_BYTES (4u << 20)
 
@@ -526,6 +527,14 @@ int render_thing(struct render *r,
     }
     if (rc == 0 && options->with_edges) {
         rc = put_edges(r, t->id, out);
+        members++;
+    }
+    if (rc == 0 && options->with_params) {
+        rc = render_params(r, t->id, out);
+        members++;
+    }
+    if (rc == 0 && options->with_metrics) {
+        rc = render_metrics(r, t->id, out);
         members++;
     }
     value_end(out, at, members);

@@ -298,16 +298,19 @@ int thing_insert(struct command *c, struct thing *t)
     return rc;
 }
 
+int thing_touch(struct command *c, const struct thing *before, struct thing *t)
+{
+    int rc = put_history(c, before);
+    t->changed = command_stamp(c);
+    return rc != 0 ? rc : put_record(c, t, false);
+}
+
 int thing_replace(struct command *c, const struct thing *before, struct thing *t)
 {
     bool is_back = before->deleted && !t->deleted;
     bool is_renamed = !t->deleted && !span_equal(before->name, t->name);
-    int rc = put_history(c, before);
-    t->changed = command_stamp(c);
     t->named = is_back || is_renamed ? c->revision : before->named;
-    if (rc == 0) {
-        rc = put_record(c, t, false);
-    }
+    int rc = thing_touch(c, before, t);
     if (rc == 0) {
         rc = pointers_follow(c, before, t);
     }

@@ -240,6 +240,8 @@ int cli_read(struct cli *cli, struct clade_read *ret)
         .view = CLADE_VIEW_FULL,
         .with_edges = args_has(&cli->args, FLAG_EDGES),
         .with_aliases = args_has(&cli->args, FLAG_ALIASES),
+        .with_params = args_has(&cli->args, FLAG_PARAMS),
+        .with_metrics = args_has(&cli->args, FLAG_METRICS),
     };
     const char *view = args_get(&cli->args, FLAG_VIEW);
     const char *state = args_get(&cli->args, FLAG_STATE);

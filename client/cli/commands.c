@@ -11,7 +11,8 @@
 #define CONTENT_FLAGS FLAG_DIGEST, FLAG_URI, FLAG_CONTENT, FLAG_CONTENT_REASON
 #define MAKE_FLAGS    FLAG_IF_EXISTS, FLAG_AS
 #define UPDATE_FLAGS  FLAG_UNTAG, FLAG_UNPROP, FLAG_REMOVE_EXTERNAL_ID
-#define READ_FLAGS    FLAG_VIEW, FLAG_STATE, FLAG_EDGES, FLAG_ALIASES, FLAG_LIMIT
+#define READ_FLAGS                                                                                 \
+    FLAG_VIEW, FLAG_STATE, FLAG_EDGES, FLAG_ALIASES, FLAG_PARAMS, FLAG_METRICS, FLAG_LIMIT
 
 #define STDIN_HELP "A \"-\" among the arguments stands for the lines of stdin."
 #define HISTORY_HELP                                                                               \
@@ -97,6 +98,16 @@ const struct command commands[] = {
     DELETE("run", "clade run delete nightly-7"),
     UNDELETE("run", "clade run undelete nightly-7"),
     HISTORY("run", "nightly-7"),
+    {"run log", "NAME...", "log params and points of metrics to runs",
+     "A param is written once. Points may come in any order, and again.\n" BULK_HELP,
+     FLAGS(FLAG_PARAM, FLAG_METRIC, FLAG_STEP, FLAG_TIME, FLAG_ON), 1, COMMAND_ARGS_ANY,
+     EXAMPLES("clade run log nightly-7 --param lr=0.1 --param optimizer=adam",
+              "clade run log nightly-7 --metric loss=0.31 --metric acc=0.89 --step 1200"),
+     "run", run_log},
+    {"run finish", "NAME...", "say that runs have ended, now and well unless told", BULK_HELP,
+     FLAGS(FLAG_STATUS, FLAG_END), 1, COMMAND_ARGS_ANY,
+     EXAMPLES("clade run finish nightly-7", "clade run finish nightly-7 --status failed"), "run",
+     run_finish},
 
     CREATE("model", "NAME...", 1, FLAGS(COMMON_FLAGS, MAKE_FLAGS),
            "clade model create resnet50 --owner vision"),
@@ -210,6 +221,22 @@ const struct command commands[] = {
      HISTORY_HELP, FLAGS(FLAG_LIMIT, FLAG_STATE), 1, COMMAND_ARGS_ANY,
      EXAMPLES("clade history version/resnet50/7", "clade history id/1234 --as-of 2026-03-01"), NULL,
      run_history},
+    {"log", "REF...", "log params and points of metrics to things of any kind",
+     "A param is written once. Points may come in any order, and again.\n" BULK_HELP,
+     FLAGS(FLAG_PARAM, FLAG_METRIC, FLAG_STEP, FLAG_TIME, FLAG_ON, FLAG_LOGGED_BY), 1,
+     COMMAND_ARGS_ANY,
+     EXAMPLES("clade log version/resnet50/7 --metric acc=0.76 --on artifact/imagenet-val "
+              "--run nightly-7"),
+     NULL, run_log},
+    {"metrics", "REF [KEY...]", "show the points of metrics",
+     "Of each series (a KEY, and what it was measured on) its points in order. A sample keeps, of\n"
+     "equal stretches of a series, the first, the least, the greatest and the last point.",
+     FLAGS(FLAG_LAST, FLAG_SAMPLE, FLAG_FROM_STEP, FLAG_TO_STEP, FLAG_FROM, FLAG_TO, FLAG_ON,
+           FLAG_LIMIT),
+     1, COMMAND_ARGS_ANY,
+     EXAMPLES("clade metrics run/nightly-7 loss", "clade metrics run/nightly-7 --last",
+              "clade -w json metrics run/nightly-7 loss --sample 400 --from-step 1000"),
+     NULL, run_metrics},
     {"link", "FROM LABEL TO", "say that FROM depends on TO",
      "With the one argument \"-\", lines of stdin: FROM, LABEL and TO between tabs. An edge that is\n"
      "there gets the props that are given, and keeps its others.",
@@ -283,6 +310,10 @@ const struct command commands[] = {
     {"bench create", "", "measure artifact creates", NULL,
      FLAGS(FLAG_CLIENTS, FLAG_CONNECTIONS, FLAG_COUNT, FLAG_BYTES, FLAG_JSON), 0, 0,
      EXAMPLES("clade bench create --clients 64 --count 100000 --json"), "create", run_bench},
+    {"bench log", "", "measure batches of metric points", NULL,
+     FLAGS(FLAG_CLIENTS, FLAG_CONNECTIONS, FLAG_COUNT, FLAG_SERIES, FLAG_POINTS, FLAG_JSON), 0, 0,
+     EXAMPLES("clade bench log --clients 8 --count 2000 --series 10 --points 1000"), "log",
+     run_bench},
     {"bench get", "", "measure reads of one thing each", NULL,
      FLAGS(FLAG_CLIENTS, FLAG_CONNECTIONS, FLAG_COUNT, FLAG_REF, FLAG_JSON), 0, 0,
      EXAMPLES("clade bench get --clients 64 --ref artifact/imagenet-1k"), "get", run_bench},

@@ -3,35 +3,19 @@
  * namespace other than the one that plain references mean is a transaction that names it. */
 #include <stdlib.h>
 
-#include "cli/cli.h"
+#include "cli/export_internal.h"
 #include "cli/json.h"
-#include "cli/names.h"
 #include "cli/run.h"
 
-#define EXPORT_BYTES_MAX (64u << 20)
 #define PAGE_ITEMS       1000
-#define EDGE_PAGE_ITEMS  200 /* some things have many */
+#define SHORT_PAGE_ITEMS 200 /* some things have many */
 
 /* What a deleted thing's reference leads to: nothing, or a live namesake. */
 enum { DEAD, DEAD_WITH_NAMESAKE };
 
-struct export
-{
-    struct cli *cli;
-    const char *home;           /* the namespace whose lines are bare operations */
-    struct cli_list namespaces; /* those to export */
-    uint64_t revision;          /* 0 before the first answer */
-    struct names dead;          /* whole references of deleted things */
-    struct names types;         /* of live types */
-    struct buffer key;          /* a whole reference */
-    struct buffer line;
-    uint64_t left_out; /* links and fields that lead to what is deleted */
-    bool has_late;     /* things of this kind have something to be written when all are there */
-};
-
 typedef bool (*on_thing)(struct export *x, const char *ns, const struct clade_value *thing);
 
-static struct span text_of(const struct clade_value *v)
+struct span export_text_of(const struct clade_value *v)
 {
     size_t len = 0;
     const char *text = clade_value_strn(v, &len);
@@ -45,11 +29,11 @@ struct page {
     const char *kind;
     const char *state;
     const char *view;
-    const char *with; /* "edges", "aliases"; NULL = nothing */
+    const char *with[2]; /* of "edges", "aliases", "params", "metrics"; NULL = nothing */
     const char *cursor;
 };
 
-static void put_text(struct clade_doc *doc, const char *key, const char *value)
+void export_put_text(struct clade_doc *doc, const char *key, const char *value)
 {
     clade_doc_str(doc, key);
     clade_doc_str(doc, value);
@@ -62,27 +46,29 @@ static struct clade_response *fetch(const struct export *x, const struct page *p
         return NULL;
     }
     bool pinned = x->revision != 0 || x->cli->settings.as_of[0] != '\0';
-    bool edges = p->with != NULL && strcmp(p->with, "edges") == 0;
-    clade_doc_map(doc, 5u + pinned + (p->with != NULL) + (p->cursor != NULL));
-    put_text(doc, "kind", p->kind);
-    put_text(doc, "ns", p->ns);
-    put_text(doc, "state", p->state);
-    put_text(doc, "view", p->view);
+    uint32_t with_len = (p->with[0] != NULL) + (p->with[1] != NULL);
+    clade_doc_map(doc, 5u + pinned + (with_len > 0) + (p->cursor != NULL));
+    export_put_text(doc, "kind", p->kind);
+    export_put_text(doc, "ns", p->ns);
+    export_put_text(doc, "state", p->state);
+    export_put_text(doc, "view", p->view);
     clade_doc_str(doc, "limit");
-    clade_doc_uint(doc, edges ? EDGE_PAGE_ITEMS : PAGE_ITEMS);
+    clade_doc_uint(doc, with_len == 0 ? PAGE_ITEMS : SHORT_PAGE_ITEMS);
     if (x->revision != 0) {
         clade_doc_str(doc, "as_of");
         clade_doc_uint(doc, x->revision);
     } else if (pinned) {
-        put_text(doc, "as_of", x->cli->settings.as_of);
+        export_put_text(doc, "as_of", x->cli->settings.as_of);
     }
-    if (p->with != NULL) {
+    if (with_len > 0) {
         clade_doc_str(doc, "with");
-        clade_doc_array(doc, 1);
-        clade_doc_str(doc, p->with);
+        clade_doc_array(doc, with_len);
+    }
+    for (uint32_t i = 0; i < with_len; i++) {
+        clade_doc_str(doc, p->with[i]);
     }
     if (p->cursor != NULL) {
-        put_text(doc, "cursor", p->cursor);
+        export_put_text(doc, "cursor", p->cursor);
     }
     struct clade_response *response = clade_call_wait(x->cli->client, "list", doc);
     clade_doc_free(doc);
@@ -141,7 +127,7 @@ static struct span whole_ref(struct export *x, const char *ns, struct span ref)
     return buffer_span(&x->key);
 }
 
-static bool is_dead(struct export *x, const char *ns, struct span ref)
+bool export_is_dead(struct export *x, const char *ns, struct span ref)
 {
     uint8_t value;
     return names_find(&x->dead, whole_ref(x, ns, ref), &value) && value == DEAD;
@@ -149,14 +135,15 @@ static bool is_dead(struct export *x, const char *ns, struct span ref)
 
 static bool note_dead(struct export *x, const char *ns, const struct clade_value *thing)
 {
-    return names_add(&x->dead, whole_ref(x, ns, text_of(clade_value_get(thing, "ref"))), DEAD);
+    return names_add(&x->dead, whole_ref(x, ns, export_text_of(clade_value_get(thing, "ref"))),
+                     DEAD);
 }
 
 static bool note_live(struct export *x, const char *ns, const struct clade_value *thing)
 {
-    struct span ref = whole_ref(x, ns, text_of(clade_value_get(thing, "ref")));
+    struct span ref = whole_ref(x, ns, export_text_of(clade_value_get(thing, "ref")));
     (void)names_change(&x->dead, ref, DEAD_WITH_NAMESAKE);
-    bool type = span_equal_str(text_of(clade_value_get(thing, "kind")), "type");
+    bool type = span_equal_str(export_text_of(clade_value_get(thing, "kind")), "type");
     return !type || names_add(&x->types, ref, 0);
 }
 
@@ -164,8 +151,8 @@ static bool note_live(struct export *x, const char *ns, const struct clade_value
  * one that did is known. */
 static bool is_type_dead(struct export *x, const char *ns, const struct clade_value *thing)
 {
-    struct span kind = text_of(clade_value_get(thing, "kind"));
-    struct span type = text_of(clade_value_get(thing, "type"));
+    struct span kind = export_text_of(clade_value_get(thing, "kind"));
+    struct span type = export_text_of(clade_value_get(thing, "type"));
     struct span path = span_of(ns);
     bool dead = false;
     while (type.len > 0 && path.len > 0) {
@@ -187,7 +174,7 @@ static bool is_type_dead(struct export *x, const char *ns, const struct clade_va
 
 /* --- writing -------------------------------------------------------------------------------- */
 
-static void line_begin(struct export *x, const char *ns)
+void export_line_begin(struct export *x, const char *ns)
 {
     buffer_clear(&x->line);
     if (strcmp(ns, x->home) != 0) {
@@ -197,13 +184,13 @@ static void line_begin(struct export *x, const char *ns)
     }
 }
 
-static bool line_end(struct export *x, const char *ns)
+bool export_line_end(struct export *x, const char *ns)
 {
     buffer_append_str(&x->line, strcmp(ns, x->home) != 0 ? "]}\n" : "\n");
     return !x->line.failed && fwrite(x->line.data, 1, x->line.len, x->cli->out) == x->line.len;
 }
 
-static void put_member(struct export *x, const char *key, const struct clade_value *value)
+void export_put_member(struct export *x, const char *key, const struct clade_value *value)
 {
     buffer_append_u8(&x->line, ',');
     json_append_text(&x->line, span_of(key));
@@ -237,7 +224,7 @@ static bool is_written(struct export *x,
         ((type == CLADE_ARRAY || type == CLADE_MAP) && clade_value_len(value) == 0)) {
         return false;
     }
-    if (is_one_of(key, refs) && is_dead(x, ns, text_of(value))) {
+    if (is_one_of(key, refs) && export_is_dead(x, ns, export_text_of(value))) {
         x->left_out++;
         return false;
     }
@@ -263,7 +250,7 @@ static bool is_to_dead(struct export *x, const char *ns, const struct clade_valu
             return true;
         }
     }
-    return !list && ref_of(prop) != NULL && is_dead(x, ns, text_of(ref_of(prop)));
+    return !list && ref_of(prop) != NULL && export_is_dead(x, ns, export_text_of(ref_of(prop)));
 }
 
 /* Props that are references may be to what comes later. They are written then, and with them the
@@ -301,25 +288,25 @@ static bool write_thing(struct export *x, const char *ns, const struct clade_val
     if (!note_live(x, ns, thing)) {
         return false;
     }
-    line_begin(x, ns);
+    export_line_begin(x, ns);
     buffer_append_str(&x->line, "{\"op\":\"create\"");
-    put_member(x, "kind", clade_value_get(thing, "kind"));
+    export_put_member(x, "kind", clade_value_get(thing, "kind"));
     if (clade_value_get(thing, "model") != NULL) {
-        put_member(x, "model", clade_value_get(thing, "model"));
-        put_member(x, "number", clade_value_get(thing, "number"));
+        export_put_member(x, "model", clade_value_get(thing, "model"));
+        export_put_member(x, "number", clade_value_get(thing, "number"));
     } else {
-        put_member(x, "name", clade_value_get(thing, "name"));
+        export_put_member(x, "name", clade_value_get(thing, "name"));
     }
     buffer_append_str(&x->line, ",\"if_exists\":\"match\"");
     for (size_t i = 0; i < clade_value_len(thing); i++) {
         const struct clade_value *key = clade_value_key_at(thing, i);
         const struct clade_value *value = clade_value_at(thing, i);
-        if ((later && is_one_of(text_of(key), typed)) ||
-            (no_owner && span_equal_str(text_of(key), "owner")) ||
-            (no_type && span_equal_str(text_of(key), "type"))) {
+        if ((later && is_one_of(export_text_of(key), typed)) ||
+            (no_owner && span_equal_str(export_text_of(key), "owner")) ||
+            (no_type && span_equal_str(export_text_of(key), "type"))) {
             continue;
         }
-        if (is_written(x, ns, text_of(key), value)) {
+        if (is_written(x, ns, export_text_of(key), value)) {
             buffer_append_u8(&x->line, ',');
             json_append_value(&x->line, key);
             buffer_append_u8(&x->line, ':');
@@ -327,7 +314,7 @@ static bool write_thing(struct export *x, const char *ns, const struct clade_val
         }
     }
     buffer_append_u8(&x->line, '}');
-    return line_end(x, ns);
+    return export_line_end(x, ns);
 }
 
 static void put_late_props(struct export *x, const char *ns, const struct clade_value *props)
@@ -351,20 +338,20 @@ static void put_late_props(struct export *x, const char *ns, const struct clade_
 
 static bool write_hold(struct export *x, const char *ns, const struct clade_value *thing)
 {
-    line_begin(x, ns);
+    export_line_begin(x, ns);
     buffer_append_str(&x->line, "{\"op\":\"hold\"");
-    put_member(x, "ref", clade_value_get(thing, "ref"));
-    if (text_of(clade_value_get(thing, "hold")).len > 0) {
-        put_member(x, "reason", clade_value_get(thing, "hold"));
+    export_put_member(x, "ref", clade_value_get(thing, "ref"));
+    if (export_text_of(clade_value_get(thing, "hold")).len > 0) {
+        export_put_member(x, "reason", clade_value_get(thing, "hold"));
     }
     buffer_append_u8(&x->line, '}');
-    return line_end(x, ns);
+    return export_line_end(x, ns);
 }
 
 static void put_if_there(struct export *x, const char *key, const struct clade_value *thing)
 {
     if (clade_value_get(thing, key) != NULL) {
-        put_member(x, key, clade_value_get(thing, key));
+        export_put_member(x, key, clade_value_get(thing, key));
     }
 }
 
@@ -375,20 +362,20 @@ static bool write_late(struct export *x, const char *ns, const struct clade_valu
     const struct clade_value *parent = clade_value_get(thing, "parent");
     const struct clade_value *type = clade_value_get(thing, "type");
     bool props = has_ref_props(thing);
-    if (parent != NULL && is_dead(x, ns, text_of(parent))) {
+    if (parent != NULL && export_is_dead(x, ns, export_text_of(parent))) {
         x->left_out++;
         parent = NULL;
     }
     bool ok = true;
     if (parent != NULL || props || has_fields(thing)) {
-        line_begin(x, ns);
+        export_line_begin(x, ns);
         buffer_append_str(&x->line, "{\"op\":\"update\"");
-        put_member(x, "ref", clade_value_get(thing, "ref"));
+        export_put_member(x, "ref", clade_value_get(thing, "ref"));
         if (parent != NULL) {
-            put_member(x, "parent", parent);
+            export_put_member(x, "parent", parent);
         }
         if (props && type != NULL && !is_type_dead(x, ns, thing)) {
-            put_member(x, "type", type);
+            export_put_member(x, "type", type);
         }
         if (props) {
             put_late_props(x, ns, clade_value_get(thing, "props"));
@@ -396,7 +383,7 @@ static bool write_late(struct export *x, const char *ns, const struct clade_valu
         put_if_there(x, "fields", thing);
         put_if_there(x, "closed", thing);
         buffer_append_u8(&x->line, '}');
-        ok = line_end(x, ns);
+        ok = export_line_end(x, ns);
     }
     return ok && clade_value_get(thing, "hold") != NULL ? write_hold(x, ns, thing) : ok;
 }
@@ -406,11 +393,11 @@ static int compare_edges(const void *a, const void *b)
 {
     const struct clade_value *x = *(const struct clade_value *const *)a;
     const struct clade_value *y = *(const struct clade_value *const *)b;
-    int r =
-        span_compare(text_of(clade_value_get(x, "label")), text_of(clade_value_get(y, "label")));
-    return r != 0
-               ? r
-               : span_compare(text_of(clade_value_get(x, "to")), text_of(clade_value_get(y, "to")));
+    int r = span_compare(export_text_of(clade_value_get(x, "label")),
+                         export_text_of(clade_value_get(y, "label")));
+    return r != 0 ? r
+                  : span_compare(export_text_of(clade_value_get(x, "to")),
+                                 export_text_of(clade_value_get(y, "to")));
 }
 
 static bool write_link(struct export *x,
@@ -418,20 +405,20 @@ static bool write_link(struct export *x,
                        const struct clade_value *from,
                        const struct clade_value *edge)
 {
-    if (is_dead(x, ns, text_of(clade_value_get(edge, "to")))) {
+    if (export_is_dead(x, ns, export_text_of(clade_value_get(edge, "to")))) {
         x->left_out++;
         return true;
     }
-    line_begin(x, ns);
+    export_line_begin(x, ns);
     buffer_append_str(&x->line, "{\"op\":\"link\"");
-    put_member(x, "from", from);
-    put_member(x, "label", clade_value_get(edge, "label"));
-    put_member(x, "to", clade_value_get(edge, "to"));
+    export_put_member(x, "from", from);
+    export_put_member(x, "label", clade_value_get(edge, "label"));
+    export_put_member(x, "to", clade_value_get(edge, "to"));
     if (clade_value_get(edge, "props") != NULL) {
         put_late_props(x, ns, clade_value_get(edge, "props"));
     }
     buffer_append_u8(&x->line, '}');
-    return line_end(x, ns);
+    return export_line_end(x, ns);
 }
 
 static bool write_links(struct export *x, const char *ns, const struct clade_value *thing)
@@ -456,18 +443,20 @@ static bool write_links(struct export *x, const char *ns, const struct clade_val
     return ok;
 }
 
+/* --- pointers -------------------------------------------------------------------------------- */
+
 static bool write_stage(struct export *x, const char *ns, const struct clade_value *version)
 {
     const struct clade_value *stage = clade_value_get(version, "stage");
     if (stage == NULL) {
         return true;
     }
-    line_begin(x, ns);
+    export_line_begin(x, ns);
     buffer_append_str(&x->line, "{\"op\":\"set_stage\"");
-    put_member(x, "ref", clade_value_get(version, "ref"));
-    put_member(x, "stage", stage);
+    export_put_member(x, "ref", clade_value_get(version, "ref"));
+    export_put_member(x, "stage", stage);
     buffer_append_u8(&x->line, '}');
-    return line_end(x, ns);
+    return export_line_end(x, ns);
 }
 
 /* A version's aliases: what they point to is live as long as they do. */
@@ -476,12 +465,12 @@ static bool write_aliases(struct export *x, const char *ns, const struct clade_v
     const struct clade_value *aliases = clade_value_get(version, "aliases");
     bool ok = true;
     for (size_t i = 0; ok && i < clade_value_len(aliases); i++) {
-        line_begin(x, ns);
+        export_line_begin(x, ns);
         buffer_append_str(&x->line, "{\"op\":\"set_alias\"");
-        put_member(x, "ref", clade_value_get(version, "ref"));
-        put_member(x, "alias", clade_value_get(clade_value_at(aliases, i), "alias"));
+        export_put_member(x, "ref", clade_value_get(version, "ref"));
+        export_put_member(x, "alias", clade_value_get(clade_value_at(aliases, i), "alias"));
         buffer_append_u8(&x->line, '}');
-        ok = line_end(x, ns);
+        ok = export_line_end(x, ns);
     }
     return ok;
 }
@@ -499,17 +488,17 @@ static bool write_targets(struct export *x, const char *ns, const struct clade_v
     if (targets == NULL) {
         return true;
     }
-    line_begin(x, ns);
+    export_line_begin(x, ns);
     buffer_append_str(&x->line, "{\"op\":\"set_targets\"");
-    put_member(x, "ref", clade_value_get(deployment, "ref"));
-    put_member(x, "targets", targets);
+    export_put_member(x, "ref", clade_value_get(deployment, "ref"));
+    export_put_member(x, "targets", targets);
     buffer_append_u8(&x->line, '}');
-    return line_end(x, ns);
+    return export_line_end(x, ns);
 }
 
 static bool note_namespace(struct export *x, const char *ns, const struct clade_value *thing)
 {
-    struct span name = text_of(clade_value_get(thing, "name"));
+    struct span name = export_text_of(clade_value_get(thing, "name"));
     if (!span_equal_str(name, "default") && !write_thing(x, x->home, thing)) {
         return false;
     }
@@ -538,7 +527,8 @@ static int export_namespaces(struct export *x)
 /* What points to versions, when all versions are there. */
 static int export_pointers(struct export *x)
 {
-    struct page versions = {.kind = "version", .state = "live", .view = "full", .with = "aliases"};
+    struct page versions = {
+        .kind = "version", .state = "live", .view = "full", .with = {"aliases"}};
     struct page deployments = {.kind = "deployment", .state = "live", .view = "full"};
     int code = walk_all(x, versions, write_version_pointers);
     return code != EXIT_DONE ? code : walk_all(x, deployments, write_targets);
@@ -572,8 +562,21 @@ static int export_all(struct export *x)
         code = walk(x, p, write_late);
     }
     for (size_t i = 0; code == EXIT_DONE && i < kinds_len; i++) {
-        struct page p = {.kind = kinds[i], .state = "live", .view = "heads", .with = "edges"};
+        struct page p = {.kind = kinds[i], .state = "live", .view = "heads", .with = {"edges"}};
         code = walk_all(x, p, write_links);
+    }
+    if (code == EXIT_DONE && x->cli->settings.ns == NULL) {
+        struct page p = {.ns = "default",
+                         .kind = "namespace",
+                         .state = "live",
+                         .view = "heads",
+                         .with = {"params", "metrics"}};
+        code = walk(x, p, export_write_series);
+    }
+    for (size_t i = 0; code == EXIT_DONE && i < kinds_len; i++) {
+        struct page p = {
+            .kind = kinds[i], .state = "live", .view = "heads", .with = {"params", "metrics"}};
+        code = walk_all(x, p, export_write_series);
     }
     return code == EXIT_DONE ? export_pointers(x) : code;
 }
@@ -590,7 +593,7 @@ int run_export(struct cli *cli)
     buffer_init(&x.line, EXPORT_BYTES_MAX);
     code = export_all(&x);
     if (x.left_out > 0) {
-        cli_say(cli, "left out %llu links and fields that lead to deleted things",
+        cli_say(cli, "left out %llu links, fields and metrics that lead to deleted things",
                 (unsigned long long)x.left_out);
     }
     if (code != EXIT_DONE && !cli_output_works(cli)) {

@@ -130,6 +130,9 @@ static void collect(const json_t *op, struct line_keys *k)
         add(k, hash_of(text(op, "from"), text(op, "label"), text(op, "to")), HARD);
     } else if (text(op, "ref") != NULL && is_pointer_op(what)) {
         collect_pointer(text(op, "ref"), k);
+    } else if (strcmp(what, "log") == 0 && json_object_get(op, "params") == NULL) {
+        /* Points may come in any order. */
+        add(k, text(op, "ref") == NULL ? 0 : hash_of(text(op, "ref"), NULL, NULL), 0);
     } else if (text(op, "ref") != NULL) {
         /* Whatever let go of a version, or of a model's, comes before its end. */
         const char *ref = text(op, "ref");

@@ -11,6 +11,10 @@ int run_undelete(struct cli *cli);
 /* of any kind: no subject */
 int run_hold(struct cli *cli);
 int run_release(struct cli *cli);
+/* params and metrics: the subject is the kind of what they are logged to, NULL = any */
+int run_log(struct cli *cli);
+int run_finish(struct cli *cli);
+int run_metrics(struct cli *cli);
 /* reads: the subject is the kind, NULL for references of any kind */
 int run_get(struct cli *cli);
 int run_list(struct cli *cli);
@@ -38,6 +42,6 @@ int run_member_list(struct cli *cli);
 /* in and out */
 int run_import(struct cli *cli);
 int run_export(struct cli *cli);
-/* the subject is what is measured: "create", "get", "closure" */
+/* the subject is what is measured: "create", "log", "get", "closure" */
 int run_bench(struct cli *cli);
 int run_help(struct cli *cli);

@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 #include "cli/props.h"
 #include "cli/run.h"
+#include "cli/run_ops.h"
 #include "cli/show.h"
 #include "cli/text.h"
 
@@ -167,8 +168,7 @@ static bool set_repeated(struct cli *cli, struct clade_txn *txn, struct cli_list
     return true;
 }
 
-/* The fields that flags give, for the transaction's current operation. */
-static bool set_fields(struct cli *cli, struct clade_txn *txn)
+bool run_ops_set_fields(struct cli *cli, struct clade_txn *txn)
 {
     struct cli_list memory = {0};
     arena_init(&memory.arena, CLADE_MAX_COMMAND_BYTES);
@@ -211,9 +211,6 @@ static int set_if_exists(struct cli *cli, struct clade_txn *txn)
     return EXIT_DONE;
 }
 
-/* Adds the operation for one name or reference; NULL is a create without a name. */
-typedef int (*add_op)(struct cli *cli, struct clade_txn *txn, const char *name);
-
 static int add_create(struct cli *cli, struct clade_txn *txn, const char *name)
 {
     const char *kind = cli->args.command->subject;
@@ -231,13 +228,13 @@ static int add_create(struct cli *cli, struct clade_txn *txn, const char *name)
         (void)clade_txn_create(txn, kind, name);
     }
     int code = set_if_exists(cli, txn);
-    return code != EXIT_DONE ? code : set_fields(cli, txn) ? EXIT_DONE : EXIT_USAGE;
+    return code != EXIT_DONE ? code : run_ops_set_fields(cli, txn) ? EXIT_DONE : EXIT_USAGE;
 }
 
 static int add_update(struct cli *cli, struct clade_txn *txn, const char *ref)
 {
     (void)clade_txn_update(txn, ref);
-    return set_fields(cli, txn) ? EXIT_DONE : EXIT_USAGE;
+    return run_ops_set_fields(cli, txn) ? EXIT_DONE : EXIT_USAGE;
 }
 
 static int add_delete(struct cli *cli, struct clade_txn *txn, const char *ref)
@@ -325,7 +322,7 @@ static int run_ops_on(struct cli *cli, struct cli_list *list, int code, add_op a
     return code;
 }
 
-static int run_ops(struct cli *cli, const char *ref_kind, add_op add)
+int run_ops(struct cli *cli, const char *ref_kind, add_op add)
 {
     struct cli_list names;
     int code = cli_arguments(cli, 0, ref_kind, &names);

@@ -7,7 +7,14 @@
 
 #define QUERY_LIMIT_DEFAULT 1000
 
-enum query_kind { QUERY_GET, QUERY_LIST, QUERY_LINEAGE, QUERY_DESCRIBE, QUERY_HISTORY };
+enum query_kind {
+    QUERY_GET,
+    QUERY_LIST,
+    QUERY_LINEAGE,
+    QUERY_DESCRIBE,
+    QUERY_HISTORY,
+    QUERY_METRICS
+};
 
 struct query_as_of {
     enum { AS_OF_NOW, AS_OF_REVISION, AS_OF_TIME } form;
@@ -37,7 +44,9 @@ struct query {
     enum clade_state state;
     bool with_edges;
     bool with_aliases;
-    /* QUERY_GET */
+    bool with_params;
+    bool with_metrics; /* the sums of their series */
+    /* QUERY_GET, QUERY_METRICS */
     struct query_target *targets;
     size_t targets_len;
     /* QUERY_LIST */
@@ -53,11 +62,23 @@ struct query {
     unsigned kinds;     /* bit set (1 << KIND_...); 0 = all */
     uint32_t depth_max; /* 0 = no bound */
     bool count_only;
+    /* QUERY_METRICS */
+    struct span *keys; /* NULL = all; sorted */
+    size_t keys_len;
+    enum { ON_ANY, ON_NOTHING, ON_THING } on_form;
+    struct ref on; /* ON_THING: what they were measured on */
+    bool has_range;
+    int64_t step_min; /* all four count only when there is a range, and are part of it */
+    int64_t step_max;
+    uint64_t time_min_ms;
+    uint64_t time_max_ms;
+    bool sums_only;
+    uint32_t sample; /* points of each series; 0 = all */
 };
 
-/* Decodes the parameters of method "get", "list", "lineage", "describe" or "history": a map with
- * the keys of client/wire/README.md. Unknown keys are INVALID. `*ret` borrows from params and
- * arena. */
+/* Decodes the parameters of method "get", "list", "lineage", "describe", "history" or "metrics": a
+ * map with the keys of client/wire/README.md. Unknown keys are INVALID. `*ret` borrows from params
+ * and arena. */
 int query_decode(enum query_kind kind,
                  const struct value *params,
                  struct arena *arena,

@@ -6,10 +6,6 @@
 /* The places of the words are the enums' numbers less one. */
 static const char *const guard_words[] = {"exists", "absent",  "unchanged", "alias",
                                           "stage",  "matches", NULL};
-static const char *const op_words[] = {"create",      "update",    "link",        "unlink",
-                                       "delete",      "rename",    "log",         "set_alias",
-                                       "unset_alias", "set_stage", "set_targets", "hold",
-                                       "release",     "undelete",  "purge",       NULL};
 static const char *const if_exists_words[] = {
     [CLADE_IF_EXISTS_ERROR] = "error",
     [CLADE_IF_EXISTS_RETURN] = "return",
@@ -27,6 +23,13 @@ static const char *const unlink_keys[] = {"op", "as", "from", "label", "to", NUL
 static const char *const delete_keys[] = {"op", "as", "ref", NULL};
 static const char *const rename_keys[] = {"op", "as", "ref", "name", NULL};
 static const char *const hold_keys[] = {"op", "as", "ref", "reason", NULL};
+
+struct op_row {
+    const char *word; /* NULL: no operation has the code */
+    int (*decode)(struct txn_decode *d, const struct value *map, struct op *op);
+};
+
+static const struct op_row op_rows[OP_KIND_END];
 
 /* --- references to earlier operations ----------------------------------------------------- */
 
@@ -61,7 +64,7 @@ static size_t find_name(const struct txn_decode *d, struct span name)
 /* Operations that are of one thing, which `$` then means. */
 static bool names_a_thing(enum op_kind op)
 {
-    return op == OP_CREATE || op == OP_UPDATE || op == OP_RENAME || op == OP_HOLD ||
+    return op == OP_CREATE || op == OP_UPDATE || op == OP_RENAME || op == OP_LOG || op == OP_HOLD ||
            op == OP_RELEASE || op == OP_UNDELETE;
 }
 
@@ -77,7 +80,7 @@ static int resolve_op(struct txn_decode *d, const struct ref *ref, enum kind *re
     if (!names_a_thing(made->op)) {
         return check_fail(d->error, CLADE_ERR_INVALID, NULL,
                           "operation %zu is a %s, which makes no thing", (size_t)op,
-                          op_words[made->op - 1]);
+                          op_rows[made->op].word);
     }
     *ret_kind = made->kind;
     return 0;
@@ -286,41 +289,37 @@ static int decode_hold(struct txn_decode *d, const struct value *map, struct op 
     return r == 0 ? 0 : check_fail_inside(d->error, r, "reason");
 }
 
+static int take_op_kind(struct txn_decode *d, const struct value *map, enum op_kind *ret)
+{
+    const char *words[OP_KIND_END + 1] = {NULL};
+    enum op_kind kinds[OP_KIND_END];
+    size_t len = 0;
+    for (int kind = 0; kind < OP_KIND_END; kind++) {
+        if (op_rows[kind].word != NULL) {
+            kinds[len] = (enum op_kind)kind;
+            words[len++] = op_rows[kind].word;
+        }
+    }
+    int word = 0;
+    int r = take_choice(map, "op", true, words, &word, d->error);
+    if (r == 0) {
+        *ret = kinds[word];
+    }
+    return r;
+}
+
 static int decode_op(struct txn_decode *d, const struct value *map, struct op *op)
 {
-    static int (*const decoders[])(struct txn_decode *, const struct value *, struct op *) = {
-        [OP_CREATE] = decode_create,
-        [OP_UPDATE] = decode_update,
-        [OP_LINK] = decode_link,
-        [OP_UNLINK] = decode_link,
-        [OP_DELETE] = decode_delete,
-        [OP_RENAME] = decode_rename,
-        [OP_SET_ALIAS] = txn_decode_set_alias,
-        [OP_UNSET_ALIAS] = txn_decode_unset_alias,
-        [OP_SET_STAGE] = txn_decode_set_stage,
-        [OP_SET_TARGETS] = txn_decode_set_targets,
-        [OP_HOLD] = decode_hold,
-        [OP_RELEASE] = decode_hold,
-        [OP_UNDELETE] = decode_rename,
-        [OP_PURGE] = NULL,
-    };
-    _Static_assert(sizeof decoders / sizeof *decoders == OP_KIND_END, "each has its decoder");
     if (value_type(map) != CLADE_MAP) {
         return check_fail(d->error, CLADE_ERR_INVALID, NULL, "an operation is a map, not %s",
                           check_type_text(map));
     }
-    int word = 0;
-    int r = take_choice(map, "op", true, op_words, &word, d->error);
+    int r = take_op_kind(d, map, &op->op);
     if (r != 0) {
         return r;
     }
-    op->op = (enum op_kind)(word + 1);
-    if (decoders[op->op] == NULL) {
-        return check_fail(d->error, CLADE_ERR_UNSUPPORTED, "op", "this version has no %s yet",
-                          op_words[word]);
-    }
     op->as = value_string(value_get(map, "as"));
-    return decoders[op->op](d, map, op);
+    return op_rows[op->op].decode(d, map, op);
 }
 
 /* --- the transaction ---------------------------------------------------------------------- */
@@ -574,3 +573,20 @@ int txn_decode(struct span command, struct arena *arena, struct txn *ret, struct
     }
     return r;
 }
+
+static const struct op_row op_rows[OP_KIND_END] = {
+    [OP_CREATE] = {"create", decode_create},
+    [OP_UPDATE] = {"update", decode_update},
+    [OP_LINK] = {"link", decode_link},
+    [OP_UNLINK] = {"unlink", decode_link},
+    [OP_DELETE] = {"delete", decode_delete},
+    [OP_RENAME] = {"rename", decode_rename},
+    [OP_LOG] = {"log", txn_decode_log},
+    [OP_SET_ALIAS] = {"set_alias", txn_decode_set_alias},
+    [OP_UNSET_ALIAS] = {"unset_alias", txn_decode_unset_alias},
+    [OP_SET_STAGE] = {"set_stage", txn_decode_set_stage},
+    [OP_SET_TARGETS] = {"set_targets", txn_decode_set_targets},
+    [OP_HOLD] = {"hold", decode_hold},
+    [OP_RELEASE] = {"release", decode_hold},
+    [OP_UNDELETE] = {"undelete", decode_rename},
+};

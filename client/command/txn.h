@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "command/field.h"
 #include "command/filter.h"
+#include "command/point.h"
 #include "command/prop.h"
 #include "command/reference.h"
 #include "command/value.h"
@@ -92,6 +93,17 @@ struct target_write {
     bool shadow;    /* gets a copy of the traffic, and nobody its answers */
 };
 
+/* Points of one series, as a transaction writes them. */
+struct series_write {
+    struct span key;
+    bool has_on;
+    bool has_run;
+    struct ref on;        /* what they were measured on */
+    struct ref run;       /* that logged them */
+    struct point *points; /* sorted, without doubles */
+    size_t points_len;
+};
+
 struct op {
     enum op_kind op;
     enum kind kind;                 /* OP_CREATE; else of `ref` as it says, KIND_NONE = not known */
@@ -116,6 +128,10 @@ struct op {
     struct field_write
         *fields; /* OP_CREATE, OP_UPDATE, OP_LINK (props alone); in order of their codes */
     size_t fields_len;
+    struct text_pair *params; /* OP_LOG; sorted by key, without doubles */
+    size_t params_len;
+    struct series_write *series; /* OP_LOG; as they came: one may stand here more than once */
+    size_t series_len;
 };
 
 struct txn {

@@ -46,6 +46,9 @@ int txn_decode_set_targets(struct txn_decode *d, const struct value *map, struct
 /* What the guards "alias" and "stage" have beside `ref`; refuses it in others. */
 int txn_decode_pointer_guard(const struct value *map, struct guard *guard, struct error *error);
 
+/* The operation `log`. */
+int txn_decode_log(struct txn_decode *d, const struct value *map, struct op *op);
+
 /* Decodes each pair of `map` whose key is not in `keys` (at most 63) as a field of `kind`
  * (KIND_NONE: of any), and refuses unknown and doubled keys. */
 int txn_decode_fields(struct txn_decode *d,

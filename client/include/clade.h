@@ -115,6 +115,11 @@ CLADE_API enum clade_advice clade_error_advice(int code);
     X(EXTERNAL_ID_BYTES,  1024,    "bytes", "an external id, SYSTEM:ID")                           \
     X(EXTERNAL_IDS,       64,      "count", "external ids of a thing")                             \
     X(ADDRESS_BYTES,      262,     "bytes", "a node's address, HOST:PORT")                         \
+    X(PARAM_KEY_BYTES,    256,     "bytes", "a param's key")                                       \
+    X(PARAM_VALUE_BYTES,  8192,    "bytes", "a param's value")                                     \
+    X(PARAMS,             10000,   "count", "params of a thing")                                   \
+    X(METRIC_KEY_BYTES,   256,     "bytes", "a metric's key")                                      \
+    X(SERIES,             10000,   "count", "metric series of a thing")                            \
     X(RECORD_BYTES,       262144,  "bytes", "a thing with all of its fields")                      \
     X(COMMAND_BYTES,      1048576, "bytes", "a transaction")                                       \
     X(OPERATIONS,         10000,   "count", "operations of a transaction")                         \
@@ -249,6 +254,19 @@ CLADE_API void clade_txn_target(struct clade_txn *txn,
 /* A stage of a namespace that is created or updated: whether more than one version of a model may
  * be in it, and whether what is in it is in use and not deleted. They replace the whole list. */
 CLADE_API void clade_txn_stage(struct clade_txn *txn, const char *name, bool multiple, bool in_use);
+/* Logs to a thing of any kind: params and metrics, which the three calls after it add. */
+CLADE_API uint32_t clade_txn_log(struct clade_txn *txn, const char *ref);
+/* A param, written once: the same value again is no change, another one CLADE_ERR_CONFLICT. */
+CLADE_API void clade_txn_param(struct clade_txn *txn, const char *key, const char *value);
+/* A metric, whose points follow. `on` is a reference to what it was measured on, `run` one to the
+ * run that logs it; either may be NULL. */
+CLADE_API void clade_txn_metric(struct clade_txn *txn,
+                                const char *key,
+                                const char *on,
+                                const char *run);
+/* A point of the metric before; time_ms counts from 1970 UTC. The value may be NaN or infinite. A
+ * point that is there already is no change; points may come in any order. */
+CLADE_API void clade_txn_point(struct clade_txn *txn, int64_t step, uint64_t time_ms, double value);
 CLADE_API void clade_txn_as(struct clade_txn *txn, const char *name);
 CLADE_API void clade_txn_if_exists(struct clade_txn *txn, enum clade_if_exists what);
 /* A field of the current operation: "description", "owner", "type", "content", "run", ... */
@@ -337,6 +355,8 @@ struct clade_read {
                                answered in any state, lists hold what is live */
     bool with_edges;        /* each thing with its outgoing edges */
     bool with_aliases;      /* each model and version with its aliases */
+    bool with_params;       /* with its params */
+    bool with_metrics;      /* with what stands of its metrics beside their points */
 };
 
 struct clade_lineage {
@@ -346,6 +366,21 @@ struct clade_lineage {
     const char *const *kinds;  /* NULL-terminated, NULL = all */
     uint32_t depth;            /* 0 = no bound */
     bool count;                /* only the number of things */
+};
+
+/* Which metrics to read, and which of their points. Zeroed fields ask for all. */
+struct clade_metrics {
+    const char *const *refs; /* things */
+    size_t refs_len;
+    const char *const *keys;  /* NULL-terminated, NULL = all */
+    const char *on;           /* only what was measured on this thing */
+    bool on_nothing;          /* only what says of no thing that it was measured on it */
+    const int64_t *from_step; /* bounds, part of the range; NULL = none */
+    const int64_t *to_step;
+    const uint64_t *from_time_ms;
+    const uint64_t *to_time_ms;
+    bool last;       /* no points: count, first, last, min and max of each series */
+    uint32_t sample; /* at most so many points of each series, 4 or more; 0 = all */
 };
 
 /* Called once for each request, never before the call that started it has returned. `response`
@@ -406,6 +441,13 @@ CLADE_API struct clade_request *clade_history(struct clade_client *client,
                                               unsigned deadline_ms,
                                               clade_cb cb,
                                               void *arg);
+/* Points of metrics, series by series; read->limit counts points. */
+CLADE_API struct clade_request *clade_metrics_read(struct clade_client *client,
+                                                   const struct clade_metrics *metrics,
+                                                   const struct clade_read *read,
+                                                   unsigned deadline_ms,
+                                                   clade_cb cb,
+                                                   void *arg);
 /* Any method of the protocol with its parameters as a map (NULL = an empty one), but for
  * deadline_ms, which the library adds: "describe", "limits", "status", "transfer", ...
  * client/wire/README.md lists them. One that writes is repeated only while it is certain that
@@ -441,6 +483,9 @@ CLADE_API struct clade_response *clade_lineage_wait(struct clade_client *client,
                                                     const struct clade_read *read);
 CLADE_API struct clade_response *clade_history_wait(struct clade_client *client,
                                                     const char *ref,
+                                                    const struct clade_read *read);
+CLADE_API struct clade_response *clade_metrics_wait(struct clade_client *client,
+                                                    const struct clade_metrics *metrics,
                                                     const struct clade_read *read);
 CLADE_API struct clade_response *clade_call_wait(struct clade_client *client,
                                                  const char *method,

@@ -162,6 +162,20 @@ struct clade_request *clade_history(struct clade_client *client,
     return start_call(client, span_of(method_name(METHOD_HISTORY)), deadline_ms, cb, arg);
 }
 
+struct clade_request *clade_metrics_read(struct clade_client *client,
+                                         const struct clade_metrics *metrics,
+                                         const struct clade_read *read,
+                                         unsigned deadline_ms,
+                                         clade_cb cb,
+                                         void *arg)
+{
+    if (client->closing) {
+        return NULL;
+    }
+    params_metrics(begin(client), metrics, read, client->revision);
+    return start_call(client, span_of(method_name(METHOD_METRICS)), deadline_ms, cb, arg);
+}
+
 struct clade_request *clade_call(struct clade_client *client,
                                  const char *method,
                                  const struct clade_doc *params,

@@ -11,6 +11,11 @@ static void clear_operation(struct clade_txn *txn)
         buffer_clear(&txn->maps[i].pairs);
         txn->maps[i].len = 0;
     }
+    txn->logs = false;
+    buffer_clear(&txn->params);
+    txn->params_len = 0;
+    buffer_clear(&txn->metrics);
+    txn->metrics_len = 0;
     for (size_t i = 0; i < SETS_MAX; i++) {
         struct set *set = &txn->sets[i];
         set->field = NULL;
@@ -34,6 +39,8 @@ struct clade_txn *clade_txn_new(void)
     for (size_t i = 0; i < MAPS; i++) {
         buffer_init(&txn->maps[i].pairs, CLADE_MAX_COMMAND_BYTES);
     }
+    buffer_init(&txn->params, CLADE_MAX_COMMAND_BYTES);
+    buffer_init(&txn->metrics, CLADE_MAX_COMMAND_BYTES);
     for (size_t i = 0; i < SETS_MAX; i++) {
         buffer_init(&txn->sets[i].items, CLADE_MAX_COMMAND_BYTES);
         buffer_init(&txn->sets[i].pairs, CLADE_MAX_COMMAND_BYTES);
@@ -53,6 +60,8 @@ void clade_txn_free(struct clade_txn *txn)
     for (size_t i = 0; i < MAPS; i++) {
         buffer_release(&txn->maps[i].pairs);
     }
+    buffer_release(&txn->params);
+    buffer_release(&txn->metrics);
     for (size_t i = 0; i < SETS_MAX; i++) {
         buffer_release(&txn->sets[i].items);
         buffer_release(&txn->sets[i].pairs);
@@ -112,7 +121,8 @@ size_t clade_txn_bytes(const struct clade_txn *txn)
 {
     /* The heads of the command, of its arrays and of the open operation's fields. */
     enum { HEADS = 96, SET_HEAD = 32 };
-    size_t bytes = HEADS + txn->ns.len + txn->reason.len + txn->guards.len + txn->ops.len;
+    size_t bytes = HEADS + txn->ns.len + txn->reason.len + txn->guards.len + txn->ops.len +
+                   txn->params.len + txn->metrics.len;
     for (size_t i = 0; i < MAPS; i++) {
         bytes += txn->maps[i].pairs.len;
     }
@@ -140,61 +150,13 @@ void txn_put_pair(struct buffer *b, const char *key, const char *value)
 }
 
 /* A version's number, or that there is none. */
-static void put_expected(struct buffer *b, uint64_t number)
+void txn_put_expected(struct buffer *b, uint64_t number)
 {
     if (number == 0) {
         value_put_str(b, "unset");
     } else {
         value_put_uint(b, number);
     }
-}
-
-static void guard_begin(struct clade_txn *txn, uint32_t members, const char *guard, const char *ref)
-{
-    txn->guards_len++;
-    value_put_map(&txn->guards, members);
-    txn_put_pair(&txn->guards, "guard", guard);
-    txn_put_pair(&txn->guards, "ref", ref);
-}
-
-void clade_txn_guard_exists(struct clade_txn *txn, const char *ref)
-{
-    guard_begin(txn, 2, "exists", ref);
-}
-
-void clade_txn_guard_absent(struct clade_txn *txn, const char *ref)
-{
-    guard_begin(txn, 2, "absent", ref);
-}
-
-void clade_txn_guard_unchanged(struct clade_txn *txn, const char *ref, uint64_t revision)
-{
-    guard_begin(txn, 3, "unchanged", ref);
-    value_put_str(&txn->guards, "revision");
-    value_put_uint(&txn->guards, revision);
-}
-
-void clade_txn_guard_alias(struct clade_txn *txn,
-                           const char *model,
-                           const char *alias,
-                           uint64_t number)
-{
-    guard_begin(txn, 4, "alias", model);
-    txn_put_pair(&txn->guards, "alias", alias);
-    value_put_str(&txn->guards, "is");
-    put_expected(&txn->guards, number);
-}
-
-void clade_txn_guard_stage(struct clade_txn *txn, const char *version, const char *stage)
-{
-    guard_begin(txn, 3, "stage", version);
-    txn_put_pair(&txn->guards, "is", stage);
-}
-
-void clade_txn_guard_matches(struct clade_txn *txn, const char *ref, const char *query)
-{
-    guard_begin(txn, 3, "matches", ref);
-    txn_put_pair(&txn->guards, "query", query);
 }
 
 /* --- operations --- */
@@ -224,6 +186,19 @@ static void operation_end(const struct clade_txn *txn, struct buffer *ops, size_
         }
         members++;
     }
+    if (txn->params_len > 0) {
+        value_put_str(ops, "params");
+        value_put_map(ops, txn->params_len);
+        buffer_append_span(ops, buffer_span(&txn->params));
+        members++;
+    }
+    /* A log of nothing is one all the same: what it says may come from a loop. */
+    if (txn->logs && (txn->metrics_len > 0 || txn->params_len == 0)) {
+        value_put_str(ops, "metrics");
+        value_put_array(ops, txn->metrics_len);
+        buffer_append_span(ops, buffer_span(&txn->metrics));
+        members++;
+    }
     if (!ops->failed) {
         value_end(ops, at, members);
     }
@@ -231,7 +206,7 @@ static void operation_end(const struct clade_txn *txn, struct buffer *ops, size_
 
 static bool operation_failed(const struct clade_txn *txn)
 {
-    bool failed = false;
+    bool failed = txn->params.failed || txn->metrics.failed;
     for (size_t i = 0; i < MAPS; i++) {
         failed = failed || txn->maps[i].pairs.failed;
     }
@@ -399,6 +374,14 @@ uint32_t clade_txn_set_targets(struct clade_txn *txn, const char *deployment)
     return n;
 }
 
+uint32_t clade_txn_log(struct clade_txn *txn, const char *ref)
+{
+    uint32_t n = operation_open(txn, "log");
+    op_text(txn, "ref", ref);
+    txn->logs = true;
+    return n;
+}
+
 /* --- setters of the open operation --- */
 
 bool txn_setter_allowed(struct clade_txn *txn, const char *field)
@@ -504,7 +487,7 @@ void clade_txn_expect_version(struct clade_txn *txn, uint64_t number)
 {
     if (txn_setter_allowed(txn, "expect")) {
         value_put_str(&txn->ops, "expect");
-        put_expected(&txn->ops, number);
+        txn_put_expected(&txn->ops, number);
         txn->open_members++;
     }
 }

@@ -40,6 +40,13 @@ struct clade_txn {
     uint32_t open_members;
     struct map maps[MAPS];
     struct set sets[SETS_MAX];
+    bool logs; /* the open operation is a log */
+    struct buffer params;
+    uint32_t params_len;
+    struct buffer metrics; /* maps; the last one's points are counted as they come */
+    uint32_t metrics_len;
+    size_t points_at;
+    uint32_t points_len;
     struct error mistake; /* the first one */
 };
 
@@ -50,3 +57,5 @@ bool txn_setter_allowed(struct clade_txn *txn, const char *field);
 /* NULL is nil. */
 void txn_put_text(struct buffer *b, const char *s);
 void txn_put_pair(struct buffer *b, const char *key, const char *value);
+/* A version's number, 0 = that there is none. */
+void txn_put_expected(struct buffer *b, uint64_t number);

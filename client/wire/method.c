@@ -11,6 +11,7 @@ static const char *const method_names[] = {
     [METHOD_LINEAGE] = "lineage",
     [METHOD_DESCRIBE] = "describe",
     [METHOD_HISTORY] = "history",
+    [METHOD_METRICS] = "metrics",
     [METHOD_LIMITS] = "limits",
     [METHOD_STATUS] = "status",
     [METHOD_TRANSFER] = "transfer",

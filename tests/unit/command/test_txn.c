@@ -42,9 +42,10 @@ struct row {
     const char *where;
 };
 
-#define OPS(s) "{'v':1,'ops':[" s "]}"
-#define A      "{'op':'create','kind':'artifact','name':'a'}"
-#define HEX    "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define OPS(s)    "{'v':1,'ops':[" s "]}"
+#define A         "{'op':'create','kind':'artifact','name':'a'}"
+#define METRIC(s) "{'op':'log','ref':'run/r','metrics':[{'key':'k'," s "}]}"
+#define HEX       "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 #define GUARD(s) "{'v':1,'guards':[{" s "}],'ops':[" A "]}"
 
@@ -151,6 +152,32 @@ static const struct row txn_rows[] = {
     {OPS("{'op':'create','kind':'run','as':'9'}"), CLADE_ERR_INVALID, "ops[0].as"},
     {OPS("{'op':'link','from':'id/1','label':'Bad','to':'id/2'}"), CLADE_ERR_INVALID,
      "ops[0].label"},
+    {OPS("{'op':'log','ref':'run/r','params':{'lr':'0.1','e':''},'metrics':[{'key':'loss',"
+         "'on':'artifact/a','run':'run/r','points':[[-1,0,1],[9223372036854775807,1,'NaN']]}]}"),
+     0, ""},
+    {OPS("{'op':'log','ref':'run/r'}"), CLADE_ERR_INVALID, "ops[0]"},
+    {OPS("{'op':'log','params':{}}"), CLADE_ERR_INVALID, "ops[0].ref"},
+    {OPS("{'op':'log','ref':'run/r','params':{},'x':1}"), CLADE_ERR_INVALID, "ops[0].x"},
+    {OPS("{'op':'log','ref':'run/r','params':[]}"), CLADE_ERR_INVALID, "ops[0].params"},
+    {OPS("{'op':'log','ref':'run/r','params':{'k':1}}"), CLADE_ERR_INVALID, "ops[0].params.k"},
+    {OPS("{'op':'log','ref':'run/r','params':{'k':'1','k':'1'}}"), CLADE_ERR_INVALID,
+     "ops[0].params.k"},
+    {OPS("{'op':'log','ref':'run/r','metrics':{}}"), CLADE_ERR_INVALID, "ops[0].metrics"},
+    {OPS("{'op':'log','ref':'run/r','metrics':[1]}"), CLADE_ERR_INVALID, "ops[0].metrics[0]"},
+    {OPS("{'op':'log','ref':'run/r','metrics':[{'points':[]}]}"), CLADE_ERR_INVALID,
+     "ops[0].metrics[0].key"},
+    {OPS(METRIC("'x':1")), CLADE_ERR_INVALID, "ops[0].metrics[0].x"},
+    {OPS(METRIC("'on':'id/1'")), CLADE_ERR_INVALID, "ops[0].metrics[0].points"},
+    {OPS(METRIC("'on':1,'points':[]")), CLADE_ERR_INVALID, "ops[0].metrics[0].on"},
+    {OPS(METRIC("'run':'model/m','points':[]")), CLADE_ERR_INVALID, "ops[0].metrics[0].run"},
+    {OPS(METRIC("'run':'$0','points':[]")), CLADE_ERR_INVALID, "ops[0].metrics[0].run"},
+    {OPS(METRIC("'points':[[1,1,1],[1,1]]")), CLADE_ERR_INVALID, "ops[0].metrics[0].points[1]"},
+    {OPS(METRIC("'points':[['1',1,1]]")), CLADE_ERR_INVALID, "ops[0].metrics[0].points[0]"},
+    {OPS(METRIC("'points':[[1,-1,1]]")), CLADE_ERR_INVALID, "ops[0].metrics[0].points[0]"},
+    {OPS(METRIC("'points':[[1,253402300800000,1]]")), CLADE_ERR_INVALID,
+     "ops[0].metrics[0].points[0]"},
+    {OPS(METRIC("'points':[[1,1,'nan']]")), CLADE_ERR_INVALID, "ops[0].metrics[0].points[0]"},
+    {OPS(METRIC("'points':[[1,1,nil]]")), CLADE_ERR_INVALID, "ops[0].metrics[0].points[0]"},
     {"{'v':1,'guards':[{'guard':'exists','ref':'$0'}],'ops':[" A "]}", CLADE_ERR_INVALID,
      "guards[0].ref"},
     {"{'v':1,'guards':[{'guard':'unchanged','ref':'id/1'}],'ops':[" A "]}", CLADE_ERR_INVALID,
@@ -365,6 +392,20 @@ static const struct {
     {QUERY_LINEAGE, {"{'ref':'id/1','labels':['A']}", CLADE_ERR_INVALID, "labels[0]"}},
     {QUERY_LINEAGE, {"{'ref':'id/1','kinds':['A']}", CLADE_ERR_INVALID, "kinds[0]"}},
     {QUERY_LINEAGE, {"{'ref':'id/1','count':1}", CLADE_ERR_INVALID, "count"}},
+    {QUERY_METRICS,
+     {"{'refs':['run/r'],'keys':['b','a'],'on':nil,'from_step':-5,'to_step':5,'from_time':1,"
+      "'to_time':'2026-03-01T00:00:00Z','sample':4}",
+      0, ""}},
+    {QUERY_METRICS, {"{}", CLADE_ERR_INVALID, "refs"}},
+    {QUERY_METRICS, {"{'refs':['run/r'],'keys':[]}", CLADE_ERR_INVALID, "keys"}},
+    {QUERY_METRICS, {"{'refs':['run/r'],'keys':['a','']}", CLADE_ERR_INVALID, "keys[1]"}},
+    {QUERY_METRICS, {"{'refs':['run/r'],'on':'x'}", CLADE_ERR_INVALID, "on"}},
+    {QUERY_METRICS, {"{'refs':['run/r'],'from_step':'1'}", CLADE_ERR_INVALID, "from_step"}},
+    {QUERY_METRICS, {"{'refs':['run/r'],'to_time':'2026-03-01'}", CLADE_ERR_INVALID, "to_time"}},
+    {QUERY_METRICS, {"{'refs':['run/r'],'sample':3}", CLADE_ERR_INVALID, "sample"}},
+    {QUERY_METRICS, {"{'refs':['run/r'],'sample':10001}", CLADE_ERR_LIMIT, "sample"}},
+    {QUERY_METRICS, {"{'refs':['run/r'],'last':true,'to_step':1}", CLADE_ERR_INVALID, "last"}},
+    {QUERY_GET, {"{'refs':['run/r'],'with':['params','metrics','edges']}", 0, ""}},
     {QUERY_DESCRIBE, {"{'ns':'a/'}", CLADE_ERR_INVALID, "ns"}},
     {QUERY_DESCRIBE, {"{'consistency':'stale','stale_ms':5,'view':'ids'}", 0, ""}},
     {QUERY_DESCRIBE, {"[]", CLADE_ERR_INVALID, ""}},
@@ -388,9 +429,8 @@ static void each_row_of_queries_is_answered_with_its_error(void **state)
         }
         if (r == 0) {
             assert_true(q.limit > 0);
-            assert_int_equal(q.state, q.kind == QUERY_LIST || q.kind == QUERY_DESCRIBE
-                                          ? CLADE_STATE_LIVE
-                                          : CLADE_STATE_ANY);
+            bool listed = q.kind == QUERY_LIST || q.kind == QUERY_DESCRIBE;
+            assert_int_equal(q.state, listed ? CLADE_STATE_LIVE : CLADE_STATE_ANY);
             assert_int_equal(q.labels_len, q.kind == QUERY_LINEAGE ? 2 : 0);
         }
         fixture_release(&f);

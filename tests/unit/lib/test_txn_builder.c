@@ -215,6 +215,52 @@ static void a_target_without_an_operation_is_a_mistake(void **state)
     buffer_release(&b);
 }
 
+static void a_log_has_its_params_and_the_points_of_its_metrics(void **state)
+{
+    struct fixture *f = *state;
+    struct clade_txn *t = f->builder;
+    assert_int_equal(clade_txn_log(t, "run/r"), 0);
+    clade_txn_param(t, "lr", "0.1");
+    clade_txn_metric(t, "loss", NULL, NULL);
+    clade_txn_point(t, -1, 5, 0.5);
+    clade_txn_param(t, "opt", "adam");
+    clade_txn_point(t, 2, 6, __builtin_nan(""));
+    clade_txn_metric(t, "acc", "artifact/test", "run/s");
+    clade_txn_point(t, 3, 7, 1);
+    assert_int_equal(clade_txn_log(t, "model/m"), 1);
+    assert_int_equal(clade_txn_log(t, "model/n"), 2);
+    clade_txn_param(t, "only", "");
+    build(f);
+
+    const struct op *op = &f->txn.ops[0];
+    assert_int_equal(op->op, OP_LOG);
+    assert_int_equal(op->params_len, 2);
+    assert_true(span_equal_str(op->params[1].key, "opt"));
+    assert_int_equal(op->series_len, 2);
+    assert_int_equal(op->series[0].points_len, 2);
+    assert_int_equal(op->series[0].points[0].step, -1);
+    assert_int_equal(op->series[0].points[1].value, 0x7ff8000000000000);
+    assert_false(op->series[0].has_on);
+    assert_true(op->series[1].has_on && op->series[1].has_run);
+    assert_int_equal(op->series[1].points_len, 1);
+    assert_int_equal(f->txn.ops[1].series_len, 0);
+    assert_int_equal(f->txn.ops[2].params_len, 1);
+}
+
+static void a_point_without_a_metric_is_a_mistake(void **state)
+{
+    struct fixture *f = *state;
+    clade_txn_log(f->builder, "run/r");
+    clade_txn_point(f->builder, 1, 1, 1);
+    assert_int_equal(encode(f), CLADE_ERR_INVALID);
+    assert_string_equal(f->error.where, "ops[0].metrics");
+    clade_txn_clear(f->builder);
+    clade_txn_update(f->builder, "run/r");
+    clade_txn_param(f->builder, "k", "v");
+    assert_int_equal(encode(f), CLADE_ERR_INVALID);
+    assert_string_equal(f->error.where, "ops[0].params");
+}
+
 static void operations_are_numbered_and_keep_their_setters(void **state)
 {
     struct fixture *f = *state;
@@ -418,6 +464,8 @@ int main(void)
         TXN_TEST(operations_are_numbered_and_keep_their_setters),
         TXN_TEST(pointers_are_written_as_the_protocol_has_them),
         TXN_TEST(a_target_without_an_operation_is_a_mistake),
+        TXN_TEST(a_log_has_its_params_and_the_points_of_its_metrics),
+        TXN_TEST(a_point_without_a_metric_is_a_mistake),
         TXN_TEST(a_version_is_created_of_its_model),
         TXN_TEST(documents_are_operations_and_guards),
         TXN_TEST(the_first_mistake_is_reported_with_its_operation),
