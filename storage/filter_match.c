@@ -4,6 +4,7 @@
 #include "command/prop.h"
 #include "storage/pointer.h"
 #include "storage/resolve.h"
+#include "storage/series.h"
 
 #define RESOLVE_STEPS 1000 /* what a look-up counts as */
 
@@ -380,6 +381,19 @@ static int test_prop(struct test *t, const struct thing *thing)
     return rc;
 }
 
+static int test_param(struct test *t, const struct thing *thing)
+{
+    struct span value;
+    if (!spend(t->m, RESOLVE_STEPS)) {
+        return 0;
+    }
+    int rc = lookup_param(t->m->view, thing->id, t->f->key, &value);
+    if (rc == 0) {
+        return test_item(t, &(struct item){.type = FILTER_TEXT, .text = value});
+    }
+    return rc == 1 ? 0 : rc;
+}
+
 static int compare(const struct matcher *m,
                    const struct filter *f,
                    const struct thing *thing,
@@ -398,7 +412,8 @@ static int compare(const struct matcher *m,
         rc = test_prop(&t, thing);
         break;
     case FILTER_PARAMS:
-        break; /* nothing has any yet */
+        rc = test_param(&t, thing);
+        break;
     }
     if (f->op == FILTER_IS_NULL) {
         *ret = (t.values == 0) != f->negated;

@@ -29,16 +29,11 @@ static int param_differs(struct command *c,
 /* 0 when the param is there with this value, 1 when it is not there. */
 static int find_param(struct command *c, const struct thing *t, const struct text_pair *p)
 {
-    struct key key = key_param(t->id, p->key);
     struct span value;
-    int rc = view_get(c->view, TABLE_PARAMS, key_span(&key), &value);
+    int rc = lookup_param(c->view, t->id, p->key, &value);
     if (rc != 0) {
         return rc;
     }
-    if (value.len < 8) {
-        return row_corrupt(c->error, TABLE_PARAMS, key_span(&key), "has a wrong length");
-    }
-    value = span_skip(value, 8);
     return span_equal(value, p->value) ? 0 : param_differs(c, t, p, value);
 }
 

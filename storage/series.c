@@ -435,6 +435,24 @@ int points_each(
     return rc < 0 ? rc : chunk_each(v, &tail, from, cb, arg);
 }
 
+int lookup_param(struct view *v, uint64_t thing, struct span key, struct span *ret)
+{
+    struct span value;
+    if (key.len == 0 || key.len > CLADE_MAX_PARAM_KEY_BYTES) {
+        return 1;
+    }
+    struct key k = key_param(thing, key);
+    int rc = view_get(v, TABLE_PARAMS, key_span(&k), &value);
+    if (rc != 0) {
+        return rc;
+    }
+    if (value.len < PARAM_HEADER_BYTES) {
+        return row_corrupt(v->error, TABLE_PARAMS, key_span(&k), "has a wrong length");
+    }
+    *ret = span_skip(value, PARAM_HEADER_BYTES);
+    return get_u64le(value.data) <= v->revision ? 0 : 1;
+}
+
 int params_each(struct view *v, uint64_t thing, param_cb cb, void *arg)
 {
     struct key prefix = key_tally(thing);

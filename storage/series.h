@@ -107,6 +107,8 @@ int series_sums_at(struct view *v, struct series *series, bool (*stop)(void *arg
 typedef int (*point_cb)(void *arg, const struct logged_point *point);
 int points_each(
     struct view *v, const struct series *series, const struct point *from, point_cb cb, void *arg);
+/* A param at the view's revision; borrows from the map. 0, 1 when it is not there, or a code. */
+int lookup_param(struct view *v, uint64_t thing, struct span key, struct span *ret);
 /* The params of a thing at the view's revision, in the order of their keys; texts borrow from the
  * map. As above. */
 typedef int (*param_cb)(void *arg, struct span key, struct span value);

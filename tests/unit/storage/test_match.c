@@ -53,8 +53,13 @@ static void make(struct fixture *f)
            "'start':'2026-03-01T12:00:00Z'},"
            "{'op':'create','kind':'model','name':'m'},"
            "{'op':'create','kind':'version','model':'model/m','run':'run/r'},"
-           "{'op':'create','kind':'version','model':'model/m'}]}");
+           "{'op':'create','kind':'version','model':'model/m'},"
+           "{'op':'log','ref':'run/r','params':{'lr':'0.1','opt':'adam','none':''}}]}");
 }
+
+#define LETTERS_32     "abcdefghijklmnopqrstuvwxyzabcdef"
+#define LETTERS_128    LETTERS_32 LETTERS_32 LETTERS_32 LETTERS_32
+#define PARAM_TOO_LONG "params." LETTERS_128 LETTERS_128 LETTERS_128 LETTERS_128 LETTERS_128
 
 static const struct {
     const char *ref;
@@ -111,6 +116,12 @@ static const struct {
     {"run/r", "experiment != 'experiment/none'", true},
     {"run/r", "start_time >= '2026-03-01T13:00:00+01:00' and end is null", true},
     {"run/r", "start > '2026-03-01T12:00:00Z'", false},
+    {"run/r", "params.lr = 0.10 and params.opt like 'ad%' and parameter.lr in (1, 0.1)", true},
+    {"run/r", "params.lr = '0.10' or params.opt > 1 or params.lr != 0.1", false},
+    {"run/r", "params.none = '' and params.momentum is null and not params.momentum = 0", true},
+    {"run/r", "params.lr is null or params.momentum != '0'", false},
+    {"artifact/a", "params.lr is not null", false},
+    {"run/r", PARAM_TOO_LONG " is not null", false},
     {"version/m/1", "number = 1 and model = 'model/m' and run in ('run/none','run/r')", true},
     {"version/m/1", "alias = 'latest'", false},
     {"version/m/1", "alias = 'best' and stage = 'staging' and alias in ('x', 'good')", true},

@@ -59,6 +59,7 @@ static void a_param_is_written_once(void **state)
     assert_body(f, "[{'status':'unchanged','id':2,'ref':'run/r','params':0,'points':0}]");
     assert_int_equal(f->result.revision, 2);
     refused(f, LOG("'params':{'new':'1','lr':'0.10'}"), CLADE_ERR_CONFLICT, "ops[0].params.lr");
+    assert_non_null(memmem(f->body.data, f->body.len, "there\2430.1", 9));
     do_txn(f, LOG("'params':{'lr':'0.1','wd':'0'}"));
     assert_body(f, "[{'status':'changed','id':2,'ref':'run/r','params':1,'points':0}]");
     fixture_read(f, QUERY_GET, "{'refs':['run/r'],'with':['params']}");
