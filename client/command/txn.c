@@ -64,7 +64,7 @@ static size_t find_name(const struct txn_decode *d, struct span name)
 /* Operations that are of one thing, which `$` then means. */
 static bool names_a_thing(enum op_kind op)
 {
-    return op == OP_CREATE || op == OP_UPDATE || op == OP_RENAME || op == OP_LOG || op == OP_HOLD ||
+    return op == OP_CREATE || op == OP_UPDATE || op == OP_RENAME || op == OP_HOLD ||
            op == OP_RELEASE || op == OP_UNDELETE;
 }
 

@@ -144,7 +144,7 @@ class Things(Case):
         self.cli('type', 'delete', 'model:old')
         exported = self.cluster.cli('export')
         dump = exported.stdout
-        self.assertIn('left out 1 links and fields', exported.stderr)
+        self.assertIn('left out 1 links, fields and metrics', exported.stderr)
         with Cluster() as other:
             other.ready()
             done = other.cli('import', stdin=dump)
