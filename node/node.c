@@ -282,6 +282,15 @@ static bool keep_members(struct housekeeping *h)
            node_now(n) - h->changed_us > UNKNOWN_US;
 }
 
+uint64_t node_headroom(const struct node *n)
+{
+    uint64_t available;
+    uint64_t total = 0;
+    (void)data_folder_space(&n->folder, &available, &total);
+    uint64_t wanted = n->config->headroom_bytes;
+    return wanted > total / 100 ? wanted : total / 100;
+}
+
 static void keep_headroom(struct housekeeping *h)
 {
     struct node *n = h->node;
@@ -290,9 +299,8 @@ static void keep_headroom(struct housekeeping *h)
     if (data_folder_space(&n->folder, &available, &total) < 0) {
         return;
     }
-    uint64_t wanted = n->config->headroom_bytes;
+    uint64_t wanted = node_headroom(n);
     /* A little more is asked for to go on than to go on writing: it does not flap. */
-    wanted = wanted > total / 100 ? wanted : total / 100;
     bool enough = available >= (h->headroom ? wanted : wanted + wanted / 16);
     if (enough != h->headroom) {
         h->headroom = enough;

@@ -55,6 +55,9 @@ static inline uint64_t node_now(const struct node *n)
 bool node_charge(struct node *n, uint64_t bytes);
 void node_discharge(struct node *n, uint64_t bytes);
 
+/* Bytes of the disk that are to stay free: below, writes are refused. Any thread. */
+uint64_t node_headroom(const struct node *n);
+
 /* Which serving thread a proposal or a ticket belongs to stands in its number's high bits;
  * NODE_OWN is the node itself. */
 #define NODE_OWN UINT64_C(0xffff)

@@ -60,8 +60,9 @@ int store_swap(struct store *store, const char *path, struct error *error);
 unsigned store_close_old(struct store *store);
 
 /* Scans every row, checks its checksum, recomputes both sums and compares. Calls `progress`
- * (may be NULL) now and then. CLADE_ERR_CORRUPT names the table and the key. */
+ * (may be NULL) now and then; CLADE_ERR_RETRY when that says false. CLADE_ERR_CORRUPT names the
+ * table and the key. */
 int store_verify(struct store *store,
-                 void (*progress)(uint64_t rows, void *arg),
+                 bool (*progress)(uint64_t rows, void *arg),
                  void *arg,
                  struct error *error);
