@@ -189,7 +189,7 @@ static int put_sample(struct metrics *m, uint64_t *ret_of)
         return rc;
     }
     sample_end(&sample);
-    if (m->units > 0 && m->units + sample.len > r->query->limit) {
+    if (r->items > 0 && m->units + sample.len > r->query->limit) {
         return CUT;
     }
     for (size_t i = 0; i < sample.len && rc == 0; i++) {

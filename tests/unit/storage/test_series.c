@@ -217,6 +217,42 @@ static void a_range_holds_both_its_ends(void **state)
     }
 }
 
+static void a_sample_longer_than_a_page_is_a_page_of_its_own(void **state)
+{
+    struct fixture *f = *state;
+    struct buffer b;
+    make_run(f);
+    buffer_init(&b, 1 << 16);
+    buffer_append_str(&b, "{'v':1,'ops':[{'op':'log','ref':'run/r','metrics':[{'key':'a',"
+                          "'points':[[0,1,0]");
+    for (int i = 1; i < 60; i++) {
+        buffer_append_fmt(&b, ",[%d,1,%d]", i, i % 2 == 0 ? i : -i);
+    }
+    buffer_append_str(&b, "]}]}]}");
+    buffer_append_u8(&b, 0);
+    do_txn(f, (const char *)b.data);
+    buffer_release(&b);
+    /* Four stand beside the points. */
+    assert_int_equal(fixture_read(f, QUERY_METRICS, "{'refs':['run/r'],'sample':40}"), 0);
+    size_t whole = answer_count(f, ",1,");
+    assert_true(whole > 4 + 4);
+    assert_int_equal(
+        fixture_read(f, QUERY_METRICS, "{'refs':['artifact/test','run/r'],'sample':40,'limit':4}"),
+        0);
+    assert_int_equal(answer_count(f, ",1,"), whole);
+    /* An answer for a reference goes first. */
+    assert_int_equal(
+        fixture_read(f, QUERY_METRICS, "{'refs':['run/none','run/r'],'sample':40,'limit':4}"), 0);
+    assert_int_equal(answer_count(f, "NOT_FOUND"), 1);
+    assert_false(f->answer.complete);
+    char next[1024];
+    snprintf(next, sizeof next,
+             "{'refs':['run/none','run/r'],'sample':40,'limit':4,'cursor':'%.*s'}",
+             SPAN_FMT(f->answer.cursor));
+    assert_int_equal(fixture_read(f, QUERY_METRICS, next), 0);
+    assert_int_equal(answer_count(f, ",1,"), whole);
+}
+
 static void what_cannot_be_logged_is_refused_whole(void **state)
 {
     struct fixture *f = *state;
@@ -688,6 +724,7 @@ int main(void)
         TEST(a_series_of_nothing_but_nan_has_no_extremes),
         TEST(as_of_leaves_out_later_points),
         TEST(a_range_holds_both_its_ends),
+        TEST(a_sample_longer_than_a_page_is_a_page_of_its_own),
         TEST(what_cannot_be_logged_is_refused_whole),
         TEST(the_points_of_what_is_deleted_are_kept),
         TEST(points_stand_in_order_whatever_order_they_come_in),
