@@ -3,6 +3,9 @@
 #include <inttypes.h>
 
 #include "storage/command.h"
+#include "storage/pointer.h"
+#include "storage/stages.h"
+#include "storage/target.h"
 
 static int conflict(struct command *c, const struct thing *with)
 {
@@ -150,6 +153,60 @@ static int check_external_ids(struct command *c, const struct thing *thing)
     return 0;
 }
 
+/* Nothing that is deleted is served. */
+static int check_targets(struct command *c, const struct thing *deployment)
+{
+    struct span targets = deployment->fields[FIELD_TARGETS].text;
+    for (size_t i = 0; i < targets_len(targets); i++) {
+        struct thing *version;
+        bool live;
+        int rc = lookup_thing(c->view, c->scratch, target_at(targets, i).version, &version);
+        rc = rc != 0 ? rc : lookup_is_live(c->view, c->scratch, version, &live);
+        if (rc != 0) {
+            return rc;
+        }
+        if (!live) {
+            error_set(c->error, CLADE_ERR_CONFLICT, "ref",
+                      "the deployment serves id/%" PRIu64 ", which is deleted: undelete that one",
+                      version->id);
+            return command_say_there(c, version);
+        }
+    }
+    return 0;
+}
+
+/* A stage that holds one version of a model may have another by now. */
+static int check_stage(struct command *c, const struct thing *version)
+{
+    struct span name = stage_of(version);
+    struct stage_list list;
+    int rc = stages_of(c->view, c->scratch, version->ns, &list);
+    const struct stage *stage = rc == 0 ? stages_find(&list, name) : NULL;
+    if (stage == NULL || stage->multiple) {
+        return rc;
+    }
+    struct key prefix = key_stage(version->ns, name, version->model, 0);
+    struct pointer at;
+    struct thing *there;
+    rc = pointer_first(c->view, TABLE_STAGES, &prefix, &at);
+    rc = rc != 0 ? rc : lookup_thing(c->view, c->scratch, at.what, &there);
+    if (rc != 0) {
+        return rc == 1 ? 0 : rc;
+    }
+    error_set(c->error, CLADE_ERR_CONFLICT, "ref",
+              "its stage %.*s holds one version of a model, and version %" PRIu64
+              " is in it by now",
+              SPAN_FMT(name), there->number);
+    return command_say_there(c, there);
+}
+
+static int check_pointers(struct command *c, const struct thing *thing)
+{
+    return thing->kind == KIND_DEPLOYMENT ? check_targets(c, thing)
+           : thing->kind == KIND_VERSION  ? check_stage(c, thing)
+                                          : 0;
+}
+
 int op_undelete(struct command *c, const struct op *op)
 {
     struct thing *thing;
@@ -173,6 +230,9 @@ int op_undelete(struct command *c, const struct op *op)
     }
     if (rc == 0) {
         rc = check_external_ids(c, thing);
+    }
+    if (rc == 0) {
+        rc = check_pointers(c, thing);
     }
     if (rc == 0) {
         rc = thing_replace(c, thing, &back);
