@@ -5,15 +5,16 @@
 #include "base/check.h"
 #include "command/value.h"
 #include "storage/resolve.h"
+#include "storage/usage.h"
 #include "storage/varint.h"
 
 #define CHANGE_ROW_VERSION 1
 
 typedef int (*op_function)(struct command *c, const struct op *op);
 
-static const op_function operations[] = {
+static const op_function operations[OP_KIND_COUNT] = {
     [OP_CREATE] = op_create, [OP_UPDATE] = op_update, [OP_LINK] = op_link,
-    [OP_UNLINK] = op_unlink, [OP_DELETE] = op_delete,
+    [OP_UNLINK] = op_unlink, [OP_DELETE] = op_delete, [OP_PURGE] = op_purge,
 };
 
 int command_answer(struct command *c, const char *status, const struct thing *thing)
@@ -114,7 +115,8 @@ static int find_op(struct command *c, const struct ref *ref, const char *where, 
     return 0;
 }
 
-int command_resolve(struct command *c, const struct ref *ref, const char *where, struct thing **ret)
+static int resolve_in(
+    struct command *c, const struct ref *ref, const char *where, bool any_state, struct thing **ret)
 {
     struct ref by_id = {.form = REF_ID};
     if (ref->form == REF_OP || ref->form == REF_OP_NAME) {
@@ -124,12 +126,25 @@ int command_resolve(struct command *c, const struct ref *ref, const char *where,
         }
         ref = &by_id;
     }
-    struct resolver r = {.view = c->view, .arena = c->scratch, .ns = c->ns};
+    struct resolver r = {.view = c->view, .arena = c->scratch, .ns = c->ns, .any_state = any_state};
     int rc = resolve(&r, ref, ret);
     if (rc != 0 && !code_is_fatal(rc)) {
         error_prefix_where(c->error, "%s", where);
     }
     return rc;
+}
+
+int command_resolve(struct command *c, const struct ref *ref, const char *where, struct thing **ret)
+{
+    return resolve_in(c, ref, where, false, ret);
+}
+
+int command_resolve_any(struct command *c,
+                        const struct ref *ref,
+                        const char *where,
+                        struct thing **ret)
+{
+    return resolve_in(c, ref, where, true, ret);
 }
 
 /* --- Guards ---------------------------------------------------------------------------------- */
@@ -196,7 +211,7 @@ static int run_operations(struct command *c)
     value_put_array(c->body, (uint32_t)c->txn.ops_len);
     for (c->op = 0; c->op < c->txn.ops_len; c->op++) {
         const struct op *op = &c->txn.ops[c->op];
-        CHECK((size_t)op->op < sizeof operations / sizeof *operations);
+        CHECK(op->op < OP_KIND_COUNT && operations[op->op] != NULL);
         arena_reset(c->scratch);
         c->render = (struct render){.view = c->view, .arena = c->scratch, .ns = c->ns};
         int rc = operations[op->op](c, op);
@@ -251,6 +266,9 @@ int command_run(struct command *c)
     }
     if (rc == 0) {
         rc = run_operations(c);
+    }
+    if (rc == 0) {
+        rc = usage_settle(c);
     }
     if (rc == 0 && c->changes_len > 0) {
         rc = log_changes(c);

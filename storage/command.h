@@ -20,7 +20,8 @@ enum change_kind {
     CHANGE_CHANGED = 2,
     CHANGE_DELETED = 3,
     CHANGE_LINKED = 4,
-    CHANGE_UNLINKED = 5
+    CHANGE_UNLINKED = 5,
+    CHANGE_PURGED = 9
 };
 
 struct command {
@@ -35,8 +36,9 @@ struct command {
     struct buffer *changes; /* the list of the change log row */
     uint32_t changes_len;
     struct render render;
-    uint64_t ns;       /* what plain references mean */
-    uint64_t revision; /* that this command makes if it changes something */
+    struct charges *charges; /* what it adds to namespaces; NULL = nothing yet */
+    uint64_t ns;             /* what plain references mean */
+    uint64_t revision;       /* that this command makes if it changes something */
     uint64_t time_us;
     uint64_t *op_ids;         /* what each operation made or met; 0 = a link */
     size_t op;                /* the one that runs */
@@ -56,12 +58,15 @@ int command_resolve(struct command *c,
                     const struct ref *ref,
                     const char *where,
                     struct thing **ret);
+/* The same for a thing in any state; a name means who holds it, else who held it last. */
+int command_resolve_any(struct command *c,
+                        const struct ref *ref,
+                        const char *where,
+                        struct thing **ret);
 /* Notes a change for the change log; label and other for edges, else 0. */
 void command_note(
     struct command *c, enum change_kind kind, uint64_t id, uint32_t label, uint64_t other);
 struct stamp command_stamp(const struct command *c);
-/* Adds `by` (+1 or -1) to a counter of the namespace. */
-int command_count(struct command *c, uint64_t ns, unsigned kind, int by);
 
 /* How a write treats what is there already. */
 enum write_mode {
@@ -79,6 +84,8 @@ int fields_apply(struct command *c,
 
 /* Stores a new thing with its index rows, counters and log. */
 int thing_insert(struct command *c, struct thing *thing);
+/* Writes the record and nothing else; sets its `bytes`. */
+int thing_put(struct command *c, struct thing *thing, bool is_new);
 /* Stores a thing that was `before`: history, record, new index rows, log. Sets `changed`. */
 int thing_replace(struct command *c, const struct thing *before, struct thing *thing);
 
@@ -97,6 +104,8 @@ int command_answer(struct command *c, const char *status, const struct thing *th
 int op_create(struct command *c, const struct op *op);
 /* Writes fields of a live thing. */
 int op_update(struct command *c, const struct op *op);
+/* Takes the content of a deleted thing away for good and leaves a tombstone. */
+int op_purge(struct command *c, const struct op *op);
 /* Marks a live thing deleted and frees its names; its edges stay. */
 int op_delete(struct command *c, const struct op *op);
 /* Makes an edge between live things, unless it is there. */

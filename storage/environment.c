@@ -75,6 +75,9 @@ static int open_env(struct environment *env,
 static int open_tables(struct environment *env, MDB_txn *txn, unsigned flags)
 {
     for (int t = 0; t < TABLE_COUNT; t++) {
+        if (!table_is_used((enum table)t)) {
+            continue;
+        }
         const struct table_info *info = table_info((enum table)t);
         int rc = mdb_dbi_open(txn, info->name, info->flags | flags, &env->tables[t]);
         if (rc != 0) {

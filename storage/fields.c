@@ -228,7 +228,8 @@ static void merge_pair(struct merge *m,
                        const struct text_pair *new,
                        struct field_value *out)
 {
-    bool same = old != NULL && !new->unset &&span_equal(old->value, new->value);
+    bool same = old != NULL && !new->unset &&
+                old->number == new->number &&span_equal(old->value, new->value);
     if (same || (m->mode == WRITE_MATCH && old != NULL)) {
         if (!same) {
             differs(m, w->field->name, new->key);
@@ -280,7 +281,7 @@ static int write_field(struct merge *m, const struct field_write *w)
     if (w->field->shape == FIELD_TEXT_SET) {
         return write_set(m, w, v);
     }
-    if (w->field->shape == FIELD_TEXT_MAP) {
+    if (w->field->shape == FIELD_TEXT_MAP || w->field->shape == FIELD_UINT_MAP) {
         return write_map(m, w, v);
     }
     if (w->unset) {

@@ -51,13 +51,6 @@ struct key key_u64_u64(uint64_t a, uint64_t b)
     return k;
 }
 
-struct key key_counter(uint64_t ns, unsigned kind)
-{
-    struct key k = key_u64(ns);
-    add_u8(&k, kind);
-    return k;
-}
-
 struct key key_name_prefix(enum name_space space, uint64_t ns, enum kind kind)
 {
     struct key k;

@@ -17,9 +17,6 @@ static inline struct span key_span(const struct key *k)
 
 struct key key_u64(uint64_t a);
 struct key key_u64_u64(uint64_t a, uint64_t b);
-struct key key_counter(uint64_t ns, unsigned kind);
-/* Beside the kinds, a namespace counts the edges that begin in it. */
-#define COUNTER_EDGES 255
 
 enum name_space { NAME_SPACE_NAMES = 1, NAME_SPACE_EXTERNAL = 2 };
 

@@ -57,8 +57,20 @@ static int join(struct render *r, const struct span parts[], size_t n, struct sp
     return 0;
 }
 
+/* A purged thing has no name any more. */
+static int ref_by_id(struct render *r, uint64_t id, struct span *ret)
+{
+    char number[24];
+    snprintf(number, sizeof number, "%" PRIu64, id);
+    struct span parts[] = {span_of("id/"), span_of(number)};
+    return join(r, parts, 2, ret);
+}
+
 int render_ref(struct render *r, const struct thing *t, struct span *ret)
 {
+    if (t->purged) {
+        return ref_by_id(r, t->id, ret);
+    }
     /* "//" PATH "//" KIND "/" NAME "/" NUMBER, as far as they apply */
     struct span parts[8];
     size_t n = 0;
@@ -163,6 +175,13 @@ static int put_field(struct render *r,
         for (size_t i = 0; i < v->len; i++) {
             value_put_span(out, v->pairs[i].key);
             value_put_span(out, v->pairs[i].value);
+        }
+        break;
+    case FIELD_UINT_MAP:
+        value_put_map(out, (uint32_t)v->len);
+        for (size_t i = 0; i < v->len; i++) {
+            value_put_span(out, v->pairs[i].key);
+            value_put_uint(out, v->pairs[i].number);
         }
         break;
     }
@@ -285,7 +304,7 @@ static int put_full(struct render *r, const struct thing *t, struct buffer *out,
         value_put_str(out, "number");
         value_put_uint(out, t->number);
         *members += 2;
-    } else {
+    } else if (!t->purged) {
         value_put_str(out, "name");
         value_put_span(out, t->name);
         ++*members;
@@ -333,6 +352,11 @@ int render_thing(struct render *r,
     value_put_span(out, ref);
     value_put_str(out, "state");
     value_put_str(out, live ? "live" : "deleted");
+    if (t->purged) {
+        value_put_str(out, "purged");
+        value_put_bool(out, true);
+        members++;
+    }
     if (options->with_depth) {
         value_put_str(out, "depth");
         value_put_uint(out, options->depth);

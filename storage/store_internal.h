@@ -10,7 +10,7 @@
 #include "base/span.h"
 #include "storage/store.h"
 
-#define STORE_FORMAT 2
+#define STORE_FORMAT 3
 
 /* Codes stand in checksums and digests and never change. README.md has the byte tables. */
 enum table {
@@ -27,9 +27,10 @@ enum table {
     TABLE_TIMES = 10,
     TABLE_SESSIONS = 11,
     TABLE_RESULTS = 12,
-    TABLE_COUNTERS = 13,
     TABLE_MEMBERS = 14,
-    TABLE_COUNT
+    TABLE_PURGES = 21,
+    TABLE_USAGE = 24,
+    TABLE_COUNT = 25 /* codes without a name are not in use */
 };
 
 /* Which running sum a table's rows are in. */
@@ -45,6 +46,11 @@ struct table_info {
 };
 
 const struct table_info *table_info(enum table table);
+/* Whether the code is a table's; others are kept for later ones. */
+static inline bool table_is_used(enum table table)
+{
+    return table_info(table)->name != NULL;
+}
 
 #define KEY_BYTES_MAX     511 /* LMDB's own */
 #define CHECKSUM_BYTES    4

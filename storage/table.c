@@ -25,8 +25,9 @@ static const struct table_info tables[TABLE_COUNT] = {
     [TABLE_TIMES]     = {"times",     SUM_STATE, 0, true,  0},
     [TABLE_SESSIONS]  = {"sessions",  SUM_STATE, 0, true,  0},
     [TABLE_RESULTS]   = {"results",   SUM_STATE, 0, false, 0},
-    [TABLE_COUNTERS]  = {"counters",  SUM_DATA,  0, false, 0},
     [TABLE_MEMBERS]   = {"members",   SUM_STATE, 0, false, 0},
+    [TABLE_PURGES]    = {"purges",    SUM_NONE,  0, false, 0},
+    [TABLE_USAGE]     = {"usage",     SUM_DATA,  0, false, 0},
     /* clang-format on */
 };
 

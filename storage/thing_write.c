@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "base/check.h"
-#include "storage/command.h"
+#include "storage/usage.h"
 #include "storage/varint.h"
 
 _Static_assert(CLADE_MAX_RECORD_BYTES < UNDO_BYTES_MAX, "a record can be taken back");
@@ -23,22 +23,6 @@ void command_note(
         varint_put(c->changes, other);
     }
     c->changes_len++;
-}
-
-int command_count(struct command *c, uint64_t ns, unsigned kind, int by)
-{
-    uint64_t count;
-    int rc = lookup_counter(c->view, ns, kind, &count);
-    if (rc != 0) {
-        return rc;
-    }
-    struct key key = key_counter(ns, kind);
-    if (by < 0 && count == 0) {
-        return row_corrupt(c->error, TABLE_COUNTERS, key_span(&key), "is too low");
-    }
-    uint8_t value[8];
-    put_u64le(value, count + (uint64_t)by);
-    return row_put(c->rows, TABLE_COUNTERS, key_span(&key), span_make(value, sizeof value));
 }
 
 /* --- Index rows --------------------------------------------------------------------------- */
@@ -165,12 +149,13 @@ static int encode(struct command *c, const struct thing *t)
     return 0;
 }
 
-static int put_record(struct command *c, const struct thing *t, bool is_new)
+int thing_put(struct command *c, struct thing *t, bool is_new)
 {
     int rc = encode(c, t);
     if (rc != 0) {
         return rc;
     }
+    t->bytes = c->record->len;
     struct key key = key_u64(t->id);
     struct span record = buffer_span(c->record);
     return is_new ? row_insert(c->rows, TABLE_THINGS, key_span(&key), record)
@@ -196,7 +181,7 @@ int thing_insert(struct command *c, struct thing *t)
 {
     t->created = command_stamp(c);
     t->changed = t->created;
-    int rc = put_record(c, t, true);
+    int rc = thing_put(c, t, true);
     if (rc == 0 && t->kind != KIND_VERSION) {
         rc = insert_name(c, t, NAME_SPACE_NAMES, t->name);
     } else if (rc == 0) {
@@ -206,7 +191,7 @@ int thing_insert(struct command *c, struct thing *t)
         rc = row_insert(c->rows, TABLE_VERSIONS, key_span(&key), span_make(value, sizeof value));
     }
     if (rc == 0) {
-        rc = command_count(c, t->ns, t->kind, 1);
+        rc = usage_thing(c, NULL, t);
     }
     if (rc == 0) {
         command_note(c, CHANGE_CREATED, t->id, 0, 0);
@@ -220,15 +205,17 @@ int thing_replace(struct command *c, const struct thing *before, struct thing *t
     int rc = put_history(c, before);
     t->changed = command_stamp(c);
     if (rc == 0) {
-        rc = put_record(c, t, false);
+        rc = thing_put(c, t, false);
+    }
+    if (rc == 0) {
+        rc = usage_thing(c, before, t);
     }
     if (rc != 0) {
         return rc;
     }
     if (!before->deleted && t->deleted) {
         command_note(c, CHANGE_DELETED, t->id, 0, 0);
-        rc = end_names(c, t);
-        return rc != 0 ? rc : command_count(c, t->ns, t->kind, -1);
+        return end_names(c, t);
     }
     command_note(c, CHANGE_CHANGED, t->id, 0, 0);
     return index_fields(c, before, t);
@@ -296,7 +283,7 @@ int edge_link(
     }
     if (rc == 0) {
         command_note(c, CHANGE_LINKED, from->id, number, to);
-        rc = command_count(c, from->ns, COUNTER_EDGES, 1);
+        rc = usage_add(c, from->ns, USE_EDGES, 1);
     }
     return rc;
 }
@@ -333,7 +320,7 @@ int edge_unlink(
     }
     if (rc == 0) {
         command_note(c, CHANGE_UNLINKED, from->id, number, to);
-        rc = command_count(c, from->ns, COUNTER_EDGES, -1);
+        rc = usage_add(c, from->ns, USE_EDGES, -1);
     }
     return rc;
 }

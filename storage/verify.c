@@ -64,7 +64,7 @@ static bool sums_agree(struct hash128 a, struct hash128 b)
 static int scan_store(struct scan *s)
 {
     for (int t = 0; t < TABLE_COUNT; t++) {
-        int rc = scan_table(s, (enum table)t);
+        int rc = table_is_used((enum table)t) ? scan_table(s, (enum table)t) : 0;
         if (rc != 0) {
             return rc;
         }

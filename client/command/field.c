@@ -14,8 +14,14 @@ enum {
     TYPE_BYTES_MAX = CLADE_MAX_NAME_BYTES - sizeof "experiment:"
 };
 
+#define QUOTA_MAX UINT64_C(1000000000000000000) /* far from where sums would wrap */
+/* 1,000 years: multiplied by microseconds it stays below 2^63. */
+#define RETENTION_S_MAX (UINT64_C(1000) * 366 * 24 * 3600)
+
 static const char *const statuses[] = {"scheduled", "running", "finished",
                                        "failed",    "killed",  NULL};
+
+static const char *const quotas[] = {"bytes", "edges", "things", "writes_per_s", NULL};
 
 /* clang-format off */
 static const struct field fields[FIELD_CODE_COUNT] = {
@@ -61,18 +67,29 @@ static const struct field fields[FIELD_CODE_COUNT] = {
     [FIELD_RUN] = {
         .name = "run", .code = FIELD_RUN, .shape = FIELD_REF, .flags = FIELD_CORE,
         .kinds = OF(VERSION), .ref_kind = KIND_RUN, .bytes_max = CLADE_MAX_REFERENCE_BYTES},
+    [FIELD_QUOTA] = {
+        .name = "quota", .code = FIELD_QUOTA, .shape = FIELD_UINT_MAP,
+        .kinds = OF(NAMESPACE), .count_max = 4, .values = quotas, .number_max = QUOTA_MAX},
+    [FIELD_RETENTION_S] = {
+        .name = "retention_s", .code = FIELD_RETENTION_S, .shape = FIELD_UINT,
+        .kinds = OF(NAMESPACE), .number_min = CLADE_MAX_CURSOR_MINUTES * 60,
+        .number_max = RETENTION_S_MAX},
+    [FIELD_DEFAULTS] = {
+        .name = "defaults", .code = FIELD_DEFAULTS, .shape = FIELD_TEXT_MAP,
+        .flags = FIELD_UTF8_CONTROL, .kinds = OF(NAMESPACE),
+        .bytes_max = CLADE_MAX_TAG_VALUE_BYTES, .count_max = CLADE_MAX_TAGS},
 };
 /* clang-format on */
 
 const struct field *field_by_code(enum field_code code)
 {
-    return (unsigned)code < FIELD_CODE_COUNT && code != FIELD_NONE ? &fields[code] : NULL;
+    return (unsigned)code < FIELD_CODE_COUNT && fields[code].name != NULL ? &fields[code] : NULL;
 }
 
 const struct field *field_by_name(struct span name)
 {
     for (int code = FIELD_NONE + 1; code < FIELD_CODE_COUNT; code++) {
-        if (span_equal_str(name, fields[code].name)) {
+        if (fields[code].name != NULL && span_equal_str(name, fields[code].name)) {
             return &fields[code];
         }
     }

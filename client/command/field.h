@@ -11,7 +11,8 @@ enum field_shape {
     FIELD_TIME,     /* microseconds since 1970 UTC; RFC 3339 text with an offset is accepted */
     FIELD_REF,      /* a reference, stored as an id */
     FIELD_TEXT_SET, /* a set of strings; a write adds to it */
-    FIELD_TEXT_MAP  /* string to string; a write sets, a nil value takes away */
+    FIELD_TEXT_MAP, /* string to string; a write sets, a nil value takes away */
+    FIELD_UINT_MAP  /* the same with numbers; `values` are the keys */
 };
 
 enum field_code {
@@ -30,7 +31,10 @@ enum field_code {
     FIELD_STATUS = 12,
     FIELD_END = 13,
     FIELD_RUN = 14,
-    FIELD_CODE_COUNT
+    FIELD_QUOTA = 24,       /* what a namespace may hold, its children's included */
+    FIELD_RETENTION_S = 25, /* seconds that history is kept */
+    FIELD_DEFAULTS = 30,    /* what a namespace's new things get: KIND.type, KIND.tags.KEY */
+    FIELD_CODE_COUNT = 31   /* codes without a row are not in use */
 };
 
 enum field_flags {
@@ -48,6 +52,8 @@ struct field {
     uint32_t bytes_max;        /* of a string, of each element, of each value */
     uint32_t count_max;        /* of a set or a map */
     const char *const *values; /* FIELD_TEXT: the allowed ones, NULL-terminated; NULL = any */
+    uint64_t number_min;       /* FIELD_UINT, FIELD_UINT_MAP */
+    uint64_t number_max;       /* 0 = none */
 };
 
 /* NULL when there is none. */

@@ -3,9 +3,15 @@
 #include "base/check.h"
 #include "command/txn_internal.h"
 
-/* The places of the words are the enums' numbers less one. */
+struct op_row {
+    const char *word; /* NULL: no operation has the code */
+    int (*decode)(struct txn_decode *d, const struct value *map, struct op *op);
+};
+
+static const struct op_row op_rows[OP_KIND_COUNT];
+
+/* The places of the words are the enum's numbers less one. */
 static const char *const guard_words[] = {"exists", "absent", "unchanged", NULL};
-static const char *const op_words[] = {"create", "update", "link", "unlink", "delete", NULL};
 static const char *const if_exists_words[] = {
     [CLADE_IF_EXISTS_ERROR] = "error",
     [CLADE_IF_EXISTS_RETURN] = "return",
@@ -63,7 +69,7 @@ static int resolve_op(struct txn_decode *d, const struct ref *ref, enum kind *re
     if (made->op != OP_CREATE && made->op != OP_UPDATE) {
         return check_fail(d->error, CLADE_ERR_INVALID, NULL,
                           "operation %zu is a %s, which makes no thing", (size_t)op,
-                          op_words[made->op - 1]);
+                          op_rows[made->op].word);
     }
     *ret_kind = made->kind;
     return 0;
@@ -170,20 +176,9 @@ static int decode_create(struct txn_decode *d, const struct value *map, struct o
     return r != 0 ? r : txn_decode_fields(d, map, create_keys, op->kind, op);
 }
 
-/* The thing that an update or a delete is of. */
-static int decode_subject(struct txn_decode *d, const struct value *map, struct op *op)
-{
-    int r = txn_take_ref(d, map, "ref", &op->ref, &op->kind);
-    if (r == 0 && op->kind == KIND_NAMESPACE) {
-        r = check_fail(d->error, CLADE_ERR_UNSUPPORTED, "ref",
-                       "this version does not %s namespaces yet", op_words[op->op - 1]);
-    }
-    return r;
-}
-
 static int decode_update(struct txn_decode *d, const struct value *map, struct op *op)
 {
-    int r = decode_subject(d, map, op);
+    int r = txn_take_ref(d, map, "ref", &op->ref, &op->kind);
     return r != 0 ? r : txn_decode_fields(d, map, update_keys, op->kind, op);
 }
 
@@ -208,27 +203,50 @@ static int decode_delete(struct txn_decode *d, const struct value *map, struct o
     if (!value_keys_known(map, delete_keys, d->error)) {
         return CLADE_ERR_INVALID;
     }
-    return decode_subject(d, map, op);
+    return txn_take_ref(d, map, "ref", &op->ref, &op->kind);
+}
+
+static int decode_purge(struct txn_decode *d, const struct value *map, struct op *op)
+{
+    int r = decode_delete(d, map, op);
+    if (r == 0 && (op->kind == KIND_NAMESPACE || op->kind == KIND_TYPE)) {
+        r = check_fail(d->error, CLADE_ERR_INVALID, "ref",
+                       "a %s is not purged: things are known by its name", kind_name(op->kind));
+    }
+    return r;
+}
+
+static int take_op_kind(struct txn_decode *d, const struct value *map, enum op_kind *ret)
+{
+    const char *words[OP_KIND_COUNT + 1] = {NULL};
+    enum op_kind kinds[OP_KIND_COUNT];
+    size_t len = 0;
+    for (int kind = 0; kind < OP_KIND_COUNT; kind++) {
+        if (op_rows[kind].word != NULL) {
+            kinds[len] = (enum op_kind)kind;
+            words[len++] = op_rows[kind].word;
+        }
+    }
+    int word = 0;
+    int r = take_choice(map, "op", true, words, &word, d->error);
+    if (r == 0) {
+        *ret = kinds[word];
+    }
+    return r;
 }
 
 static int decode_op(struct txn_decode *d, const struct value *map, struct op *op)
 {
-    static int (*const decoders[])(struct txn_decode *, const struct value *, struct op *) = {
-        [OP_CREATE] = decode_create, [OP_UPDATE] = decode_update, [OP_LINK] = decode_link,
-        [OP_UNLINK] = decode_link,   [OP_DELETE] = decode_delete,
-    };
     if (value_type(map) != CLADE_MAP) {
         return check_fail(d->error, CLADE_ERR_INVALID, NULL, "an operation is a map, not %s",
                           check_type_text(map));
     }
-    int word = 0;
-    int r = take_choice(map, "op", true, op_words, &word, d->error);
+    int r = take_op_kind(d, map, &op->op);
     if (r != 0) {
         return r;
     }
-    op->op = (enum op_kind)(word + 1);
     op->as = value_string(value_get(map, "as"));
-    return decoders[op->op](d, map, op);
+    return op_rows[op->op].decode(d, map, op);
 }
 
 /* --- the transaction ---------------------------------------------------------------------- */
@@ -455,3 +473,9 @@ int txn_decode(struct span command, struct arena *arena, struct txn *ret, struct
     }
     return r;
 }
+
+static const struct op_row op_rows[OP_KIND_COUNT] = {
+    [OP_CREATE] = {"create", decode_create}, [OP_UPDATE] = {"update", decode_update},
+    [OP_LINK] = {"link", decode_link},       [OP_UNLINK] = {"unlink", decode_link},
+    [OP_DELETE] = {"delete", decode_delete}, [OP_PURGE] = {"purge", decode_purge},
+};

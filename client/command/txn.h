@@ -12,7 +12,15 @@
 #define TXN_VERSION 1
 
 enum guard_kind { GUARD_EXISTS = 1, GUARD_ABSENT = 2, GUARD_UNCHANGED = 3 };
-enum op_kind { OP_CREATE = 1, OP_UPDATE = 2, OP_LINK = 3, OP_UNLINK = 4, OP_DELETE = 5 };
+enum op_kind {
+    OP_CREATE = 1,
+    OP_UPDATE = 2,
+    OP_LINK = 3,
+    OP_UNLINK = 4,
+    OP_DELETE = 5,
+    OP_PURGE = 15,
+    OP_KIND_COUNT
+};
 
 struct guard {
     enum guard_kind kind;
@@ -23,7 +31,8 @@ struct guard {
 struct text_pair {
     struct span key;
     struct span value;
-    bool unset; /* take it away */
+    uint64_t number; /* FIELD_UINT_MAP */
+    bool unset;      /* take it away */
 };
 
 /* One field as a transaction writes it. */
@@ -33,21 +42,22 @@ struct field_write {
     uint64_t number;         /* FIELD_UINT, FIELD_TIME */
     struct ref ref;          /* FIELD_REF */
     struct span *texts;      /* FIELD_TEXT_SET: sorted, without doubles */
-    struct text_pair *pairs; /* FIELD_TEXT_MAP: sorted by key, without doubles */
+    struct text_pair *pairs; /* FIELD_TEXT_MAP, FIELD_UINT_MAP: sorted by key, without doubles */
     size_t len;              /* of texts or pairs */
-    bool unset;              /* mutable FIELD_TEXT, FIELD_TIME: take it away (nil) */
+    bool unset;              /* mutable and one value: take it away (nil) */
 };
 
 struct op {
     enum op_kind op;
-    enum kind kind; /* OP_CREATE; OP_UPDATE, OP_DELETE: as `ref` has it, KIND_NONE = not known */
+    enum kind kind; /* OP_CREATE; OP_UPDATE, OP_DELETE, OP_PURGE: as `ref` has it, KIND_NONE = not
+                       known */
     enum clade_if_exists if_exists; /* OP_CREATE */
     struct span as;                 /* the name that later references may use; len 0 when none */
     struct span ns;                 /* OP_CREATE: where; len 0 = the transaction's */
     struct span name;               /* OP_CREATE: len 0 = assigned */
     uint64_t number;                /* OP_CREATE of a version: 0 = the next */
-    struct ref ref;                 /* OP_UPDATE, OP_DELETE; OP_CREATE of a version: its model */
-    struct ref from;                /* OP_LINK, OP_UNLINK */
+    struct ref ref;  /* OP_UPDATE, OP_DELETE, OP_PURGE; OP_CREATE of a version: its model */
+    struct ref from; /* OP_LINK, OP_UNLINK */
     struct ref to;
     struct span label;
     struct field_write *fields; /* OP_CREATE, OP_UPDATE; in order of their codes */

@@ -85,8 +85,43 @@ static const struct row txn_rows[] = {
     {OPS("{'op':'create','kind':'run','owner':nil}"), CLADE_ERR_INVALID, "ops[0].owner"},
     {OPS("{'op':'update','ref':'run/x','owner':nil}"), 0, ""},
     {OPS("{'op':'update','ref':'run/x','start':nil}"), CLADE_ERR_INVALID, "ops[0].start"},
-    {OPS("{'op':'update','ref':'namespace/x','owner':'a'}"), CLADE_ERR_UNSUPPORTED, "ops[0].ref"},
-    {OPS("{'op':'delete','ref':'namespace/x'}"), CLADE_ERR_UNSUPPORTED, "ops[0].ref"},
+    {OPS("{'op':'update','ref':'namespace/x','owner':'a'}"), 0, ""},
+    {OPS("{'op':'delete','ref':'namespace/x'}"), 0, ""},
+    {OPS("{'op':'purge','ref':'id/7'}"), 0, ""},
+    {OPS("{'op':'purge','ref':'id/7','owner':'a'}"), CLADE_ERR_INVALID, "ops[0].owner"},
+    {OPS("{'op':'purge'}"), CLADE_ERR_INVALID, "ops[0].ref"},
+    {OPS("{'op':'purge','ref':'namespace/x'}"), CLADE_ERR_INVALID, "ops[0].ref"},
+    {OPS("{'op':'purge','ref':'type/run:x'}"), CLADE_ERR_INVALID, "ops[0].ref"},
+    {OPS("{'op':'update','ref':'namespace/x','quota':{'things':5,'edges':0,'bytes':nil}}"), 0, ""},
+    {OPS("{'op':'update','ref':'namespace/x','quota':{'thing':5}}"), CLADE_ERR_INVALID,
+     "ops[0].quota.thing"},
+    {OPS("{'op':'update','ref':'namespace/x','quota':{'things':-5}}"), CLADE_ERR_INVALID,
+     "ops[0].quota.things"},
+    {OPS("{'op':'update','ref':'namespace/x','quota':{'things':'5'}}"), CLADE_ERR_INVALID,
+     "ops[0].quota.things"},
+    {OPS("{'op':'update','ref':'namespace/x','quota':{'bytes':1000000000000000001}}"),
+     CLADE_ERR_LIMIT, "ops[0].quota.bytes"},
+    {OPS("{'op':'update','ref':'namespace/x','quota':7}"), CLADE_ERR_INVALID, "ops[0].quota"},
+    {OPS("{'op':'create','kind':'namespace','name':'x','quota':{'things':nil}}"), CLADE_ERR_INVALID,
+     "ops[0].quota.things"},
+    {OPS("{'op':'create','kind':'run','quota':{'things':1}}"), CLADE_ERR_INVALID, "ops[0].quota"},
+    {OPS("{'op':'update','ref':'namespace/x','retention_s':900}"), 0, ""},
+    {OPS("{'op':'update','ref':'namespace/x','retention_s':nil}"), 0, ""},
+    {OPS("{'op':'update','ref':'namespace/x','retention_s':899}"), CLADE_ERR_INVALID,
+     "ops[0].retention_s"},
+    {OPS("{'op':'update','ref':'namespace/x','retention_s':99999999999999}"), CLADE_ERR_LIMIT,
+     "ops[0].retention_s"},
+    {OPS("{'op':'update','ref':'namespace/x','defaults':{'run.type':'t','run.tags.k':'v'}}"), 0,
+     ""},
+    {OPS("{'op':'update','ref':'namespace/x','defaults':{'run.type':nil}}"), 0, ""},
+    {OPS("{'op':'update','ref':'namespace/x','defaults':{'run.owner':'v'}}"), CLADE_ERR_INVALID,
+     "ops[0].defaults.run.owner"},
+    {OPS("{'op':'update','ref':'namespace/x','defaults':{'run.tags.':'v'}}"), CLADE_ERR_INVALID,
+     "ops[0].defaults.run.tags."},
+    {OPS("{'op':'update','ref':'namespace/x','defaults':{'type.type':'v'}}"), CLADE_ERR_INVALID,
+     "ops[0].defaults.type.type"},
+    {OPS("{'op':'update','ref':'namespace/x','defaults':{'type':'v'}}"), CLADE_ERR_INVALID,
+     "ops[0].defaults.type"},
     {OPS("{'op':'delete'}"), CLADE_ERR_INVALID, "ops[0].ref"},
     {OPS("{'op':'update','ref':'type/run:x','type':'y'}"), CLADE_ERR_INVALID, "ops[0].type"},
     {OPS("{'op':'create','kind':'run','tags':{'k':nil}}"), CLADE_ERR_INVALID, "ops[0].tags.k"},
@@ -296,8 +331,10 @@ static void every_field_and_kind_is_found_by_its_name(void **state)
 {
     for (int code = 1; code < FIELD_CODE_COUNT; code++) {
         const struct field *f = field_by_code((enum field_code)code);
-        assert_int_equal(f->code, code);
-        assert_ptr_equal(field_by_name(span_of(f->name)), f);
+        if (f != NULL) { /* some codes are kept for later ones */
+            assert_int_equal(f->code, code);
+            assert_ptr_equal(field_by_name(span_of(f->name)), f);
+        }
     }
     assert_null(field_by_code(FIELD_NONE));
     for (int kind = 1; kind < KIND_COUNT; kind++) {
