@@ -84,8 +84,8 @@ int fields_apply(struct command *c,
 
 /* Stores a new thing with its index rows, counters and log. */
 int thing_insert(struct command *c, struct thing *thing);
-/* Writes the record and nothing else; sets its `bytes`. */
-int thing_put(struct command *c, struct thing *thing, bool is_new);
+/* Writes the record and nothing else. */
+int thing_put(struct command *c, const struct thing *thing, bool is_new);
 /* Stores a thing that was `before`: history, record, new index rows, log. Sets `changed`. */
 int thing_replace(struct command *c, const struct thing *before, struct thing *thing);
 

@@ -37,7 +37,7 @@ static int count_thing(struct figures *f, uint64_t id)
         return rc == 1 ? 0 : rc;
     }
     f->counts[thing->kind] += live;
-    f->counts[USE_BYTES] += live ? thing->bytes : 0;
+    f->counts[USE_BYTES] += live ? usage_bytes(thing) : 0;
     /* Those of a namespace are the root's. */
     return thing->kind == KIND_NAMESPACE
                ? 0

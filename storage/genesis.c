@@ -13,7 +13,6 @@ static int write_default_namespace(struct rows *rows)
     struct buffer record;
     buffer_init(&record, 1024);
     record_encode(&ns, &record);
-    ns.bytes = record.len;
     struct key key = key_u64(ns.id);
     int rc = record.failed ? error_set(rows->view.error, CLADE_ERR_NO_MEMORY, NULL, "out of memory")
                            : row_insert(rows, TABLE_THINGS, key_span(&key), buffer_span(&record));
@@ -24,7 +23,7 @@ static int write_default_namespace(struct rows *rows)
         key = key_name(NAME_SPACE_NAMES, NAMESPACE_ROOT, KIND_NAMESPACE, ns.name, 0);
         rc = row_insert(rows, TABLE_NAMES, key_span(&key), span_make(value, sizeof value));
     }
-    return rc != 0 ? rc : usage_begin(rows, ns.bytes);
+    return rc != 0 ? rc : usage_begin(rows, &ns);
 }
 
 static int write_meta(struct rows *rows)

@@ -200,7 +200,6 @@ int record_decode(
     /* Straight into the caller's: a thing is large, and is decoded for each item of an answer. */
     *ret = (struct thing){.id = id,
                           .kind = kind,
-                          .bytes = bytes.len,
                           .deleted = (bytes.data[2] & RECORD_DELETED) != 0,
                           .purged = (bytes.data[2] & RECORD_PURGED) != 0};
     r.rest = span_skip(r.rest, 3);

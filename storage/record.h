@@ -31,7 +31,6 @@ struct thing {
     enum kind kind;
     bool deleted;
     bool purged;      /* and deleted: only what a tombstone keeps is left */
-    size_t bytes;     /* of the record that it was read from or written as */
     uint64_t ns;      /* id of its namespace */
     struct span name; /* empty for versions */
     uint64_t model;   /* versions: id of the model */

@@ -149,13 +149,12 @@ static int encode(struct command *c, const struct thing *t)
     return 0;
 }
 
-int thing_put(struct command *c, struct thing *t, bool is_new)
+int thing_put(struct command *c, const struct thing *t, bool is_new)
 {
     int rc = encode(c, t);
     if (rc != 0) {
         return rc;
     }
-    t->bytes = c->record->len;
     struct key key = key_u64(t->id);
     struct span record = buffer_span(c->record);
     return is_new ? row_insert(c->rows, TABLE_THINGS, key_span(&key), record)

@@ -32,6 +32,49 @@ uint64_t usage_things(const uint64_t counts[USE_COUNT])
     return sum;
 }
 
+#define NUMBER_BYTES 8
+
+static size_t field_bytes(const struct field *field, const struct field_value *v)
+{
+    size_t bytes = 0;
+    switch (field->shape) {
+    case FIELD_TEXT:
+        return v->text.len;
+    case FIELD_UINT:
+    case FIELD_TIME:
+    case FIELD_REF:
+        return NUMBER_BYTES;
+    case FIELD_TEXT_SET:
+        for (size_t i = 0; i < v->len; i++) {
+            bytes += v->texts[i].len;
+        }
+        break;
+    case FIELD_TEXT_MAP:
+        for (size_t i = 0; i < v->len; i++) {
+            bytes += v->pairs[i].key.len + v->pairs[i].value.len;
+        }
+        break;
+    case FIELD_UINT_MAP:
+        for (size_t i = 0; i < v->len; i++) {
+            bytes += v->pairs[i].key.len + NUMBER_BYTES;
+        }
+        break;
+    }
+    return bytes;
+}
+
+size_t usage_bytes(const struct thing *t)
+{
+    size_t bytes = t->kind == KIND_VERSION ? NUMBER_BYTES : t->name.len;
+    for (int code = FIELD_NONE + 1; code < FIELD_CODE_COUNT; code++) {
+        const struct field *field = field_by_code((enum field_code)code);
+        if (field != NULL && t->fields[code].set) {
+            bytes += field_bytes(field, &t->fields[code]);
+        }
+    }
+    return bytes;
+}
+
 /* --- Rows ------------------------------------------------------------------------------------ */
 
 static void get_numbers(struct varint_reader *r, uint64_t *numbers, size_t len)
@@ -83,12 +126,12 @@ static int put_usage(struct rows *rows, struct buffer *row, uint64_t ns, const s
     return put_numbers(rows, row, &key, numbers, 2 * (size_t)USE_COUNT);
 }
 
-int usage_begin(struct rows *rows, size_t bytes)
+int usage_begin(struct rows *rows, const struct thing *ns)
 {
     struct usage usage = {{0}, {0}};
     struct buffer row;
     usage.own[KIND_NAMESPACE] = usage.all[KIND_NAMESPACE] = 1;
-    usage.own[USE_BYTES] = usage.all[USE_BYTES] = bytes;
+    usage.own[USE_BYTES] = usage.all[USE_BYTES] = usage_bytes(ns);
     buffer_init(&row, 1024);
     int rc = put_usage(rows, &row, NAMESPACE_ROOT, &usage);
     buffer_release(&row);
@@ -254,7 +297,7 @@ static int charge_as(struct command *c, const struct thing *t, int64_t sign)
         }
     }
     int rc = usage_add(c, ns, t->kind, sign);
-    return rc != 0 ? rc : usage_add(c, ns, USE_BYTES, sign * (int64_t)t->bytes);
+    return rc != 0 ? rc : usage_add(c, ns, USE_BYTES, sign * (int64_t)usage_bytes(t));
 }
 
 static int charge_if_live(struct command *c, const struct thing *t, int64_t sign)
@@ -270,7 +313,7 @@ static int hang(struct command *c, const struct thing *t, int64_t sign)
     if (holder == 0) {
         return 0;
     }
-    int64_t bytes = t->deleted ? 0 : (int64_t)t->bytes;
+    int64_t bytes = t->deleted ? 0 : (int64_t)usage_bytes(t);
     return add_dependents(c, holder, t->ns, t->deleted ? 0 : sign, sign * bytes,
                           t->purged ? 0 : sign);
 }

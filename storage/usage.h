@@ -29,11 +29,13 @@ struct dependents {
 /* Things of any namespace that hang on `holder` and are not purged. Returns 0 or a code. */
 int usage_kept(struct view *v, uint64_t holder, uint64_t *ret);
 
-/* What an empty store holds: the namespace `default`, a record of so many bytes. Returns 0 or a
- * code. */
-int usage_begin(struct rows *rows, size_t bytes);
-/* Charges for a thing that was `before` (NULL: nothing) and is `after`, both as written: their
- * bytes are known. Returns 0 or a code, like all below. */
+/* What a thing counts, whatever its record looks like: its name, texts and keys; 8 for each number
+ * and reference. The same content has the same bytes in every store. */
+size_t usage_bytes(const struct thing *thing);
+/* What an empty store holds: the namespace `default`. Returns 0 or a code. */
+int usage_begin(struct rows *rows, const struct thing *ns);
+/* Charges for a thing that was `before` (NULL: nothing) and is `after`. Returns 0 or a code, like
+ * all below. */
 int usage_thing(struct command *c, const struct thing *before, const struct thing *after);
 /* Adds `by` to what is counted. */
 int usage_add(struct command *c, uint64_t ns, unsigned what, int64_t by);

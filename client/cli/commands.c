@@ -7,6 +7,7 @@
 #define FLAGS(...)    ((const enum flag_id[]){__VA_ARGS__, FLAG_NONE})
 #define EXAMPLES(...) ((const char *const[]){__VA_ARGS__, NULL})
 
+#define SPACE_FLAGS  FLAG_QUOTA, FLAG_RETENTION, FLAG_DEFAULT
 #define COMMON_FLAGS FLAG_DESCRIPTION, FLAG_OWNER, FLAG_TAG, FLAG_TYPE, FLAG_EXTERNAL_ID
 #define MAKE_FLAGS   FLAG_IF_EXISTS, FLAG_AS
 #define READ_FLAGS   FLAG_VIEW, FLAG_STATE, FLAG_EDGES, FLAG_LIMIT
@@ -36,6 +37,12 @@
     {kind " delete", "NAME...", "delete " kind "s; lineage still shows them, marked", BULK_HELP,   \
      NULL, 1, COMMAND_ARGS_ANY, EXAMPLES(__VA_ARGS__), kind, run_delete}
 
+#define PURGE(kind, ...)                                                                           \
+    {kind " purge", "NAME...", "take the content of deleted " kind "s away for good",              \
+     "A tombstone of id, kind, digests, times and edges stays. A name means who held it last, and\n" \
+     "must be deleted; id/N is sure. Backups keep what they have.\n" BULK_HELP,                    \
+     NULL, 1, COMMAND_ARGS_ANY, EXAMPLES(__VA_ARGS__), kind, run_purge}
+
 const struct command commands[] = {
     CREATE("artifact", "[NAME...]", 0,
            FLAGS(COMMON_FLAGS, FLAG_DIGEST, FLAG_URI, FLAG_SIZE, MAKE_FLAGS),
@@ -47,6 +54,7 @@ const struct command commands[] = {
     UPDATE("artifact", FLAGS(COMMON_FLAGS, FLAG_UNTAG, FLAG_DIGEST, FLAG_URI, FLAG_SIZE, FLAG_AS),
            "clade artifact update imagenet-1k --tag reviewed=yes --untag draft"),
     DELETE("artifact", "clade artifact delete scratch --reason 'made by mistake'"),
+    PURGE("artifact", "clade artifact purge scratch --reason 'its owner asked'", "clade artifact purge id/1234"),
 
     CREATE("experiment", "[NAME...]", 0, FLAGS(COMMON_FLAGS, MAKE_FLAGS),
            "clade experiment create resnet-ablation"),
@@ -55,6 +63,7 @@ const struct command commands[] = {
     UPDATE("experiment", FLAGS(COMMON_FLAGS, FLAG_UNTAG, FLAG_AS),
            "clade experiment update resnet-ablation --description 'width and depth'"),
     DELETE("experiment", "clade experiment delete resnet-ablation"),
+    PURGE("experiment", "clade experiment purge resnet-ablation --reason 'its owner asked'", "clade experiment purge id/1234"),
 
     CREATE("run", "[NAME...]", 0,
            FLAGS(COMMON_FLAGS, FLAG_EXPERIMENT, FLAG_PARENT, FLAG_STATUS, FLAG_START, FLAG_END,
@@ -68,6 +77,7 @@ const struct command commands[] = {
                  FLAG_END, FLAG_AS),
            "clade run update nightly-7 --status finished --end now"),
     DELETE("run", "clade run delete nightly-7"),
+    PURGE("run", "clade run purge nightly-7 --reason 'its owner asked'", "clade run purge id/1234"),
 
     CREATE("model", "NAME...", 1, FLAGS(COMMON_FLAGS, MAKE_FLAGS),
            "clade model create resnet50 --owner vision"),
@@ -76,6 +86,7 @@ const struct command commands[] = {
     UPDATE("model", FLAGS(COMMON_FLAGS, FLAG_UNTAG, FLAG_AS),
            "clade model update resnet50 --tag task=classification"),
     DELETE("model", "clade model delete resnet50"),
+    PURGE("model", "clade model purge resnet50 --reason 'its owner asked'", "clade model purge id/1234"),
 
     CREATE("version", "MODEL...", 1,
            FLAGS(COMMON_FLAGS, FLAG_NUMBER, FLAG_RUN, FLAG_DIGEST, FLAG_URI, MAKE_FLAGS),
@@ -85,9 +96,19 @@ const struct command commands[] = {
     UPDATE("version", FLAGS(COMMON_FLAGS, FLAG_UNTAG, FLAG_RUN, FLAG_DIGEST, FLAG_URI, FLAG_AS),
            "clade version update resnet50/7 --tag reviewed=yes"),
     DELETE("version", "clade version delete resnet50/7"),
+    PURGE("version", "clade version purge resnet50/7 --reason 'its owner asked'", "clade version purge id/1234"),
 
-    CREATE("namespace", "PATH...", 1, FLAGS(FLAG_DESCRIPTION, FLAG_OWNER, FLAG_TAG, MAKE_FLAGS),
+    CREATE("namespace", "PATH...", 1,
+           FLAGS(FLAG_DESCRIPTION, FLAG_OWNER, FLAG_TAG, SPACE_FLAGS, MAKE_FLAGS),
            "clade namespace create vision", "clade namespace create vision/edge --if-exists match"),
+    UPDATE("namespace",
+           FLAGS(FLAG_DESCRIPTION, FLAG_OWNER, FLAG_TAG, FLAG_UNTAG, SPACE_FLAGS, FLAG_NO_DEFAULT,
+                 FLAG_AS),
+           "clade namespace update vision --quota things=1000000 --quota writes_per_s=500",
+           "clade namespace update vision --retention 90d --default artifact.type=dataset"),
+    {"namespace delete", "PATH...", "delete empty namespaces",
+     "Nothing live may be in one, and none may stand under it. " BULK_HELP, NULL, 1,
+     COMMAND_ARGS_ANY, EXAMPLES("clade namespace delete vision/edge"), "namespace", run_delete},
     GET("namespace", "clade namespace get vision"),
     LIST("namespace", FLAGS(READ_FLAGS), "clade namespace list"),
     CREATE("type", "KIND:NAME...", 1, FLAGS(FLAG_DESCRIPTION, FLAG_OWNER, FLAG_TAG, MAKE_FLAGS),

@@ -141,7 +141,9 @@ static struct span whole_ref(struct export *x, const char *ns, struct span ref)
 static bool is_dead(struct export *x, const char *ns, struct span ref)
 {
     uint8_t value;
-    return names_find(&x->dead, whole_ref(x, ns, ref), &value) && value == DEAD;
+    /* Only what was purged has no name. */
+    return span_starts_with(ref, "id/") ||
+           (names_find(&x->dead, whole_ref(x, ns, ref), &value) && value == DEAD);
 }
 
 static bool note_dead(struct export *x, const char *ns, const struct clade_value *thing)
@@ -201,8 +203,9 @@ static bool is_written(struct export *x,
                                         "namespace", "name",  "model",  "number", "created",
                                         "changed",   "edges", "parent", NULL};
     static const char *const refs[] = {"experiment", "run", NULL};
+    static const char *const last[] = {"quota", "defaults", NULL};
     enum clade_type type = clade_value_type(value);
-    if (is_one_of(key, marks) || type == CLADE_NIL ||
+    if (is_one_of(key, marks) || is_one_of(key, last) || type == CLADE_NIL ||
         ((type == CLADE_ARRAY || type == CLADE_MAP) && clade_value_len(value) == 0)) {
         return false;
     }
@@ -238,6 +241,31 @@ static bool write_thing(struct export *x, const char *ns, const struct clade_val
     }
     buffer_append_u8(&x->line, '}');
     return line_end(x, ns);
+}
+
+/* A namespace's bounds and defaults come last: they would be in the way of, or added to, what was
+ * there before they were set. `default` is there already, so its other fields come here too. */
+static bool write_namespace_end(struct export *x, const char *ns, const struct clade_value *thing)
+{
+    static const char *const last[] = {"quota", "defaults", NULL};
+    bool is_default = span_equal_str(text_of(clade_value_get(thing, "name")), "default");
+    unsigned fields = 0;
+    line_begin(x, x->home);
+    buffer_append_str(&x->line, "{\"op\":\"update\"");
+    put_member(x, "ref", clade_value_get(thing, "ref"));
+    for (size_t i = 0; i < clade_value_len(thing); i++) {
+        struct span key = text_of(clade_value_key_at(thing, i));
+        const struct clade_value *value = clade_value_at(thing, i);
+        if (is_one_of(key, last) || (is_default && is_written(x, ns, key, value))) {
+            buffer_append_u8(&x->line, ',');
+            json_append_value(&x->line, clade_value_key_at(thing, i));
+            buffer_append_u8(&x->line, ':');
+            json_append_value(&x->line, value);
+            fields++;
+        }
+    }
+    buffer_append_u8(&x->line, '}');
+    return fields == 0 || line_end(x, x->home);
 }
 
 /* A run's parent may come after it by name, so parents are set when all runs are there. */
@@ -360,6 +388,10 @@ static int export_all(struct export *x)
     for (size_t i = 0; code == EXIT_DONE && i < kinds_len; i++) {
         struct page p = {.kind = kinds[i], .state = "live", .view = "heads", .edges = true};
         code = walk_all(x, p, write_links);
+    }
+    if (code == EXIT_DONE && x->cli->settings.ns == NULL) {
+        struct page p = {.ns = "default", .kind = "namespace", .state = "live", .view = "full"};
+        code = walk(x, p, write_namespace_end);
     }
     return code;
 }

@@ -37,6 +37,10 @@ static const struct flag flags[FLAG_ID_COUNT] = {
     [FLAG_END] = {"end", 0, false, "TIME", "when it ended, as --start"},
     [FLAG_IF_EXISTS] = {"if-exists", 0, false, "WHAT", "error (default), return it, or match (fill what it lacks)"},
     [FLAG_AS] = {"as", 0, false, "NAME", "a name for the operation"},
+    [FLAG_QUOTA] = {"quota", 0, true, "WHAT=N", "at most so many things, edges, bytes or writes_per_s, all under it included; \"none\" takes it away; may be repeated"},
+    [FLAG_RETENTION] = {"retention", 0, false, "TIME", "how long history is kept, there and below: 90d, 12h; \"none\" inherits it"},
+    [FLAG_DEFAULT] = {"default", 0, true, "KIND.FIELD=VALUE", "what new things get: KIND.type, KIND.tags.KEY; may be repeated"},
+    [FLAG_NO_DEFAULT] = {"no-default", 0, true, "KIND.FIELD", "takes a default away; may be repeated"},
 
     [FLAG_UNDER_MODEL] = {"model", 0, false, "REF", "only versions of this model"},
     [FLAG_UNDER_EXPERIMENT] = {"experiment", 0, false, "REF", "only runs of this experiment"},

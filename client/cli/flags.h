@@ -37,6 +37,10 @@ enum flag_id {
     FLAG_END,
     FLAG_IF_EXISTS,
     FLAG_AS,
+    FLAG_QUOTA,
+    FLAG_RETENTION,
+    FLAG_DEFAULT,
+    FLAG_NO_DEFAULT,
     /* reads */
     FLAG_UNDER_MODEL,
     FLAG_UNDER_EXPERIMENT,

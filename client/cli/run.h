@@ -6,6 +6,7 @@ struct cli;
 int run_create(struct cli *cli);
 int run_update(struct cli *cli);
 int run_delete(struct cli *cli);
+int run_purge(struct cli *cli);
 /* reads: the subject is the kind, NULL for references of any kind */
 int run_get(struct cli *cli);
 int run_list(struct cli *cli);

@@ -176,6 +176,8 @@ CLADE_API void clade_txn_guard_unchanged(struct clade_txn *txn, const char *ref,
 CLADE_API uint32_t clade_txn_create(struct clade_txn *txn, const char *kind, const char *name);
 CLADE_API uint32_t clade_txn_update(struct clade_txn *txn, const char *ref);
 CLADE_API uint32_t clade_txn_delete(struct clade_txn *txn, const char *ref);
+/* Takes the content of what is deleted away for good; a tombstone stays. */
+CLADE_API uint32_t clade_txn_purge(struct clade_txn *txn, const char *ref);
 /* `from` depends on `to`. */
 CLADE_API uint32_t clade_txn_link(struct clade_txn *txn,
                                   const char *from,
@@ -192,6 +194,14 @@ CLADE_API void clade_txn_set(struct clade_txn *txn, const char *field, const cha
 CLADE_API void clade_txn_set_uint(struct clade_txn *txn, const char *field, uint64_t value);
 /* A tag; value NULL takes it away. */
 CLADE_API void clade_txn_tag(struct clade_txn *txn, const char *key, const char *value);
+/* What a namespace may hold, all under it included: "things", "edges", "bytes" (of texts), or
+ * "writes_per_s" (operations a second). */
+CLADE_API void clade_txn_quota(struct clade_txn *txn, const char *what, uint64_t limit);
+/* As if it had never been bounded. */
+CLADE_API void clade_txn_quota_unset(struct clade_txn *txn, const char *what);
+/* What new things in a namespace and below get where they say nothing: `key` is "KIND.type" or
+ * "KIND.tags.KEY". value NULL takes it away. */
+CLADE_API void clade_txn_default(struct clade_txn *txn, const char *key, const char *value);
 /* Adds to a list field: "digests", "uris", "external_ids". */
 CLADE_API void clade_txn_add(struct clade_txn *txn, const char *field, const char *value);
 /* An operation or a guard as a document, in the vocabulary of the protocol: what import files

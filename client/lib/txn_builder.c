@@ -13,6 +13,16 @@ struct set {
     uint32_t len;
 };
 
+/* A map field of the open operation, likewise. */
+struct map {
+    struct buffer pairs;
+    uint32_t len;
+};
+
+enum map_field { MAP_TAGS, MAP_QUOTA, MAP_DEFAULTS, MAP_COUNT };
+
+static const char *const map_names[MAP_COUNT] = {"tags", "quota", "defaults"};
+
 struct clade_txn {
     struct buffer ns;
     struct buffer reason;
@@ -25,8 +35,7 @@ struct clade_txn {
     bool open;
     size_t open_at;
     uint32_t open_members;
-    struct buffer tags;
-    uint32_t tags_len;
+    struct map maps[MAP_COUNT];
     struct set sets[SETS_MAX];
     struct error mistake; /* the first one */
 };
@@ -35,8 +44,10 @@ static void clear_operation(struct clade_txn *txn)
 {
     txn->open = false;
     txn->open_members = 0;
-    buffer_clear(&txn->tags);
-    txn->tags_len = 0;
+    for (size_t i = 0; i < MAP_COUNT; i++) {
+        buffer_clear(&txn->maps[i].pairs);
+        txn->maps[i].len = 0;
+    }
     for (size_t i = 0; i < SETS_MAX; i++) {
         txn->sets[i].field = NULL;
         buffer_clear(&txn->sets[i].items);
@@ -54,7 +65,9 @@ struct clade_txn *clade_txn_new(void)
     buffer_init(&txn->reason, CLADE_MAX_COMMAND_BYTES);
     buffer_init(&txn->guards, CLADE_MAX_COMMAND_BYTES);
     buffer_init(&txn->ops, CLADE_MAX_COMMAND_BYTES);
-    buffer_init(&txn->tags, CLADE_MAX_COMMAND_BYTES);
+    for (size_t i = 0; i < MAP_COUNT; i++) {
+        buffer_init(&txn->maps[i].pairs, CLADE_MAX_COMMAND_BYTES);
+    }
     for (size_t i = 0; i < SETS_MAX; i++) {
         buffer_init(&txn->sets[i].items, CLADE_MAX_COMMAND_BYTES);
     }
@@ -70,7 +83,9 @@ void clade_txn_free(struct clade_txn *txn)
     buffer_release(&txn->reason);
     buffer_release(&txn->guards);
     buffer_release(&txn->ops);
-    buffer_release(&txn->tags);
+    for (size_t i = 0; i < MAP_COUNT; i++) {
+        buffer_release(&txn->maps[i].pairs);
+    }
     for (size_t i = 0; i < SETS_MAX; i++) {
         buffer_release(&txn->sets[i].items);
     }
@@ -128,8 +143,10 @@ size_t clade_txn_bytes(const struct clade_txn *txn)
 {
     /* The heads of the command, of its arrays and of the open operation's fields. */
     enum { HEADS = 64, SET_HEAD = 32 };
-    size_t bytes =
-        HEADS + txn->ns.len + txn->reason.len + txn->guards.len + txn->ops.len + txn->tags.len;
+    size_t bytes = HEADS + txn->ns.len + txn->reason.len + txn->guards.len + txn->ops.len;
+    for (size_t i = 0; i < MAP_COUNT; i++) {
+        bytes += txn->maps[i].pairs.len;
+    }
     for (size_t i = 0; i < SETS_MAX; i++) {
         bytes += txn->sets[i].field == NULL ? 0 : SET_HEAD + txn->sets[i].items.len;
     }
@@ -184,11 +201,14 @@ void clade_txn_guard_unchanged(struct clade_txn *txn, const char *ref, uint64_t 
 static void operation_end(const struct clade_txn *txn, struct buffer *ops, size_t at)
 {
     uint32_t members = txn->open_members;
-    if (txn->tags_len > 0) {
-        value_put_str(ops, "tags");
-        value_put_map(ops, txn->tags_len);
-        buffer_append_span(ops, buffer_span(&txn->tags));
-        members++;
+    for (size_t i = 0; i < MAP_COUNT; i++) {
+        const struct map *map = &txn->maps[i];
+        if (map->len > 0) {
+            value_put_str(ops, map_names[i]);
+            value_put_map(ops, map->len);
+            buffer_append_span(ops, buffer_span(&map->pairs));
+            members++;
+        }
     }
     for (size_t i = 0; i < SETS_MAX && txn->sets[i].field != NULL; i++) {
         value_put_str(ops, txn->sets[i].field->name);
@@ -201,13 +221,22 @@ static void operation_end(const struct clade_txn *txn, struct buffer *ops, size_
     }
 }
 
-/* What overflowed would be lost with its buffer's flag. */
-static void note_overflow(struct clade_txn *txn)
+static bool fields_failed(const struct clade_txn *txn)
 {
-    bool failed = txn->tags.failed;
+    bool failed = false;
+    for (size_t i = 0; i < MAP_COUNT; i++) {
+        failed = failed || txn->maps[i].pairs.failed;
+    }
     for (size_t i = 0; i < SETS_MAX; i++) {
         failed = failed || txn->sets[i].items.failed;
     }
+    return failed;
+}
+
+/* What overflowed would be lost with its buffer's flag. */
+static void note_overflow(struct clade_txn *txn)
+{
+    bool failed = fields_failed(txn);
     txn->ops.failed = txn->ops.failed || failed;
 }
 
@@ -255,6 +284,13 @@ uint32_t clade_txn_update(struct clade_txn *txn, const char *ref)
 uint32_t clade_txn_delete(struct clade_txn *txn, const char *ref)
 {
     uint32_t n = operation_open(txn, "delete");
+    op_text(txn, "ref", ref);
+    return n;
+}
+
+uint32_t clade_txn_purge(struct clade_txn *txn, const char *ref)
+{
+    uint32_t n = operation_open(txn, "purge");
     op_text(txn, "ref", ref);
     return n;
 }
@@ -332,17 +368,54 @@ void clade_txn_set_uint(struct clade_txn *txn, const char *field, uint64_t value
     }
 }
 
-void clade_txn_tag(struct clade_txn *txn, const char *key, const char *value)
+/* Where the value of a new pair goes; NULL when it may not be. */
+static struct buffer *map_key(struct clade_txn *txn, enum map_field field, const char *key)
 {
-    if (!setter_allowed(txn, "tags")) {
-        return;
+    struct map *map = &txn->maps[field];
+    if (!setter_allowed(txn, map_names[field])) {
+        return NULL;
     }
     if (key == NULL) {
-        mistake(txn, "tags", "a tag without a key");
-        return;
+        mistake(txn, map_names[field], "a pair without a key");
+        return NULL;
     }
-    put_pair(&txn->tags, key, value);
-    txn->tags_len++;
+    value_put_str(&map->pairs, key);
+    map->len++;
+    return &map->pairs;
+}
+
+static void map_text(struct clade_txn *txn,
+                     enum map_field field,
+                     const char *key,
+                     const char *value)
+{
+    struct buffer *pairs = map_key(txn, field, key);
+    if (pairs != NULL) {
+        put_text(pairs, value);
+    }
+}
+
+void clade_txn_tag(struct clade_txn *txn, const char *key, const char *value)
+{
+    map_text(txn, MAP_TAGS, key, value);
+}
+
+void clade_txn_default(struct clade_txn *txn, const char *key, const char *value)
+{
+    map_text(txn, MAP_DEFAULTS, key, value);
+}
+
+void clade_txn_quota_unset(struct clade_txn *txn, const char *what)
+{
+    map_text(txn, MAP_QUOTA, what, NULL);
+}
+
+void clade_txn_quota(struct clade_txn *txn, const char *what, uint64_t limit)
+{
+    struct buffer *pairs = map_key(txn, MAP_QUOTA, what);
+    if (pairs != NULL) {
+        value_put_uint(pairs, limit);
+    }
 }
 
 void clade_txn_add(struct clade_txn *txn, const char *field, const char *value)
@@ -408,12 +481,8 @@ void clade_txn_guard_doc(struct clade_txn *txn, const struct clade_doc *doc)
 
 static bool overflowed(const struct clade_txn *txn)
 {
-    bool failed = txn->ns.failed || txn->reason.failed || txn->guards.failed || txn->ops.failed ||
-                  txn->tags.failed;
-    for (size_t i = 0; i < SETS_MAX; i++) {
-        failed = failed || txn->sets[i].items.failed;
-    }
-    return failed;
+    return txn->ns.failed || txn->reason.failed || txn->guards.failed || txn->ops.failed ||
+           fields_failed(txn);
 }
 
 static int check(const struct clade_txn *txn, struct error *error)

@@ -92,6 +92,31 @@ static void the_head_is_what_was_set(void **state)
     assert_int_equal(f->txn.ops[0].op, OP_DELETE);
 }
 
+static void map_fields_stand_beside_each_other(void **state)
+{
+    struct fixture *f = *state;
+    struct clade_txn *t = f->builder;
+    assert_int_equal(clade_txn_update(t, "namespace/a"), 0);
+    clade_txn_quota(t, "things", 7);
+    clade_txn_tag(t, "k", "v");
+    clade_txn_default(t, "run.type", "train");
+    clade_txn_quota_unset(t, "edges");
+    clade_txn_default(t, "run.tags.x", NULL);
+    assert_int_equal(clade_txn_purge(t, "id/7"), 1);
+    build(f);
+    const struct op *update = &f->txn.ops[0];
+    assert_int_equal(update->fields_len, 3);
+    assert_int_equal(update->fields[0].field->code, FIELD_TAGS);
+    assert_int_equal(update->fields[1].field->code, FIELD_QUOTA);
+    assert_int_equal(update->fields[1].len, 2);
+    assert_true(update->fields[1].pairs[0].unset);
+    assert_int_equal(update->fields[1].pairs[1].number, 7);
+    assert_int_equal(update->fields[2].field->code, FIELD_DEFAULTS);
+    assert_true(update->fields[2].pairs[0].unset);
+    assert_int_equal(f->txn.ops[1].op, OP_PURGE);
+    assert_int_equal(f->txn.ops[1].ref.number, 7);
+}
+
 static void operations_are_numbered_and_keep_their_setters(void **state)
 {
     struct fixture *f = *state;
@@ -291,6 +316,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TXN_TEST(the_head_is_what_was_set),
+        TXN_TEST(map_fields_stand_beside_each_other),
         TXN_TEST(operations_are_numbered_and_keep_their_setters),
         TXN_TEST(a_version_is_created_of_its_model),
         TXN_TEST(documents_are_operations_and_guards),
