@@ -17,6 +17,7 @@
 #include "node/endpoint.h"
 #include "node/raft_thread.h"
 #include "node/serve.h"
+#include "node/throttle.h"
 #include "node/workers.h"
 
 #define DRAIN_MS           5000U
@@ -175,7 +176,8 @@ static int open_all(struct node *n, struct error *error)
         return r;
     }
     n->queue = apply_queue_new();
-    if (n->queue == NULL) {
+    n->throttle = throttle_new();
+    if (n->queue == NULL || n->throttle == NULL) {
         return error_set(error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
     }
     if ((r = apply_thread_new(n, &n->apply, error)) < 0 ||
@@ -282,7 +284,8 @@ static bool keep_members(struct housekeeping *h)
     struct node *n = h->node;
     struct error error = {.code = 0};
     char ours[MEMBER_ADDRESS_BYTES];
-    if (members_refresh(&n->members, n->store, &error) < 0) {
+    if (members_refresh(&n->members, n->store, &error) < 0 ||
+        throttle_refresh(n->throttle, n->store, &error) < 0) {
         node_fatal(&error);
     }
     raft_thread_look_at_members(n->raft);
@@ -395,6 +398,7 @@ static int close_all(struct node *n)
     raft_thread_free(n->raft);
     copier_free(n->copier);
     apply_queue_free(n->queue);
+    throttle_free(n->throttle);
     archive_close(n->archive);
     store_close(n->store);
     return r < 0 ? 1 : 0;

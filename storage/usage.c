@@ -7,6 +7,7 @@
 #include "storage/varint.h"
 
 #define CHARGE_BUCKETS 64
+#define RATE_KEY       UINT64_MAX /* stands where a model's or an experiment's id does */
 
 /* What a command adds to a namespace. */
 struct charge {
@@ -281,6 +282,66 @@ int usage_own(struct command *c, uint64_t ns, uint64_t ret[USE_COUNT])
     return rc;
 }
 
+/* --- Rates ----------------------------------------------------------------------------------- */
+
+/* Operations a second that a live namespace takes; 0 = any. */
+static uint64_t rate_of(const struct thing *ns)
+{
+    const struct field_value *quota = &ns->fields[FIELD_QUOTA];
+    for (size_t i = 0; i < quota->len && !ns->deleted; i++) {
+        if (span_equal_str(quota->pairs[i].key, "writes_per_s")) {
+            return quota->pairs[i].number;
+        }
+    }
+    return 0;
+}
+
+int usage_rate(struct command *c, const struct thing *before, const struct thing *after)
+{
+    uint64_t had = before == NULL ? 0 : rate_of(before);
+    uint64_t has = rate_of(after);
+    struct key key = key_u64_u64(RATE_KEY, after->id);
+    if (had == has) {
+        return 0;
+    }
+    if (has == 0) {
+        return row_delete(c->rows, TABLE_USAGE, key_span(&key));
+    }
+    buffer_clear(c->record);
+    varint_put(c->record, has);
+    varint_put_text(c->record, after->name);
+    return c->record->failed
+               ? error_set(c->error, CLADE_ERR_NO_MEMORY, NULL, "out of memory")
+               : row_put(c->rows, TABLE_USAGE, key_span(&key), buffer_span(c->record));
+}
+
+int store_rates(struct store *store,
+                void (*cb)(void *arg, struct span path, uint64_t writes_per_s),
+                void *arg,
+                struct error *error)
+{
+    struct view v;
+    struct row row;
+    int rc = view_open(&v, store, error);
+    if (rc != 0) {
+        return rc;
+    }
+    struct key key = key_u64_u64(RATE_KEY, 0);
+    rc = view_seek(&v, TABLE_USAGE, key_span(&key), &row);
+    for (; rc == 0; rc = view_next(&v, TABLE_USAGE, &row)) {
+        struct varint_reader r = {.rest = row.value};
+        uint64_t rate = varint_get(&r);
+        struct span path = varint_get_text(&r);
+        if (r.failed || r.rest.len > 0) {
+            rc = malformed(&v, row.key);
+            break;
+        }
+        cb(arg, path, rate);
+    }
+    view_close(&v, store);
+    return rc == 1 ? 0 : rc;
+}
+
 /* --- Things ---------------------------------------------------------------------------------- */
 
 static int charge_as(struct command *c, const struct thing *t, int64_t sign)
@@ -342,6 +403,9 @@ int usage_thing(struct command *c, const struct thing *before, const struct thin
     rc = rc != 0 ? rc : charge_if_live(c, after, 1);
     rc = rc != 0 ? rc : hang(c, before, -1);
     rc = rc != 0 ? rc : hang(c, after, 1);
+    if (rc == 0 && after->kind == KIND_NAMESPACE) {
+        rc = usage_rate(c, before, after);
+    }
     bool holds = after->kind == KIND_MODEL || after->kind == KIND_EXPERIMENT;
     if (rc == 0 && holds && before != NULL && before->deleted != after->deleted) {
         rc = charge_dependents(c, after, after->deleted ? -1 : 1);

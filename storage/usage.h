@@ -41,6 +41,8 @@ int usage_thing(struct command *c, const struct thing *before, const struct thin
 int usage_add(struct command *c, uint64_t ns, unsigned what, int64_t by);
 /* What the namespace itself holds, with what this command did so far. */
 int usage_own(struct command *c, uint64_t ns, uint64_t ret[USE_COUNT]);
+/* Keeps the list that store_rates reads, as a namespace was and is. */
+int usage_rate(struct command *c, const struct thing *before, const struct thing *after);
 /* Ends a command that succeeded so far: writes what it gathered. CLADE_ERR_QUOTA when a namespace
  * would hold more than it may, and more than before. */
 int usage_settle(struct command *c);

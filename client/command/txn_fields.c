@@ -195,7 +195,12 @@ static int decode_pair(struct txn_decode *d,
                                                 "nil takes away, and there is nothing yet");
     }
     if (f->shape == FIELD_UINT_MAP) {
-        return decode_uint(d, v, f, &pair->number);
+        r = decode_uint(d, v, f, &pair->number);
+        /* None at all could not be undone from within. */
+        bool rate = f->code == FIELD_QUOTA && span_equal_str(pair->key, "writes_per_s");
+        return r == 0 && rate && pair->number == 0
+                   ? check_fail(d->error, CLADE_ERR_INVALID, NULL, "must be at least 1")
+                   : r;
     }
     if (value_type(v) != CLADE_STRING) {
         return fail_type(d, v, "a string");

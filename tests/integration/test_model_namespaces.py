@@ -3,6 +3,7 @@
 import json
 import unittest
 
+import wire
 from cluster import Case, Cluster, until
 
 SECRET = 'what nobody may read any more'
@@ -68,6 +69,28 @@ class Namespaces(Case):
     def index(self):
         return max(m['published'] for m in
                    self.run_json(self.cluster, 'cluster', 'status')['data']['members'])
+
+    def test_a_namespace_that_bounds_its_writes_is_throttled_and_others_are_not(self):
+        self.cli('namespace', 'create', 'a', 'a/b', '--quota', 'writes_per_s=5')
+        self.cli('namespace', 'create', 'b')
+        def create(client):
+            try:
+                client.txn([{'op': 'create', 'kind': 'run'}])
+                return None
+            except wire.Failure as e:
+                return e
+        follower = self.cluster.followers()[0]
+        with follower.client(namespace='a/b') as bound, follower.client(namespace='b') as free:
+            said = until(lambda: create(bound), 'the rate holds', pause=0)
+            self.assertEqual(said.code, 'THROTTLED')
+            self.assertGreater(said.error['retry_ms'], 0)
+            self.assertIsNone(create(free))
+        # A client waits as long as it was told, while its time allows.
+        self.cli('-n', 'a/b', 'run', 'create', 'r1')
+        self.cli('-n', 'a/b', 'run', 'create', *(f's{i}' for i in range(20)))
+        done = self.cli('--timeout', '1s', '-n', 'a/b', 'run', 'create', 'late', expect=5)
+        self.assertIn('THROTTLED', done.stderr)
+        self.cli('-n', 'b', 'run', 'create', 'r')
 
     def test_export_import_export_gives_the_same_bytes(self):
         self.cli('namespace', 'create', 'a', '--retention', '90d', '-d', 'the first')

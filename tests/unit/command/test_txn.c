@@ -101,6 +101,8 @@ static const struct row txn_rows[] = {
      "ops[0].quota.things"},
     {OPS("{'op':'update','ref':'namespace/x','quota':{'bytes':1000000000000000001}}"),
      CLADE_ERR_LIMIT, "ops[0].quota.bytes"},
+    {OPS("{'op':'update','ref':'namespace/x','quota':{'writes_per_s':0}}"), CLADE_ERR_INVALID,
+     "ops[0].quota.writes_per_s"},
     {OPS("{'op':'update','ref':'namespace/x','quota':7}"), CLADE_ERR_INVALID, "ops[0].quota"},
     {OPS("{'op':'create','kind':'namespace','name':'x','quota':{'things':nil}}"), CLADE_ERR_INVALID,
      "ops[0].quota.things"},

@@ -19,6 +19,33 @@ static void a_command_given_to_a_follower_is_applied_once_on_every_node(void **s
     cluster_free(c);
 }
 
+static void what_the_leader_does_not_admit_is_refused_for_certain_and_no_other(void **state)
+{
+    struct cluster *c = cluster_new(14);
+    struct node *leader = cluster_wait_for_leader(c);
+    struct node *follower = cluster_another(c, leader);
+    leader->throttle_ms = 250;
+    follower->throttle_ms = 1; /* it does not lead: nobody asks it */
+    struct proposal *there = node_propose(follower, 7, false, 5000);
+    struct proposal *here = node_propose(leader, 8, false, 5000);
+    cluster_run_ms(c, 100);
+    assert_int_equal(follower->refused_code, CLADE_ERR_THROTTLED);
+    assert_int_equal(follower->refused_ms, 250);
+    assert_int_equal(leader->refused_code, CLADE_ERR_THROTTLED);
+    assert_int_equal(leader->refused_ms, 250);
+    leader->throttle_ms = 0;
+    /* Nothing is held that is not throttled. */
+    proposal_unref(node_propose(follower, 9, false, 5000));
+    cluster_run_ms(c, 60);
+    assert_all_applied_once(c, 9);
+    cluster_run_ms(c, 3000);
+    assert_int_equal(leader->seen[7] + leader->seen[8], 0);
+    assert_int_equal(follower->refused + leader->refused, 2);
+    proposal_unref(there);
+    proposal_unref(here);
+    cluster_free(c);
+}
+
 static void commands_given_before_there_is_a_leader_wait_for_one(void **state)
 {
     struct cluster *c = cluster_new(2);
@@ -498,6 +525,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_command_given_to_a_follower_is_applied_once_on_every_node),
+        cmocka_unit_test(what_the_leader_does_not_admit_is_refused_for_certain_and_no_other),
         cmocka_unit_test(commands_given_before_there_is_a_leader_wait_for_one),
         cmocka_unit_test(a_withdrawn_command_is_never_applied),
         cmocka_unit_test(a_repeatable_command_survives_its_leader),

@@ -217,6 +217,37 @@ static void describe_shows_quotas_and_what_is_inherited(void **state)
         "{\"namespace\":\"a\",\"of\":\"writes_per_s\",\"limit\":50}]");
 }
 
+static void on_rate(void *arg, struct span path, uint64_t rate)
+{
+    char *text = arg;
+    size_t used = strlen(text);
+    snprintf(text + used, 256 - used, "%.*s=%lu ", SPAN_FMT(path), (unsigned long)rate);
+}
+
+static void rates_are(struct fixture *f, const char *want)
+{
+    char text[256] = "";
+    assert_int_equal(store_rates(f->store, on_rate, text, NULL), 0);
+    assert_string_equal(text, want);
+}
+
+static void the_rates_are_those_of_live_namespaces(void **state)
+{
+    struct fixture *f = *state;
+    rates_are(f, "");
+    do_txn(f, TXN("{'op':'create','kind':'namespace','name':'a','quota':{'writes_per_s':5}},"
+                  "{'op':'create','kind':'namespace','name':'b','quota':{'things':5}},"
+                  "{'op':'update','ref':'namespace/default','quota':{'writes_per_s':7}}"));
+    rates_are(f, "default=7 a=5 ");
+    do_txn(f, TXN("{'op':'update','ref':'namespace/default','quota':{'writes_per_s':null}},"
+                  "{'op':'update','ref':'namespace/b','quota':{'writes_per_s':1}},"
+                  "{'op':'update','ref':'namespace/a','quota':{'writes_per_s':6}}"));
+    rates_are(f, "a=6 b=1 ");
+    do_txn(f, TXN("{'op':'delete','ref':'namespace/a'}"));
+    rates_are(f, "b=1 ");
+    verify(f);
+}
+
 /* --- What is counted as it changes is what a count of everything finds ------------------------ */
 
 static const char *const paths[] = {"default", "a", "a/b", "a/b/c", "ab", "a-b"};
@@ -352,6 +383,7 @@ int main(void)
         TEST(a_parent_takes_what_it_hides_out_of_the_count),
         TEST(new_things_get_the_nearest_defaults_where_they_say_nothing),
         TEST(describe_shows_quotas_and_what_is_inherited),
+        TEST(the_rates_are_those_of_live_namespaces),
         TEST(what_is_charged_is_what_a_count_finds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
