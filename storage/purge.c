@@ -212,7 +212,7 @@ static int erase_next(struct eraser *e)
         return erase_state(e, id, row);
     }
     from = key_u64(id);
-    rc = rc < 0 ? rc : last == 0 ? 0 : erase_reason(e, last);
+    rc = rc < 0 ? rc : erase_reason(e, last); /* of 0 there is none */
     return rc != 0 ? rc : row_delete(e->rows, TABLE_PURGES, key_span(&from));
 }
 

@@ -132,6 +132,10 @@ static void a_quota_judges_the_whole_transaction(void **state)
            TXN_IN("a", "{'op':'update','ref':'run/s','description':'d'},"
                        "{'op':'create','kind':'run'}"),
            CLADE_ERR_QUOTA, "QUOTA");
+    refuse(f,
+           TXN("{'op':'create','kind':'run'},"
+               "{'op':'update','ref':'namespace/default','quota':{'things':0}}"),
+           CLADE_ERR_QUOTA, "may hold 0 things");
     verify(f);
 }
 
