@@ -385,6 +385,9 @@ static int put_target_series(struct metrics *m, const struct query_target *targe
         return rc;
     }
     const struct key *from = in_middle ? &place : NULL;
+    if (thing->purged) {
+        return 0; /* what is left of them waits to be erased */
+    }
     return r->query->keys != NULL ? put_keys(m, thing->id, from) : put_all(m, thing->id, from);
 }
 

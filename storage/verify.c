@@ -59,7 +59,7 @@ static int scan_table(struct scan *s, enum table table)
 static int scan_store(struct scan *s)
 {
     for (int t = 0; t < TABLE_COUNT; t++) {
-        int rc = table_is_known((enum table)t) ? scan_table(s, (enum table)t) : 0;
+        int rc = scan_table(s, (enum table)t);
         if (rc != 0) {
             return rc;
         }

@@ -333,15 +333,15 @@ static void describe_of_the_past_is_what_it_was(void **state)
         const char *query;
         const char *want;
     } rows[] = {
-        {"{}",
-         "{\"name\":\"default\",\"type\":0,\"artifact\":0,\"experiment\":0,\"run\":0,\"model\":1,"
-         "\"version\":1,\"deployment\":0,\"edges\":0}"},
-        {"{'as_of':1}",
-         "{\"name\":\"default\",\"type\":0,\"artifact\":1,\"experiment\":0,\"run\":0,\"model\":1,"
-         "\"version\":1,\"deployment\":0,\"edges\":1}"},
-        {"{'as_of':0}",
-         "{\"name\":\"default\",\"type\":0,\"artifact\":0,\"experiment\":0,\"run\":0,\"model\":0,"
-         "\"version\":0,\"deployment\":0,\"edges\":0}"},
+        {"{}", "{\"name\":\"default\",\"namespace\":0,\"type\":0,\"artifact\":0,\"experiment\":0,"
+               "\"run\":0,\"model\":1,"
+               "\"version\":1,\"deployment\":0,\"edges\":0,"},
+        {"{'as_of':1}", "{\"name\":\"default\",\"namespace\":0,\"type\":0,\"artifact\":1,"
+                        "\"experiment\":0,\"run\":0,\"model\":1,"
+                        "\"version\":1,\"deployment\":0,\"edges\":1,"},
+        {"{'as_of':0}", "{\"name\":\"default\",\"namespace\":0,\"type\":0,\"artifact\":0,"
+                        "\"experiment\":0,\"run\":0,\"model\":0,"
+                        "\"version\":0,\"deployment\":0,\"edges\":0,"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         assert_int_equal(fixture_read(f, QUERY_DESCRIBE, rows[i].query), 0);
