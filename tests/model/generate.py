@@ -20,6 +20,7 @@ DIGESTS = ['sha256:' + c * 64 for c in '01'] + ['blake3:' + c * 64 for c in '01'
 TEXTS = ('x', 'y', 'z', 'long ' * 60, '\u00e4\u4e2d\U0001f600')
 URIS = ('u:1', 'u:2', 'u:3')
 OF_THINGS = ('content', 'content_reason', 'props', 'fields', 'closed')
+OF_NAMESPACES = ('quota', 'retention_s', 'defaults')
 OF_POINTERS = ('stages', 'desired', 'observed', 'endpoint', 'targets', 'stage')
 TIMES = (1, 1000, 1767225600000000)
 
@@ -62,16 +63,20 @@ class Generator:
         state = self.world.state
         form = self.pick('name', 'id', 'external', weights=(70, 25, 5))
         label = self.env.label_of(thing['id'])
-        if form == 'id' and label:
+        if (form == 'id' or thing.get('purged')) and label:
             return f'id/%I{label}%'
         if thing['kind'] == 'namespace':
             return 'namespace/' + self.abstract(thing['name'])
         path = self.abstract(state.path(thing['ns']))
         prefix = '' if path == self.ns and self.chance(0.8) else f'//{path}//'
+        if thing['name'] is None and thing['kind'] != 'version':
+            return 'id/4000000000'
         if form == 'external' and thing['fields'].get('external_ids'):
             return f"{prefix}{thing['kind']}/ext:{self.rng.choice(thing['fields']['external_ids'])}"
         if thing['kind'] == 'version':
             model = state.things[thing['model']]
+            if model['name'] is None:
+                return f'id/%I{label}%'
             last = self.pick('@latest', '@champion', '@next', f"/{thing['number']}",
                              weights=(10, 10 * self.has('pointers'), 5 * self.has('pointers'), 75))
             return f"{prefix}version/{model['name']}{last}"
@@ -126,6 +131,16 @@ class Generator:
             return self.props(updates)
         if shape == 'fields':
             return self.declarations()
+        if name == 'quota':
+            return {k: None if updates and self.chance(0.3) else
+                    self.pick(0, 10, 20, 10 ** 17 + 1, weights=(1, 40, 40, 19)) *
+                    (50 if k == 'bytes' else 1) for k in self.set_of('things', 'edges', 'bytes')}
+        if name == 'retention_s':
+            return self.pick(900, 86400, 10, weights=(45, 45, 5))
+        if name == 'defaults':
+            return {k: None if updates and self.chance(0.2) else self.rng.choice(NAMES)
+                    for k in self.set_of('artifact.type', 'artifact.tags.k', 'run.tags.l',
+                                         'run.type', 'version.tags.k')}
         if shape == 'stages':
             return self.stage_list()
         if shape == 'deployed':
@@ -205,6 +220,7 @@ class Generator:
         names = [n for n in plain.FIELDS if n not in plain.BY_OPERATION or self.chance(0.002)]
         names = [n for n in names if self.has('things') or n not in OF_THINGS]
         names = [n for n in names if self.has('pointers') or n not in OF_POINTERS]
+        names = [n for n in names if self.has('namespaces') or n not in OF_NAMESPACES]
         names = [n for n in names if self.has('history') or n != 'cyclic']
         if kind and not self.chance(0.01):
             names = [n for n in names if kind in plain.FIELDS[n][1]]
@@ -229,7 +245,8 @@ class Generator:
 
     def create(self):
         kind = self.pick('artifact', 'experiment', 'run', 'model', 'version', 'type', 'namespace',
-                         'deployment', weights=(25, 10, 20, 12, 25, 6, 2, 8 * self.has('pointers')))
+                         'deployment', weights=(25, 10, 20, 12, 25, 6, 2 + 3 * self.has('namespaces'),
+                                  8 * self.has('pointers')))
         op = {'op': 'create', 'kind': kind}
         if kind == 'version':
             op['model'] = self.ref(('model',))
@@ -254,7 +271,8 @@ class Generator:
         pointers = self.has('pointers')
         kind = self.pick('artifact', 'experiment', 'run', 'model', 'version', 'type', None,
                          'deployment', 'namespace',
-                         weights=(25, 10, 25, 15, 20, 5, 10, 7 * pointers, 6 * pointers))
+                         weights=(25, 10, 25, 15, 20, 5, 10, 7 * pointers,
+                                  6 * pointers or 6 * self.has('namespaces')))
         ref = self.ref((kind,) if kind else self.kinds)
         return kind, {'op': 'update', 'ref': ref, **self.fields(kind, True)}
 
@@ -278,8 +296,9 @@ class Generator:
 
     def delete(self):
         kinds = self.pick(('artifact',), ('run',), ('experiment',), ('model',), ('version',),
-                          ('deployment',), self.kinds,
-                          weights=(20, 20, 15, 15, 20, 20 * self.has('pointers'), 15))
+                          ('deployment',), ('namespace',), self.kinds,
+                          weights=(20, 20, 15, 15, 20, 20 * self.has('pointers'),
+                                   12 * self.has('namespaces'), 15))
         return None, {'op': 'delete', 'ref': self.ref(kinds)}
 
     def dead(self):
@@ -406,6 +425,8 @@ class Generator:
             'unset_alias': (3 * pointers, self.unset_alias),
             'set_stage': (10 * pointers, self.set_stage),
             'set_targets': (8 * pointers, self.set_targets),
+            'purge': (6 * self.has('namespaces'), lambda: (None, {'op': 'purge',
+                                                                  'ref': self.dead()})),
             'log': (12 * self.has('series'), self.log),
         }
         word = self.pick(*words, weights=[weight for weight, _ in words.values()])
@@ -481,7 +502,7 @@ class Generator:
         self.made = []
         self.ns = self.namespace() if self.chance(0.4) else '%E%'
         method = self.pick('get', 'list', 'lineage', 'history', 'describe',
-                           'metrics', weights=(45, 25, 25, 20 * self.has('history'), 5 * self.has('namespaces'),
+                           'metrics', weights=(45, 25, 25, 20 * self.has('history'), 15 * self.has('namespaces'),
                                                20 * self.has('series')))
         params = {'ns': self.ns, **getattr(self, 'read_' + method)()}
         if self.chance(0.5):

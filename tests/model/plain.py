@@ -43,11 +43,17 @@ FIELDS = {
     'observed': ('deployed', ('deployment',), False, True),
     'endpoint': ('text', ('deployment',), False, True),
     'targets': ('targets', ('deployment',), False, False),
+    'quota': ('numbers', ('namespace',), False, False),
+    'retention_s': ('uint', ('namespace',), False, True),
     'stages': ('stages', ('namespace',), False, True),
     'fields': ('fields', ('type',), False, False),
     'closed': ('bool', ('type',), False, False),
     'cyclic': ('bool', ('type',), False, False),
+    'defaults': ('map', ('namespace',), False, False),
 }
+QUOTAS = ('bytes', 'edges', 'things', 'writes_per_s')
+RETENTION_S = (900, 1000 * 366 * 24 * 3600)
+NUMBER_BYTES = 8  # that a number or a reference counts
 BY_OPERATION = ('hold', 'stage', 'targets')
 STAGES = (('none', True, False), ('staging', False, True), ('production', False, True),
           ('archived', True, False))  # name, multiple, in use
@@ -73,6 +79,7 @@ OWN_KEYS = {
     'undelete': {'ref', 'name'},
     'hold': {'ref', 'reason'},
     'release': {'ref'},
+    'purge': {'ref'},
     'set_alias': {'ref', 'alias', 'expect'},
     'unset_alias': {'ref', 'alias', 'expect'},
     'set_stage': {'ref', 'stage', 'expect', 'displace'},
@@ -340,6 +347,9 @@ class Form:
         self.keys(op, own)
         if word == 'delete':
             self.subject(i, op)
+        elif word == 'purge':
+            if self.need(i, op, 'ref') in ('namespace', 'type'):
+                raise Refused('INVALID', 'ref')
         elif word in ('rename', 'undelete'):
             kind = self.need(i, op, 'ref')
             if 'name' in op:
@@ -454,7 +464,8 @@ class Form:
 
     def subject(self, i, op):
         kind = self.need(i, op, 'ref')
-        if kind == 'namespace' and not (op['op'] == 'update' and 'pointers' in BUILT):
+        if kind == 'namespace' and 'namespaces' not in BUILT and \
+                not (op['op'] == 'update' and 'pointers' in BUILT):
             raise Refused('UNSUPPORTED', 'ref')
         return kind
 
@@ -514,18 +525,46 @@ class Form:
         elif shape in ('uint', 'time'):
             if not isinstance(value, int) or isinstance(value, bool) or value < 0:
                 raise Refused('INVALID')
+            if name == 'retention_s':
+                if value < RETENTION_S[0]:
+                    raise Refused('INVALID')
+                if value > RETENTION_S[1]:
+                    raise Refused('LIMIT')
+        elif shape == 'numbers':
+            self.quota(value, updates)
         elif shape == 'map':
-            self.tags(value, updates)
+            self.tags(value, updates, self.default_key if name == 'defaults' else None)
         elif shape == 'set':
             self.members(name, value, updates)
         else:
             self.ref(i, value, shape.partition(':')[2])
 
     @staticmethod
-    def tags(value, updates):
+    def quota(value, updates):
+        if not isinstance(value, dict):
+            raise Refused('INVALID')
+        for key, number in value.items():
+            if key not in QUOTAS or (number is None and not updates) or \
+                    (number is not None and (not isinstance(number, int) or number < 0 or
+                                             isinstance(number, bool))):
+                raise Refused('INVALID', key)
+            if number is not None and number > 10 ** 18:
+                raise Refused('LIMIT', key)
+
+    @staticmethod
+    def default_key(key):
+        kind, _, field = key.partition('.')
+        if kind not in KINDS or not ((field == 'type' and kind in TYPED) or
+                                     (field.startswith('tags.') and field != 'tags.')):
+            raise Refused('INVALID')
+
+    @staticmethod
+    def tags(value, updates, check_key=None):
         if not isinstance(value, dict):
             raise Refused('INVALID')
         for key, text in value.items():
+            if check_key:
+                Form.inside(key, check_key, key)
             if text is None and not updates:
                 raise Refused('INVALID', key)
             if text is not None:
@@ -725,6 +764,47 @@ class State:
                 return thing['fields']['stages']
         return STAGES
 
+    def parent(self, ns):
+        above = self.things[ns]['name'].rpartition('/')[0]
+        return self.namespace(above) if above else 0
+
+    def counts(self, ns):
+        """What a namespace holds itself: live things by kind, edges, bytes."""
+        counts = dict.fromkeys((*KINDS, 'edges', 'bytes'), 0)
+        top = self.things[ns]['name'] + '/'
+        for thing in self.things.values():
+            inside = thing['ns'] == ns if thing['kind'] != 'namespace' else \
+                not self.things[ns]['deleted'] and thing['name'].startswith(top) and \
+                '/' not in thing['name'][len(top):]
+            if inside and self.live(thing):
+                counts[thing['kind']] += 1
+                counts['bytes'] += self.bytes(thing)
+        counts['edges'] = sum(self.things[a]['ns'] == ns for a, _, _ in self.edges)
+        return counts
+
+    def counts_with_children(self, ns):
+        top = self.things[ns]['name'] + '/'
+        inside = [n['id'] for n in self.find('namespace') if n['name'].startswith(top)]
+        counts = [self.counts(n) for n in (ns, *inside)]
+        return {kind: sum(c[kind] for c in counts) for kind in counts[0]}
+
+    @staticmethod
+    def bytes(thing):
+        size = NUMBER_BYTES if thing['kind'] == 'version' else len(thing['name'].encode())
+        for name, value in thing['fields'].items():
+            shape = FIELDS[name][0]
+            if shape in ('uint', 'time', 'type') or shape.startswith('ref:'):
+                size += NUMBER_BYTES
+            elif shape == 'numbers':
+                size += sum(len(key) + NUMBER_BYTES for key in value)
+            elif shape == 'map':
+                size += sum(len(k.encode()) + len(v.encode()) for k, v in value.items())
+            elif shape == 'set':
+                size += sum(len(v.encode()) for v in value)
+            elif isinstance(value, str):
+                size += len(value.encode())
+        return size
+
     def in_stage(self, ns, model, stage):
         found = [v for v in self.find('version', ns=ns) if not v['deleted'] and
                  v['fields'].get('stage') == stage and model in (None, v['model'])]
@@ -732,6 +812,8 @@ class State:
 
     def ref(self, thing, ns):
         """How a thing is written for who is in `ns`."""
+        if thing.get('purged'):
+            return f"id/{thing['id']}"
         prefix = '' if thing['ns'] in (0, ns) else f"//{self.path(thing['ns'])}//"
         if thing['kind'] == 'version':
             return f"{prefix}version/{self.things[thing['model']]['name']}/{thing['number']}"
@@ -753,6 +835,8 @@ class Transaction:
         self.ns = None
         self.steps = 0
         self.moves = []  # of aliases: model, alias, from, to
+        self.before = world.state
+        self.purged = []
 
     def now(self):
         """When a name is given: the revision, and which of its steps."""
@@ -772,7 +856,40 @@ class Transaction:
         for i, op in enumerate(self.command['ops']):
             if op['op'] == 'delete':
                 Form.inside(f'ops[{i}]', self.check_in_use, self.state.things[self.made[i]])
+        self.check_quotas()
         return results
+
+    def check_quotas(self):
+        """A quota refuses what passes it and adds, when all is done; the innermost says so."""
+        found = [n for n in self.state.find('namespace') if n['fields'].get('quota')]
+        for ns in sorted(found, key=lambda n: -len(n['name'])):
+            before = self.before.counts_with_children(ns['id']) if ns['id'] in self.before.things \
+                else {}
+            after = self.state.counts_with_children(ns['id'])
+            for what, limit in ns['fields']['quota'].items():
+                kinds = KINDS if what == 'things' else (what,)
+                used = sum(after.get(kind, 0) for kind in kinds)
+                if used > limit and used > sum(before.get(kind, 0) for kind in kinds):
+                    raise Refused('QUOTA', None, ns)
+
+    def do_purge(self, op):
+        there = self.resolve(op, 'ref', dead=True)
+        if there.get('purged'):
+            return self.answer('unchanged', there)
+        if there['kind'] in ('namespace', 'type'):
+            raise Refused('INVALID', 'ref')
+        if self.state.live(there):
+            raise Refused('CONFLICT', 'ref', there)
+        if 'hold' in there['fields']:
+            raise Refused('CONFLICT', 'ref', there)
+        if any(not v.get('purged') for v in self.state.find('version', model=there['id'])):
+            raise Refused('IN_USE', 'ref')
+        fields = {k: v for k, v in there['fields'].items() if k == 'digests'}
+        left = {**there, 'name': None, 'deleted': True, 'purged': True, 'changed': self.revision,
+                'ended': self.revision, 'fields': fields, 'external': {}}
+        self.put(left)
+        self.purged.append(left)
+        return self.answer('purged', left)
 
     def there(self, code, where, thing):
         return Refused(code, where, thing, self.state.ref(thing, self.ns))
@@ -874,7 +991,7 @@ class Transaction:
             model = model['id']
         else:
             ns = self.state.namespace(op['namespace']) if 'namespace' in op else self.ns
-            if ns is None:
+            if ns is None or self.state.things[ns]['deleted']:
                 raise Refused('NOT_FOUND', 'namespace')
         there = self.existing(op, ns, model)
         if there is not None:
@@ -885,9 +1002,27 @@ class Transaction:
         self.next_id += 1
         self.name(op, thing)
         thing, _ = self.write(op, thing, 'create')
+        says = any(op.get(name, {}) not in ([], {}) for name in FIELDS)
+        if says or op.get('if_exists') != 'match':
+            thing = self.add_defaults(thing)
         self.put(thing)
         self.produced_by(thing, None)
         return self.answer('created', thing)
+
+    def add_defaults(self, thing):
+        """What the namespaces above say where the operation says nothing, the nearest first."""
+        for ns in self.state.above(self.state.path(thing['ns'])):
+            said = {'op': 'update'}
+            for key, text in ns['fields'].get('defaults', {}).items():
+                kind, _, field = key.partition('.')
+                if kind != thing['kind']:
+                    continue
+                if field == 'type' and 'type' not in thing['fields']:
+                    said['type'] = text
+                elif field.startswith('tags.') and field[5:] not in thing['fields'].get('tags', {}):
+                    said.setdefault('tags', {})[field[5:]] = text
+            thing, _ = self.write(said, thing, 'update')
+        return thing
 
     def existing(self, op, ns, model):
         """What the operation would make and is there already."""
@@ -959,14 +1094,19 @@ class Transaction:
 
     def do_update(self, op):
         there = self.resolve(op, 'ref')
-        if there['kind'] == 'namespace' and 'pointers' not in BUILT:
+        if there['kind'] == 'namespace' and not BUILT & {'pointers', 'namespaces'}:
             raise Refused('UNSUPPORTED', 'ref')
         return self.merge(op, there, 'update')
 
     def do_delete(self, op):
         there = self.resolve(op, 'ref')
         if there['kind'] == 'namespace':
-            raise Refused('UNSUPPORTED', 'ref')
+            if 'namespaces' not in BUILT:
+                raise Refused('UNSUPPORTED', 'ref')
+            if there['id'] == 1:
+                raise Refused('INVALID', 'ref')
+            if any(self.state.counts(there['id'])[kind] for kind in KINDS):
+                raise Refused('IN_USE', 'ref')
         if 'hold' in there['fields']:
             raise Refused('CONFLICT', 'ref', there)
         self.made[-1] = there['id']
@@ -1073,7 +1213,7 @@ class Transaction:
                 if mode != 'create':
                     self.check_stages(there, value)
                 fields[name] = value
-            elif shape == 'map':
+            elif shape in ('map', 'numbers'):
                 differs |= self.write_map(fields, name, value, mode)
             elif shape == 'set':
                 differs |= self.write_set(thing, fields, name, value)
@@ -1499,6 +1639,12 @@ class World:
             self.principals[t.revision] = principal
             self.reasons[t.revision] = command.get('reason')
             self.moves[t.revision] = t.moves
+            for left in t.purged:  # what it was at any time is gone
+                for state in self.states.values():
+                    then = state.things.get(left['id'])
+                    if then:  # a digest finds it since it has had it
+                        state.things[left['id']] = {
+                            **left, 'found_by': then['fields'].get('digests', ())}
         return 'ok', self.revision, results
 
     # Reads: each answers its data, or raises Refused.
@@ -1543,6 +1689,8 @@ class World:
             return thing['id']
         shown = {'id': thing['id'], 'kind': thing['kind'], 'ref': state.ref(thing, ns),
                  'state': 'live' if state.live(thing) else 'deleted', **more}
+        if thing.get('purged'):
+            shown['purged'] = True
         if view == 'full':
             self.show_full(state, ns, thing, shown)
         if 'edges' in params.get('with', ()):
@@ -1577,9 +1725,11 @@ class World:
         if thing['kind'] == 'version':
             shown['model'] = state.ref(state.things[thing['model']], ns)
             shown['number'] = thing['number']
-        else:
+        elif not thing.get('purged'):
             shown['name'] = thing['name']
         shown['created'] = self.stamp(thing['created'])
+        if thing.get('purged'):
+            shown['created']['principal'] = ''
         shown['changed'] = self.stamp(thing['changed'])
         for name, value in thing['fields'].items():
             shown[name] = self.show_field(state, ns, name, value)
@@ -1640,7 +1790,9 @@ class World:
         if text.startswith(('digest:', 'uri:')):
             form, _, what = text.partition(':')
             for _, thing in sorted(state.things.items()):
-                if thing['ns'] == ns and what in thing['fields'].get(form + 's', ()) and \
+                has = thing.get('found_by') if thing.get('purged') and form == 'digest' else \
+                    thing['fields'].get(form + 's')
+                if thing['ns'] == ns and what in (has or ()) and \
                         self.wanted(state, thing, params, 'any'):
                     return thing
             raise Refused('NOT_FOUND')
@@ -1666,12 +1818,14 @@ class World:
             return (named['name'].encode(), [-n for n in named['named']], thing['number'] or 0)
 
         found = [t for t in state.find(kind) if self.wanted(state, t, params, 'live')]
-        found = [t for t in found if kind == 'version' or state.was_seen(t)]
+        found = [t for t in found if kind == 'version' or
+                 (state.was_seen(t) and not t.get('purged'))]
         if kind == 'version' and under:
             found = [t for t in found if t['model'] == under]
         elif kind == 'version':
             found = [t for t in found if t['ns'] == ns and
-                     state.was_seen(state.things[t['model']])]
+                     state.was_seen(state.things[t['model']]) and
+                     not state.things[t['model']].get('purged')]
         elif kind != 'namespace':
             found = [t for t in found if t['ns'] == ns]
         if kind == 'run' and under:
@@ -1706,11 +1860,21 @@ class World:
             return {'count': len(things)}
         return [self.show(state, ns, t, params, depth=d) for d, t in things]
 
-    def read_describe(self, state, ns, _params):
-        counts = {kind: len([t for t in state.find(kind) if t['ns'] == ns and state.live(t)])
-                  for kind in KINDS if kind != 'namespace'}
-        edges = len([1 for a, _, _ in state.edges if state.things[a]['ns'] == ns])
-        return {'namespace': {'name': state.path(ns), **counts, 'edges': edges}}
+    def read_describe(self, state, ns, params):
+        counts = state.counts(ns)
+        shown = {'name': state.path(ns), **counts,
+                 'with_children': state.counts_with_children(ns), 'quotas': []}
+        for above in state.above(state.path(ns)):
+            if 'retention_s' in above['fields']:
+                shown.setdefault('retention_s', above['fields']['retention_s'])
+            use = state.counts_with_children(above['id'])
+            for what, limit in sorted(above['fields'].get('quota', {}).items()):
+                quota = {'namespace': above['name'], 'of': what, 'limit': limit}
+                if self.revision_at(params.get('as_of')) == self.revision and \
+                        what != 'writes_per_s':
+                    quota['used'] = sum(use[k] for k in (KINDS if what == 'things' else (what,)))
+                shown['quotas'].append(quota)
+        return {'namespace': shown}
 
     # History.
 
@@ -1765,7 +1929,7 @@ class World:
         for name, (shape, *_) in FIELDS.items():
             if before.get(name) == after.get(name):
                 continue
-            if shape in ('map', 'props'):
+            if shape in ('map', 'props', 'numbers'):
                 pairs = self.pair_changes(state, ns, shape, before.get(name, {}),
                                           after.get(name, {}))
                 changes.update({f'{name}.{key}': sides for key, sides in pairs.items()})
@@ -1777,7 +1941,7 @@ class World:
 
     def pair_changes(self, state, ns, shape, before, after):
         def show(value):
-            return value if shape == 'map' else self.show_prop(state, ns, value)
+            return value if shape != 'props' else self.show_prop(state, ns, value)
 
         return {key: {side: show(pairs[key]) for side, pairs in (('from', before), ('to', after))
                       if key in pairs}
