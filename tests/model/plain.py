@@ -1702,6 +1702,8 @@ class World:
             for left in t.purged:  # what it was at any time is gone
                 for state in self.states.values():
                     then = state.things.get(left['id'])
+                    if then and then['changed'] != t.revision:
+                        self.reasons[then['changed']] = None
                     if then:  # a digest finds it since it has had it
                         state.things[left['id']] = {
                             **left, 'found_by': then['fields'].get('digests', ())}
