@@ -305,8 +305,10 @@ class Generator:
         """A reference to what is deleted, mostly."""
         state = self.world.state
         found = [t for t in state.things.values() if t['deleted']]
+        pointing = [t for t in found if t['fields'].keys() & {'stage', 'targets'}]
         if found and self.chance(0.85):
-            return self.thing_ref(self.rng.choice(found))
+            return self.thing_ref(self.rng.choice(
+                pointing if pointing and self.chance(0.4) else found))
         return self.ref(self.kinds)
 
     def rename(self, word):
@@ -369,6 +371,10 @@ class Generator:
         return self.pick('champion', 'next', 'c', 'latest', 'a/b', weights=(50, 30, 17, 2, 1))
 
     def stage(self):
+        left = [t['fields']['stage'] for t in self.world.state.find('version', deleted=True)
+                if 'stage' in t['fields']]
+        if left and self.chance(0.2):
+            return self.rng.choice(left)
         return self.pick('staging', 'production', 'archived', 'none', 'one', 'nobody',
                          weights=(25, 30, 20, 10, 13, 2))
 
