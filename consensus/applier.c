@@ -157,6 +157,27 @@ static int swap_store(struct applier *a, const struct apply_job *j, struct error
     return rc;
 }
 
+static void on_tried(void *arg, const struct apply_result *result)
+{
+    struct applier *a = arg;
+    a->options.on_result(a->options.arg, result);
+}
+
+/* Room and memory that lack here are the asker's misfortune: nothing waits for this job. Whoever
+ * asked hears nothing then, and gives up at its deadline. */
+static int try_txn(struct applier *a, const struct apply_job *j, struct error *error)
+{
+    struct span item = span_make(j->bytes + 8, j->len - 8);
+    int rc = apply_try(a->apply, get_u64le(j->bytes), item, on_tried, a, error);
+    if (rc == CLADE_ERR_NO_SPACE || rc == CLADE_ERR_NO_MEMORY) {
+        return 0;
+    }
+    if (rc == 0) {
+        a->options.on_answered(a->options.arg);
+    }
+    return rc;
+}
+
 int applier_run(struct applier *a,
                 struct apply_job *jobs,
                 struct apply_job **ret_next,
@@ -175,6 +196,9 @@ int applier_run(struct applier *a,
         break;
     case JOB_SWAP:
         rc = swap_store(a, jobs, error);
+        break;
+    case JOB_TRY:
+        rc = try_txn(a, jobs, error);
         break;
     }
     if (rc == 0) {

@@ -44,6 +44,19 @@ void apply_queue_free(struct apply_queue *q)
     free(q);
 }
 
+static void link_job(struct apply_queue *q, struct apply_job *job, uint64_t index)
+{
+    CHECK(index >= q->last);
+    job->next = NULL;
+    job->previous = q->last;
+    job->index = index;
+    *q->tail = job;
+    q->tail = &job->next;
+    q->last = index;
+    q->bytes += job->len;
+    pthread_cond_signal(&q->wake);
+}
+
 /* Raft has committed it: there is no going on without it. */
 static void append(struct apply_queue *q,
                    enum apply_job_kind kind,
@@ -52,20 +65,12 @@ static void append(struct apply_queue *q,
 {
     struct apply_job *job = malloc(sizeof *job + bytes.len);
     CHECK(job != NULL);
-    CHECK(index >= q->last);
-    job->next = NULL;
     job->kind = kind;
-    job->previous = q->last;
-    job->index = index;
     job->len = bytes.len;
     if (bytes.len > 0) {
         memcpy(job->bytes, bytes.data, bytes.len);
     }
-    *q->tail = job;
-    q->tail = &job->next;
-    q->last = index;
-    q->bytes += bytes.len;
-    pthread_cond_signal(&q->wake);
+    link_job(q, job, index);
 }
 
 void apply_queue_push(struct apply_queue *q, uint64_t index, struct span entry)
@@ -133,6 +138,22 @@ void apply_queue_swap(struct apply_queue *q, const char *path, uint64_t applied)
     pthread_mutex_lock(&q->mutex);
     append(q, JOB_SWAP, q->last, span_make(bytes, 8 + len));
     pthread_mutex_unlock(&q->mutex);
+}
+
+bool apply_queue_try(struct apply_queue *q, uint64_t stamp_us, struct span item)
+{
+    struct apply_job *job = malloc(sizeof *job + 8 + item.len);
+    if (job == NULL) {
+        return false;
+    }
+    job->kind = JOB_TRY;
+    job->len = 8 + item.len;
+    put_u64le(job->bytes, stamp_us);
+    memcpy(job->bytes + 8, item.data, item.len);
+    pthread_mutex_lock(&q->mutex);
+    link_job(q, job, q->last);
+    pthread_mutex_unlock(&q->mutex);
+    return true;
 }
 
 uint64_t apply_queue_last(struct apply_queue *q)

@@ -12,7 +12,8 @@ enum apply_job_kind {
     JOB_ADVANCE, /* the log advanced to `index` without a command */
     JOB_EXPECT,  /* the store holds `index` already, from elsewhere: to be checked */
     JOB_MARK,    /* all up to `index` is to be committed and synced, and its position told */
-    JOB_SWAP     /* the folder named by the bytes is to become the store */
+    JOB_SWAP,    /* the folder named by the bytes is to become the store */
+    JOB_TRY      /* a transaction's answer is asked for, and nothing of it is to stay */
 };
 
 struct apply_job {
@@ -21,7 +22,8 @@ struct apply_job {
     uint64_t previous; /* index of the job before it */
     uint64_t index;
     size_t len;
-    uint8_t bytes[]; /* ENTRY: the log entry; SWAP: u64 applied index, a path and a NUL */
+    uint8_t bytes[]; /* ENTRY: the log entry; SWAP: u64 applied index, a path and a NUL;
+                        TRY: u64 time, an item */
 };
 
 struct apply_queue *apply_queue_new(void);
@@ -47,6 +49,9 @@ void apply_queue_expect(struct apply_queue *q, uint64_t index);
 uint64_t apply_queue_mark(struct apply_queue *q);
 /* Asks for the store to be swapped for the one in `path`, which has reached `applied`. */
 void apply_queue_swap(struct apply_queue *q, const char *path, uint64_t applied);
+/* Asks for what a transaction would answer, behind what was pushed: no part of the log. False when
+ * memory is out. Any thread. */
+bool apply_queue_try(struct apply_queue *q, uint64_t stamp_us, struct span item);
 /* Index of the newest job pushed so far; 0 when none was. */
 uint64_t apply_queue_last(struct apply_queue *q);
 /* Bytes pushed and not yet released with apply_queue_done. */

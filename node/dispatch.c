@@ -86,6 +86,7 @@ void request_drop(struct request *r)
         s->queries_out--;
         break;
     case REQUEST_ASKING:
+    case REQUEST_TRIED:
         table_remove(s, r);
         break;
     }
@@ -259,6 +260,8 @@ static const struct method_row methods[METHOD_COUNT] = {
     [METHOD_LIST] = {.handle = read_query},
     [METHOD_LINEAGE] = {.handle = read_query},
     [METHOD_DESCRIBE] = {.handle = read_query},
+    [METHOD_HISTORY] = {.handle = read_query},
+    [METHOD_METRICS] = {.handle = read_query},
     [METHOD_LIMITS] = {.handle = status_limits},
     [METHOD_STATUS] = {.handle = status_status},
     [METHOD_TRANSFER] = {.handle = status_transfer},
@@ -267,4 +270,4 @@ static const struct method_row methods[METHOD_COUNT] = {
     [METHOD_ERROR] = {.handle = NULL},
     [METHOD_MEMBERS] = {.handle = NULL},
 };
-_Static_assert(METHOD_COUNT == 16, "a method has no row");
+_Static_assert(METHOD_COUNT == 18, "a method has no row");

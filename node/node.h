@@ -14,6 +14,7 @@ struct archive;
 struct copier;
 struct raft_thread;
 struct serve;
+struct throttle;
 struct workers;
 
 struct node {
@@ -28,6 +29,7 @@ struct node {
     struct archive *archive;
     struct apply_queue *queue;
     struct members members;
+    struct throttle *throttle;
     struct apply_thread *apply;
     struct raft_thread *raft;
     struct copier *copier;

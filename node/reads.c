@@ -79,7 +79,9 @@ static void run_in_worker(struct request *r)
 static void run(struct request *r)
 {
     r->state = REQUEST_NEW;
-    if (query_is_light(&r->query)) {
+    if (r->method == METHOD_TXN) {
+        write_try(r);
+    } else if (query_is_light(&r->query)) {
         run_here(r);
     } else {
         run_in_worker(r);
@@ -109,6 +111,11 @@ static void hold(struct request *r, enum request_state state, struct list *where
     if (!list_is_linked(&r->timer.node)) {
         wheel_add(&s->wheel, &r->timer, r->deadline_us);
     }
+}
+
+void read_fresh(struct request *r)
+{
+    hold(r, REQUEST_READ_FRESH, &r->conn->serve->fresh);
 }
 
 static void wait_for_revision(struct request *r)
@@ -147,7 +154,7 @@ static void begin(struct request *r)
     case CLADE_LINEARIZABLE:
         break;
     }
-    hold(r, REQUEST_READ_FRESH, &s->fresh);
+    read_fresh(r);
 }
 
 static enum query_kind kind_of(enum method method)
@@ -159,6 +166,10 @@ static enum query_kind kind_of(enum method method)
         return QUERY_LIST;
     case METHOD_LINEAGE:
         return QUERY_LINEAGE;
+    case METHOD_HISTORY:
+        return QUERY_HISTORY;
+    case METHOD_METRICS:
+        return QUERY_METRICS;
     default:
         CHECK(method == METHOD_DESCRIBE);
         return QUERY_DESCRIBE;

@@ -54,6 +54,7 @@ void request_free(struct request *r)
     r->result = NULL;
     r->proposal = NULL;
     r->change = NULL;
+    r->tried = (struct span){0};
     list_push_back(&s->pool, &r->node);
     s->pool_len++;
 }
@@ -121,6 +122,11 @@ void request_expire(struct request *r, bool cancelled)
     case REQUEST_WATCHING:
         list_remove(&r->node);
         member_change_expire(r, cancelled);
+        return;
+    case REQUEST_TRIED:
+        table_remove(s, r);
+        request_fail_code(r, cancelled ? CLADE_ERR_CANCELLED : CLADE_ERR_UNAVAILABLE,
+                          cancelled ? "cancelled" : "it could not be tried in time");
         return;
     case REQUEST_ASKING:
         table_remove(s, r);

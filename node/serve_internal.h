@@ -37,6 +37,7 @@ enum request_state {
     REQUEST_READ_WAITS, /* waits for a revision; in serve->waiting */
     REQUEST_QUERY,      /* with the query workers */
     REQUEST_ASKING,     /* the raft loop has a letter; in the serve's table */
+    REQUEST_TRIED,      /* a transaction that is only tried waits for apply; in the serve's table */
     REQUEST_WATCHING    /* a change of members was taken and is waited for; in serve->watching */
 };
 
@@ -64,6 +65,7 @@ struct request {
     struct arena arena;
     struct proposal *proposal;
     uint64_t lease_ms;
+    struct span tried; /* the command of a transaction that is only tried; len 0 = none */
     struct member_change *change; /* METHOD_MEMBER */
     struct query query;
     struct query_result *result;
@@ -226,11 +228,15 @@ void write_txn(struct request *r, const struct value *params);
 void write_session_open(struct request *r, const struct value *params);
 void write_session_close(struct request *r, const struct value *params);
 void write_answered(struct serve *s, const struct answer_record *a, struct span body);
+/* Asks apply what the transaction would answer: what it should see is published. */
+void write_try(struct request *r);
 /* Withdraws it: true when it certainly never happens. */
 bool write_withdraw(struct request *r);
 
 /* reads.c */
 void read_query(struct request *r, const struct value *params);
+/* Holds the request until this node has all that was acknowledged before it came, then runs it. */
+void read_fresh(struct request *r);
 /* Reads whose index or revision is there now. */
 void reads_published(struct serve *s);
 /* Makes a ticket of what gathered in this turn of the loop. */

@@ -23,19 +23,26 @@ static void recharge(struct request *r, uint64_t bytes)
     arena_reset(&r->arena);
 }
 
+/* Whose it is, and where the answer goes. */
+static void sign(const struct request *r, struct item *item)
+{
+    const struct connection *c = r->conn;
+    const struct node *n = c->serve->node;
+    item->id =
+        (struct proposal_id){.node = n->folder.identity.node, .boot = n->boot, .counter = r->key};
+    item->principal = c->user;
+    item->on_behalf_of = c->on_behalf_of;
+    item->ns = c->ns;
+}
+
 static void propose(struct request *r, struct item *item, bool repeatable)
 {
-    struct connection *c = r->conn;
-    struct serve *s = c->serve;
+    struct serve *s = r->conn->serve;
     if (!table_add(s, r)) {
         request_fail_code(r, CLADE_ERR_NO_MEMORY, "out of memory");
         return;
     }
-    item->id = (struct proposal_id){
-        .node = s->node->folder.identity.node, .boot = s->node->boot, .counter = r->key};
-    item->principal = c->user;
-    item->on_behalf_of = c->on_behalf_of;
-    item->ns = c->ns;
+    sign(r, item);
     r->proposal = proposal_new(item, repeatable, r->deadline_us);
     if (r->proposal == NULL) {
         table_remove(s, r);
@@ -67,12 +74,39 @@ void write_txn(struct request *r, const struct value *params)
         request_fail_code(r, CLADE_ERR_LIMIT, "the transaction is too long");
         return;
     }
+    if (p.dry_run) {
+        r->tried = p.command;
+        read_fresh(r);
+        return;
+    }
     struct item item = {.kind = ITEM_TXN,
                         .session = p.session,
                         .seq = p.seq,
                         .answered = p.answered,
                         .command = p.command};
     propose(r, &item, p.session != 0);
+}
+
+void write_try(struct request *r)
+{
+    struct serve *s = r->conn->serve;
+    struct item item = {.kind = ITEM_TXN, .command = r->tried};
+    if (!table_add(s, r)) {
+        request_fail_code(r, CLADE_ERR_NO_MEMORY, "out of memory");
+        return;
+    }
+    sign(r, &item);
+    r->state = REQUEST_TRIED;
+    struct buffer bytes;
+    buffer_init(&bytes, item_bytes(&item));
+    item_encode(&bytes, &item);
+    bool queued = !bytes.failed && apply_queue_try(s->node->queue, clock_wall_us(s->node->clock),
+                                                   buffer_span(&bytes));
+    buffer_release(&bytes);
+    if (!queued) {
+        table_remove(s, r);
+        request_fail_code(r, CLADE_ERR_NO_MEMORY, "out of memory");
+    }
 }
 
 void write_session_open(struct request *r, const struct value *params)
@@ -135,10 +169,12 @@ static void answer_session(struct request *r, const struct answer_record *a)
 void write_answered(struct serve *s, const struct answer_record *a, struct span body)
 {
     struct request *r = table_find(s, a->key);
-    if (r == NULL || r->state != REQUEST_WRITE) {
+    if (r == NULL || (r->state != REQUEST_WRITE && r->state != REQUEST_TRIED)) {
         return; /* its deadline has passed, or its client is gone */
     }
-    (void)proposal_move(r->proposal, PROPOSAL_PROPOSED, PROPOSAL_ANSWERED);
+    if (r->state == REQUEST_WRITE) {
+        (void)proposal_move(r->proposal, PROPOSAL_PROPOSED, PROPOSAL_ANSWERED);
+    }
     table_remove(s, r);
     if (a->code != 0) {
         answer_write_error_body(&r->conn->out, r->msgid, body);

@@ -7,6 +7,7 @@
 #include "command/value.h"
 #include "storage/command.h"
 #include "storage/member_internal.h"
+#include "storage/purge.h"
 #include "storage/session.h"
 
 /* The end of the year 9999: a clock beyond it would leave no room for the times after it. */
@@ -105,6 +106,8 @@ static int run_command(struct apply *a,
         .changes = &a->changes,
         .revision = rows->meta.revision + 1,
         .time_us = max_u64(stamp_us, rows->meta.time_us + 1),
+        .match_steps_left = CLADE_MAX_MATCH_STEPS,
+        .cycle_visits_left = CLADE_MAX_CYCLE_EDGES,
         .error = &a->error,
     };
     int rc = command_run(&c);
@@ -186,6 +189,9 @@ static int run_item(struct apply *a,
         break;
     case ITEM_MEMBER:
         rc = member_set_client(&a->rows, item->command);
+        break;
+    case ITEM_TICK:
+        rc = 0;
         break;
     default:
         rc = member_set_wanted(&a->rows, item->command);
@@ -280,6 +286,7 @@ int apply_entry(struct apply *a,
     }
     rows->meta.session_ms += header.elapsed_ms;
     rc = run_items(a, &header, span_skip(entry, ENTRY_HEADER_BYTES), cb, arg);
+    rc = rc != 0 ? rc : purge_step(rows, &a->scratch, PURGE_ROWS_AN_ENTRY);
     if (rc != 0) {
         if (error != NULL) {
             *error = a->error;
@@ -317,6 +324,49 @@ int apply_commit(struct apply *a, struct store_position *ret, struct error *erro
 void apply_abort(struct apply *a)
 {
     rows_abort(&a->rows);
+}
+
+static int try_item(struct apply *a, uint64_t stamp_us, struct span bytes, struct apply_result *ret)
+{
+    struct item item;
+    size_t len;
+    int rc = item_decode(bytes, &item, &len, &a->error);
+    if (rc == 0 && (item.kind != ITEM_TXN || len != bytes.len)) {
+        rc = error_set(&a->error, CLADE_ERR_CORRUPT, NULL, "only a transaction can be tried");
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    uint64_t revision = a->rows.meta.revision;
+    *ret = (struct apply_result){.id = item.id};
+    rc = run_command(a, &item, stamp_us < STAMP_US_MAX ? stamp_us : STAMP_US_MAX, ret);
+    ret->revision = revision;
+    ret->time_us = max_u64(stamp_us, ret->time_us);
+    ret->changed = false;
+    return rc;
+}
+
+int apply_try(struct apply *a,
+              uint64_t stamp_us,
+              struct span item,
+              apply_result_cb cb,
+              void *arg,
+              struct error *error)
+{
+    struct apply_result result;
+    int rc = rows_begin(&a->rows, error);
+    if (rc != 0) {
+        return rc;
+    }
+    a->rows.view.error = &a->error;
+    rc = try_item(a, stamp_us, item, &result);
+    if (rc == 0) {
+        cb(arg, &result);
+    } else if (error != NULL) {
+        *error = a->error;
+    }
+    rows_abort(&a->rows);
+    return rc;
 }
 
 uint64_t apply_batch_bytes(const struct apply *a)

@@ -44,5 +44,14 @@ int apply_advance(struct apply *apply, uint64_t previous, uint64_t index, struct
 /* Commits; readers that begin after see it. */
 int apply_commit(struct apply *apply, struct store_position *ret, struct error *error);
 void apply_abort(struct apply *apply);
+/* What the transaction `item` (as item_encode has it) would answer now, with the time `stamp_us`:
+ * `cb` fires once, and nothing of it stays; `result` has the current revision. Not within a batch.
+ * Returns 0 or a disk error, CLADE_ERR_CORRUPT for bytes that are no transaction. */
+int apply_try(struct apply *apply,
+              uint64_t stamp_us,
+              struct span item,
+              apply_result_cb cb,
+              void *arg,
+              struct error *error);
 /* Bytes that this batch has dirtied so far, about; to bound a batch. */
 uint64_t apply_batch_bytes(const struct apply *apply);

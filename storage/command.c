@@ -1,24 +1,48 @@
 #include "storage/command.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/check.h"
 #include "command/value.h"
 #include "storage/resolve.h"
+#include "storage/usage.h"
 #include "storage/varint.h"
 
 #define CHANGE_ROW_VERSION 1
 
 typedef int (*op_function)(struct command *c, const struct op *op);
 
-static const op_function operations[] = {
-    [OP_CREATE] = op_create, [OP_UPDATE] = op_update, [OP_LINK] = op_link,
-    [OP_UNLINK] = op_unlink, [OP_DELETE] = op_delete,
+static const op_function operations[OP_KIND_END] = {
+    [OP_CREATE] = op_create,       [OP_UPDATE] = op_update,
+    [OP_LINK] = op_link,           [OP_UNLINK] = op_unlink,
+    [OP_DELETE] = op_delete,       [OP_RENAME] = op_rename,
+    [OP_SET_ALIAS] = op_set_alias, [OP_UNSET_ALIAS] = op_unset_alias,
+    [OP_SET_STAGE] = op_set_stage, [OP_SET_TARGETS] = op_set_targets,
+    [OP_HOLD] = op_hold,           [OP_RELEASE] = op_release,
+    [OP_UNDELETE] = op_undelete,   [OP_LOG] = op_log,
+    [OP_PURGE] = op_purge,
 };
 
-int command_answer(struct command *c, const char *status, const struct thing *thing)
+int command_check_answer(struct command *c)
 {
-    value_put_map(c->body, thing != NULL ? 3 : 1);
+    if (c->body->failed) {
+        return error_set(c->error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
+    }
+    if (c->body->len > COMMAND_BODY_BYTES) {
+        return error_set(c->error, CLADE_ERR_LIMIT, NULL,
+                         "the transaction's answer would be longer than %u bytes; split it",
+                         COMMAND_BODY_BYTES);
+    }
+    return 0;
+}
+
+int command_begin_answer(struct command *c,
+                         const char *status,
+                         const struct thing *thing,
+                         uint32_t more)
+{
+    value_put_map(c->body, (thing != NULL ? 3 : 1) + more);
     value_put_str(c->body, "status");
     value_put_str(c->body, status);
     if (thing != NULL) {
@@ -32,15 +56,28 @@ int command_answer(struct command *c, const char *status, const struct thing *th
         value_put_str(c->body, "ref");
         value_put_span(c->body, ref);
     }
-    if (c->body->failed) {
-        return error_set(c->error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
-    }
-    if (c->body->len > COMMAND_BODY_BYTES) {
-        return error_set(c->error, CLADE_ERR_LIMIT, NULL,
-                         "the transaction's answer would be longer than %u bytes; split it",
-                         COMMAND_BODY_BYTES);
-    }
     return 0;
+}
+
+int command_say_there(struct command *c, const struct thing *there)
+{
+    struct span ref;
+    int rc = render_ref(&c->render, there, &ref);
+    if (code_is_fatal(rc)) {
+        return rc;
+    }
+    if (rc == 0) {
+        error_set_there(c->error, "%.*s", SPAN_FMT(ref));
+    }
+    c->error->id = there->id;
+    c->error->revision = there->changed.revision;
+    return c->error->code;
+}
+
+int command_answer(struct command *c, const char *status, const struct thing *thing)
+{
+    int rc = command_begin_answer(c, status, thing, 0);
+    return rc != 0 ? rc : command_check_answer(c);
 }
 
 /* --- References ------------------------------------------------------------------------------ */
@@ -114,7 +151,8 @@ static int find_op(struct command *c, const struct ref *ref, const char *where, 
     return 0;
 }
 
-int command_resolve(struct command *c, const struct ref *ref, const char *where, struct thing **ret)
+static int resolve_in(
+    struct command *c, const struct ref *ref, const char *where, bool any_state, struct thing **ret)
 {
     struct ref by_id = {.form = REF_ID};
     if (ref->form == REF_OP || ref->form == REF_OP_NAME) {
@@ -124,10 +162,38 @@ int command_resolve(struct command *c, const struct ref *ref, const char *where,
         }
         ref = &by_id;
     }
-    struct resolver r = {.view = c->view, .arena = c->scratch, .ns = c->ns};
+    struct resolver r = {.view = c->view, .arena = c->scratch, .ns = c->ns, .any_state = any_state};
     int rc = resolve(&r, ref, ret);
     if (rc != 0 && !code_is_fatal(rc)) {
         error_prefix_where(c->error, "%s", where);
+    }
+    return rc;
+}
+
+int command_resolve(struct command *c, const struct ref *ref, const char *where, struct thing **ret)
+{
+    return resolve_in(c, ref, where, false, ret);
+}
+
+int command_resolve_any(struct command *c,
+                        const struct ref *ref,
+                        const char *where,
+                        struct thing **ret)
+{
+    return resolve_in(c, ref, where, true, ret);
+}
+
+int command_subject(struct command *c, const struct op *op, enum kind kind, struct thing **ret)
+{
+    struct thing *thing;
+    int rc = command_resolve(c, &op->ref, "ref", &thing);
+    if (rc == 0 && thing->kind != kind) {
+        rc = error_set(c->error, CLADE_ERR_INVALID, "ref", "must be a %s; id/%" PRIu64 " is a %s",
+                       kind_name(kind), thing->id, kind_name(thing->kind));
+    }
+    if (rc == 0) {
+        c->op_ids[c->op] = thing->id;
+        *ret = thing;
     }
     return rc;
 }
@@ -137,11 +203,20 @@ int command_resolve(struct command *c, const struct ref *ref, const char *where,
 static int guard_failed(struct command *c, const struct thing *there, const char *what)
 {
     error_set(c->error, CLADE_ERR_CONFLICT, NULL, "the guard does not hold: %s", what);
-    if (there != NULL) {
-        c->error->id = there->id;
-        c->error->revision = there->changed.revision;
+    return there != NULL ? command_say_there(c, there) : CLADE_ERR_CONFLICT;
+}
+
+static int check_match(struct command *c, const struct guard *g, const struct thing *there)
+{
+    bool matches = false;
+    struct matcher m = {
+        .view = c->view, .arena = c->scratch, .ns = c->ns, .steps_left = &c->match_steps_left};
+    int rc = match_thing(&m, g->filter, there, &matches);
+    if (rc != 0) {
+        error_prefix_where(c->error, "query");
+        return rc;
     }
-    return CLADE_ERR_CONFLICT;
+    return matches ? 0 : guard_failed(c, there, "the query does not match the thing");
 }
 
 static int check_guard(struct command *c, const struct guard *g)
@@ -158,16 +233,27 @@ static int check_guard(struct command *c, const struct guard *g)
     if (rc != 0) {
         return guard_failed(c, NULL, "there is no such thing");
     }
-    if (g->kind == GUARD_UNCHANGED && there->changed.revision != g->revision) {
-        return guard_failed(c, there, "the thing has changed");
+    switch (g->kind) {
+    case GUARD_UNCHANGED:
+        return there->changed.revision == g->revision
+                   ? 0
+                   : guard_failed(c, there, "the thing has changed");
+    case GUARD_ALIAS:
+        return guard_alias(c, g, there);
+    case GUARD_STAGE:
+        return guard_stage(c, g, there);
+    case GUARD_MATCHES:
+        return check_match(c, g, there);
+    default:
+        return 0;
     }
-    return 0;
 }
 
 static int check_guards(struct command *c)
 {
     for (size_t i = 0; i < c->txn.guards_len; i++) {
         arena_reset(c->scratch);
+        c->render = (struct render){.view = c->view, .arena = c->scratch, .ns = c->ns};
         int rc = check_guard(c, &c->txn.guards[i]);
         if (rc != 0) {
             error_prefix_where(c->error, "guards[%zu]", i);
@@ -196,7 +282,7 @@ static int run_operations(struct command *c)
     value_put_array(c->body, (uint32_t)c->txn.ops_len);
     for (c->op = 0; c->op < c->txn.ops_len; c->op++) {
         const struct op *op = &c->txn.ops[c->op];
-        CHECK((size_t)op->op < sizeof operations / sizeof *operations);
+        CHECK(op->op < OP_KIND_END && operations[op->op] != NULL);
         arena_reset(c->scratch);
         c->render = (struct render){.view = c->view, .arena = c->scratch, .ns = c->ns};
         int rc = operations[op->op](c, op);
@@ -251,6 +337,12 @@ int command_run(struct command *c)
     }
     if (rc == 0) {
         rc = run_operations(c);
+    }
+    if (rc == 0) {
+        rc = command_check_in_use(c);
+    }
+    if (rc == 0) {
+        rc = usage_settle(c);
     }
     if (rc == 0 && c->changes_len > 0) {
         rc = log_changes(c);

@@ -83,6 +83,9 @@ static int open_tables(struct environment *env, MDB_txn *txn, unsigned flags)
 {
     for (int t = 0; t < TABLE_COUNT; t++) {
         const struct table_info *info = table_info((enum table)t);
+        if (info->name == NULL) {
+            continue;
+        }
         int rc = mdb_dbi_open(txn, info->name, info->flags | flags, &env->tables[t]);
         if (rc != 0) {
             return rc;

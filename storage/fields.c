@@ -3,17 +3,9 @@
 #include <stdio.h>
 
 #include "base/check.h"
-#include "storage/command.h"
+#include "storage/fields_internal.h"
 
-struct merge {
-    struct command *c;
-    enum write_mode mode;
-    struct thing *thing;
-    bool changed;
-    char differs[256]; /* the fields that contradict what is there, for the error */
-};
-
-static void differs(struct merge *m, const char *field, struct span key)
+void merge_differs(struct merge *m, const char *field, struct span key)
 {
     size_t used = strlen(m->differs);
     snprintf(m->differs + used, sizeof m->differs - used, "%s%s%s%.*s", used > 0 ? ", " : "", field,
@@ -34,6 +26,28 @@ static int type_missing(struct command *c, struct span name)
                      "there is no type \"%.*s\" in the namespace or its parents", SPAN_FMT(name));
 }
 
+int command_find_type(struct command *c, uint64_t ns_id, struct span name, struct thing **ret)
+{
+    struct thing *ns;
+    int rc = lookup_thing(c->view, c->scratch, ns_id, &ns);
+    struct span path = rc == 0 ? ns->name : (struct span){0};
+    while (rc == 0) {
+        rc = lookup_name(c->view, c->scratch, NAME_SPACE_NAMES, ns_id, KIND_TYPE, name, false, ret);
+        if (rc != 1) {
+            return rc;
+        }
+        while (path.len > 0 && path.data[path.len - 1] != '/') {
+            path.len--;
+        }
+        if (path.len == 0) {
+            return 1;
+        }
+        path.len--;
+        rc = lookup_namespace(c->view, c->scratch, path, &ns_id);
+    }
+    return rc;
+}
+
 /* "KIND:NAME" in the thing's namespace, else in its parents. */
 static int find_type(struct merge *m, struct span text, uint64_t *ret)
 {
@@ -45,33 +59,10 @@ static int find_type(struct merge *m, struct span text, uint64_t *ret)
         return arena_failure(c->scratch, len + 1, c->error);
     }
     snprintf(name, len + 1, "%s:%.*s", kind, SPAN_FMT(text));
-    struct thing *ns;
-    int rc = lookup_thing(c->view, c->scratch, m->thing->ns, &ns);
-    if (rc != 0) {
-        return rc == 1 ? type_missing(c, text) : rc;
-    }
-    struct span path = ns->name;
-    uint64_t ns_id = ns->id;
-    for (;;) {
-        struct thing *type;
-        rc = lookup_name(c->view, c->scratch, NAME_SPACE_NAMES, ns_id, KIND_TYPE,
-                         span_make(name, len), false, &type);
-        if (rc <= 0) {
-            *ret = rc == 0 ? type->id : 0;
-            return rc;
-        }
-        while (path.len > 0 && path.data[path.len - 1] != '/') {
-            path.len--;
-        }
-        if (path.len == 0) {
-            return type_missing(c, text);
-        }
-        path.len--;
-        rc = lookup_namespace(c->view, c->scratch, path, &ns_id);
-        if (rc != 0) {
-            return rc == 1 ? type_missing(c, text) : rc;
-        }
-    }
+    struct thing *type = NULL;
+    int rc = command_find_type(c, m->thing->ns, span_make(name, len), &type);
+    *ret = rc == 0 ? type->id : 0;
+    return rc == 1 ? type_missing(c, text) : rc;
 }
 
 static int find_reference(struct merge *m, const struct field_write *w, uint64_t *ret)
@@ -104,6 +95,38 @@ static void unset_scalar(struct merge *m, struct field_value *v)
     }
 }
 
+/* What content may become. Content that is ready is not written again: another digest is another
+ * thing. Nothing that has content becomes a thing that has none. */
+static const struct {
+    const char *from;
+    const char *to[4];
+} content_moves[] = {
+    {"none", {"pending"}},          {"pending", {"ready", "failed", "gone"}},
+    {"ready", {"failed", "gone"}},  {"failed", {"pending", "ready", "gone"}},
+    {"gone", {"pending", "ready"}},
+};
+
+static int move_content(struct merge *m, struct span from, struct span to)
+{
+    char may[64] = "";
+    for (size_t i = 0; i < sizeof content_moves / sizeof *content_moves; i++) {
+        const char *const *move = content_moves[i].to;
+        for (; span_equal_str(from, content_moves[i].from) && *move != NULL; move++) {
+            size_t used = strlen(may);
+            if (span_equal_str(to, *move)) {
+                m->thing->fields[FIELD_CONTENT_REASON] = (struct field_value){0};
+                return 0;
+            }
+            (void)snprintf(may + used, sizeof may - used, "%s%s", used > 0 ? ", " : "", *move);
+        }
+    }
+    error_set(m->c->error, CLADE_ERR_CONFLICT, "content", "content is %.*s and may become %s only",
+              SPAN_FMT(from), may);
+    m->c->error->id = m->thing->id;
+    m->c->error->revision = m->thing->changed.revision;
+    return CLADE_ERR_CONFLICT;
+}
+
 static int write_scalar(struct merge *m, const struct field_write *w, struct field_value *v)
 {
     struct field_value new = {.set = true, .text = w->text, .number = w->number};
@@ -114,7 +137,7 @@ static int write_scalar(struct merge *m, const struct field_write *w, struct fie
     } else if (w->field->shape == FIELD_REF) {
         new.text = (struct span){0};
         rc = find_reference(m, w, &new.number);
-    } else if (w->field->shape == FIELD_TEXT) {
+    } else if (w->field->shape == FIELD_TEXT || w->field->shape == FIELD_PACKED) {
         new.number = 0;
     } else {
         new.text = (struct span){0};
@@ -127,12 +150,20 @@ static int write_scalar(struct merge *m, const struct field_write *w, struct fie
     }
     bool fixed = m->mode == WRITE_MATCH || (w->field->flags & FIELD_CORE) != 0;
     if (v->set && fixed) {
-        differs(m, w->field->name, (struct span){0});
+        merge_differs(m, w->field->name, (struct span){0});
         return 0;
+    }
+    if (v->set && w->field->code == FIELD_CONTENT) {
+        rc = move_content(m, v->text, new.text);
+    } else if (w->field->code == FIELD_STAGES && m->mode != WRITE_NEW) {
+        rc = stages_check_list(m->c, m->thing, new.text);
+    }
+    if (rc != 0) {
+        return rc;
     }
     *v = new;
     m->changed = true;
-    return 0;
+    return rc;
 }
 
 /* The algorithm of "ALGO:VALUE" with its colon. */
@@ -182,12 +213,12 @@ static int check_element(struct merge *m,
         return check_external_id(m, text);
     }
     if (w->field->code == FIELD_DIGESTS && digest_contradicts(v, text)) {
-        differs(m, w->field->name, text);
+        merge_differs(m, w->field->name, text);
     }
     return 0;
 }
 
-/* The union of two sorted sets. */
+/* The union of two sorted sets, without what shall go. */
 static int write_set(struct merge *m, const struct field_write *w, struct field_value *v)
 {
     struct arena *a = m->c->scratch;
@@ -202,7 +233,13 @@ static int write_set(struct merge *m, const struct field_write *w, struct field_
         while (i < v->len && span_compare(v->texts[i], w->texts[j]) < 0) {
             texts[len++] = v->texts[i++];
         }
-        if (i < v->len && span_equal(v->texts[i], w->texts[j])) {
+        bool met = i < v->len && span_equal(v->texts[i], w->texts[j]);
+        bool gone = w->gone != NULL && w->gone[j];
+        if (met && gone) {
+            i++;
+            m->changed = true;
+        }
+        if (met || gone) {
             continue;
         }
         int rc = check_element(m, w, v, w->texts[j]);
@@ -226,12 +263,14 @@ static void merge_pair(struct merge *m,
                        const struct field_write *w,
                        const struct text_pair *old,
                        const struct text_pair *new,
+                       bool fixed,
                        struct field_value *out)
 {
-    bool same = old != NULL && !new->unset &&span_equal(old->value, new->value);
-    if (same || (m->mode == WRITE_MATCH && old != NULL)) {
+    bool same = old != NULL && !new->unset &&
+                old->number == new->number &&span_equal(old->value, new->value);
+    if (same || (old != NULL && (fixed || m->mode == WRITE_MATCH))) {
         if (!same) {
-            differs(m, w->field->name, new->key);
+            merge_differs(m, w->field->name, new->key);
         }
         out->pairs[out->len++] = *old;
         return;
@@ -242,7 +281,10 @@ static void merge_pair(struct merge *m,
     m->changed = m->changed || !new->unset || old != NULL;
 }
 
-static int write_map(struct merge *m, const struct field_write *w, struct field_value *v)
+int merge_pairs(struct merge *m,
+                const struct field_write *w,
+                struct field_value *v,
+                bool (*fixed)(const struct merge *m, struct span key))
 {
     struct arena *a = m->c->scratch;
     size_t n = v->len + w->len;
@@ -256,7 +298,8 @@ static int write_map(struct merge *m, const struct field_write *w, struct field_
             out.pairs[out.len++] = v->pairs[i++];
         }
         bool met = i < v->len && span_equal(v->pairs[i].key, w->pairs[j].key);
-        merge_pair(m, w, met ? &v->pairs[i] : NULL, &w->pairs[j], &out);
+        merge_pair(m, w, met ? &v->pairs[i] : NULL, &w->pairs[j],
+                   fixed != NULL && fixed(m, w->pairs[j].key), &out);
         i += met;
     }
     while (i < v->len) {
@@ -277,17 +320,41 @@ static int write_field(struct merge *m, const struct field_write *w)
         return error_set(m->c->error, CLADE_ERR_INVALID, w->field->name, "a %s has no %s",
                          kind_name(m->thing->kind), w->field->name);
     }
+    if (w->field->code == FIELD_CYCLIC && !span_starts_with(m->thing->name, "edge:")) {
+        return error_set(m->c->error, CLADE_ERR_INVALID, w->field->name,
+                         "only a type of edges is cyclic or not");
+    }
     if (w->field->shape == FIELD_TEXT_SET) {
         return write_set(m, w, v);
     }
-    if (w->field->shape == FIELD_TEXT_MAP) {
-        return write_map(m, w, v);
+    if (w->field->shape == FIELD_TEXT_MAP || w->field->shape == FIELD_UINT_MAP) {
+        return merge_pairs(m, w, v, NULL);
+    }
+    if (w->field->shape == FIELD_PROP_MAP) {
+        return props_write(m, w, v);
+    }
+    if (w->field->shape == FIELD_DECL_MAP) {
+        return decls_write(m, w, v);
     }
     if (w->unset) {
+        int rc = w->field->code == FIELD_STAGES && v->set
+                     ? stages_check_list(m->c, m->thing, (struct span){0})
+                     : 0;
         unset_scalar(m, v);
-        return 0;
+        return rc;
     }
     return write_scalar(m, w, v);
+}
+
+/* Content alone decides whether it has a reason. */
+static int check_content(struct merge *m)
+{
+    const struct field_value *reason = &m->thing->fields[FIELD_CONTENT_REASON];
+    if (!reason->set || span_equal_str(m->thing->fields[FIELD_CONTENT].text, "failed")) {
+        return 0;
+    }
+    return error_set(m->c->error, CLADE_ERR_INVALID, "content_reason",
+                     "only content that failed has a reason");
 }
 
 int fields_apply(struct command *c,
@@ -296,12 +363,22 @@ int fields_apply(struct command *c,
                  struct thing *thing,
                  bool *ret_changed)
 {
-    struct merge m = {.c = c, .mode = mode, .thing = thing};
-    for (size_t i = 0; i < op->fields_len; i++) {
-        int rc = write_field(&m, &op->fields[i]);
-        if (rc != 0) {
-            return rc;
-        }
+    struct merge m = {.c = c,
+                      .op = op,
+                      .mode = mode,
+                      .thing = thing,
+                      .had_props = thing->fields[FIELD_PROPS],
+                      .had_type = thing->fields[FIELD_TYPE].set};
+    int rc = 0;
+    for (size_t i = 0; i < op->fields_len && rc == 0; i++) {
+        rc = write_field(&m, &op->fields[i]);
+    }
+    if (rc == 0 && m.differs[0] == '\0') {
+        rc = check_content(&m);
+        rc = rc != 0 ? rc : props_check(&m);
+    }
+    if (rc != 0) {
+        return rc;
     }
     if (m.differs[0] != '\0') {
         error_set(c->error, CLADE_ERR_CONFLICT, NULL, "%s id/%" PRIu64 " has other values for: %s",

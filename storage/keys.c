@@ -4,9 +4,12 @@
 
 #define NAME_TAIL_BYTES 9 /* 0x00 and ~created */
 #define NAME_TEXT_MAX   (KEY_BYTES_MAX - NAME_PREFIX_BYTES - NAME_TAIL_BYTES)
-#define NAME_TEXT_BEGIN (NAME_TEXT_MAX - 16) /* kept of a text that is too long */
+#define URI_TEXT_MAX    (KEY_BYTES_MAX - 1 - URI_TAIL_BYTES)
+#define HASH_BYTES      16
 
 _Static_assert(CLADE_MAX_DIGEST_BYTES + 17 <= KEY_BYTES_MAX, "digests are whole in keys");
+_Static_assert(CLADE_MAX_ALIAS_BYTES + 18 <= KEY_BYTES_MAX, "aliases are whole in keys");
+_Static_assert(CLADE_MAX_STAGE_BYTES + 34 <= KEY_BYTES_MAX, "stages are whole in keys");
 _Static_assert(CLADE_MAX_LABEL_BYTES + 1 <= KEY_BYTES_MAX, "labels are whole in keys");
 
 static void add(struct key *k, const void *data, size_t len)
@@ -51,10 +54,18 @@ struct key key_u64_u64(uint64_t a, uint64_t b)
     return k;
 }
 
-struct key key_counter(uint64_t ns, unsigned kind)
+struct key key_nameless(uint64_t ns, enum kind kind, uint64_t id)
 {
-    struct key k = key_u64(ns);
-    add_u8(&k, kind);
+    struct key k = key_name_prefix(NAME_SPACE_NAMELESS, ns, kind);
+    add_u64(&k, id);
+    return k;
+}
+
+struct key key_purge(enum purge_phase phase, uint64_t id)
+{
+    struct key k = {.len = 0};
+    add_u8(&k, phase);
+    add_u64(&k, id);
     return k;
 }
 
@@ -68,20 +79,26 @@ struct key key_name_prefix(enum name_space space, uint64_t ns, enum kind kind)
     return k;
 }
 
+/* A text and 0x00, or of one that is longer than text_max its beginning, 0x01 and its hash. */
+static void add_text(struct key *k, struct span text, size_t text_max)
+{
+    if (text.len <= text_max) {
+        add_span(k, text);
+        add_u8(k, 0);
+    } else {
+        struct hash128 h = hash128(text);
+        add(k, text.data, text_max - HASH_BYTES);
+        add_u8(k, 1);
+        add_u64(k, h.high);
+        add_u64(k, h.low);
+    }
+}
+
 struct key key_name(
     enum name_space space, uint64_t ns, enum kind kind, struct span text, uint64_t created)
 {
     struct key k = key_name_prefix(space, ns, kind);
-    if (text.len <= NAME_TEXT_MAX) {
-        add_span(&k, text);
-        add_u8(&k, 0);
-    } else {
-        struct hash128 h = hash128(text);
-        add(&k, text.data, NAME_TEXT_BEGIN);
-        add_u8(&k, 1);
-        add_u64(&k, h.high);
-        add_u64(&k, h.low);
-    }
+    add_text(&k, text, NAME_TEXT_MAX);
     add_u64(&k, ~created);
     return k;
 }
@@ -102,6 +119,17 @@ struct key key_digest(struct span digest, uint64_t ns, uint64_t id)
     return k;
 }
 
+struct key key_uri(struct span uri, uint64_t ns, uint64_t id, uint64_t created)
+{
+    struct key k;
+    k.len = 0;
+    add_text(&k, uri, URI_TEXT_MAX);
+    add_u64(&k, ns);
+    add_u64(&k, id);
+    add_u64(&k, ~created);
+    return k;
+}
+
 struct key key_label(struct span label)
 {
     struct key k;
@@ -119,6 +147,72 @@ struct key key_label_id(uint32_t label)
     put_u32be(bytes, label);
     add_u8(&k, 2);
     add(&k, bytes, sizeof bytes);
+    return k;
+}
+
+static struct key begin(enum pointer_space space, uint64_t a)
+{
+    struct key k;
+    k.len = 0;
+    add_u8(&k, space);
+    add_u64(&k, a);
+    return k;
+}
+
+static struct key alias_in(enum pointer_space space, uint64_t id, struct span alias)
+{
+    struct key k = begin(space, id);
+    if (alias.len > 0) {
+        add_span(&k, alias);
+        add_u8(&k, 0);
+    }
+    return k;
+}
+
+struct key key_alias(uint64_t model, struct span alias)
+{
+    return alias_in(POINTER_NOW, model, alias);
+}
+
+struct key key_alias_back(uint64_t version, struct span alias)
+{
+    return alias_in(POINTER_BACK, version, alias);
+}
+
+struct key key_deployed(uint64_t model, uint64_t version, uint64_t deployment)
+{
+    struct key k = begin(POINTER_NOW, model);
+    if (version != 0) {
+        add_u64(&k, version);
+    }
+    if (deployment != 0) {
+        add_u64(&k, deployment);
+    }
+    return k;
+}
+
+struct key key_stage(uint64_t ns, struct span stage, uint64_t model, uint64_t version)
+{
+    struct key k = begin(POINTER_NOW, ns);
+    add_span(&k, stage);
+    add_u8(&k, 0);
+    if (model != 0) {
+        add_u64(&k, model);
+    }
+    if (version != 0) {
+        add_u64(&k, version);
+    }
+    return k;
+}
+
+struct key key_edge_props(uint64_t from, uint32_t label, uint64_t to, uint64_t set)
+{
+    struct key k = key_u64(from);
+    uint8_t bytes[4];
+    put_u32be(bytes, label);
+    add(&k, bytes, sizeof bytes);
+    add_u64(&k, to);
+    add_u64(&k, ~set);
     return k;
 }
 

@@ -3,6 +3,7 @@
 #include "base/check.h"
 
 #define LATEST_ARENA_BYTES (4u << 20)
+#define HOLDER_STEPS_MAX   1000   /* holders of a name that a look for its last one passes over */
 #define LATEST_STEPS_MAX   100000 /* deleted versions that a look for the latest passes over */
 
 /* The record of `id` at the view's revision, in the map. */
@@ -24,6 +25,9 @@ static int find_record(struct view *v, struct arena *arena, uint64_t id, struct 
     }
     if (ret->created.revision > v->revision) {
         return 1;
+    }
+    if (ret->purged) {
+        return 0; /* what it was at any time is gone */
     }
     /* The state at R is the one that ended first after R. */
     struct row row;
@@ -55,8 +59,7 @@ int lookup_thing(struct view *v, struct arena *arena, uint64_t id, struct thing 
     return rc;
 }
 
-/* What a thing lives and dies with; 0 when it stands alone. */
-static uint64_t holder_of(const struct thing *t)
+uint64_t thing_holder(const struct thing *t)
 {
     if (t->kind == KIND_VERSION) {
         return t->model;
@@ -69,7 +72,7 @@ static uint64_t holder_of(const struct thing *t)
 
 int lookup_is_live(struct view *v, struct arena *arena, const struct thing *thing, bool *ret)
 {
-    uint64_t holder = holder_of(thing);
+    uint64_t holder = thing_holder(thing);
     *ret = !thing->deleted;
     if (thing->deleted || holder == 0) {
         return 0;
@@ -101,10 +104,11 @@ static bool holds_text(const struct thing *t, enum name_space space, struct span
     return false;
 }
 
-/* The newest row of a name at the view's revision. */
+/* The newest row of a name at or before key's revision. */
 static int find_name_row(struct view *v,
                          const struct key *key,
                          uint64_t *ret_id,
+                         uint64_t *ret_created,
                          uint64_t *ret_ended)
 {
     struct row row;
@@ -119,8 +123,34 @@ static int find_name_row(struct view *v,
         return row_corrupt(v->error, TABLE_NAMES, row.key, "has a wrong length");
     }
     *ret_id = get_u64le(row.value.data);
+    *ret_created = key_name_created(row.key);
     *ret_ended = get_u64le(row.value.data + 8);
     return 0;
+}
+
+/* Who has the row of a name: 0, 1 when the thing is called otherwise by now, or a code. */
+static int holder_of_row(struct view *v,
+                         struct arena *arena,
+                         enum name_space space,
+                         struct span text,
+                         const struct key *key,
+                         uint64_t id,
+                         uint64_t created,
+                         struct thing **ret)
+{
+    struct thing *thing = NULL;
+    int rc = lookup_thing(v, arena, id, &thing);
+    if (rc == 1) {
+        return row_corrupt(v->error, TABLE_NAMES, key_span(key), "names a thing that is not there");
+    }
+    if (rc == 0 && (!holds_text(thing, space, text) ||
+                    (space == NAME_SPACE_NAMES && thing->named != created))) {
+        return 1;
+    }
+    if (rc == 0) {
+        *ret = thing;
+    }
+    return rc;
 }
 
 int lookup_name(struct view *v,
@@ -132,29 +162,27 @@ int lookup_name(struct view *v,
                 bool any_state,
                 struct thing **ret)
 {
-    struct key key = key_name(space, ns, kind, text, v->revision);
-    uint64_t id = 0;
-    uint64_t ended = 0;
-    int rc = find_name_row(v, &key, &id, &ended);
-    if (rc != 0) {
+    uint64_t at = v->revision;
+    for (int i = 0; i < HOLDER_STEPS_MAX; i++) {
+        struct key key = key_name(space, ns, kind, text, at);
+        uint64_t id = 0;
+        uint64_t created = 0;
+        uint64_t ended = 0;
+        int rc = find_name_row(v, &key, &id, &created, &ended);
+        if (rc == 0 && !any_state && ended != 0 && ended <= v->revision) {
+            rc = 1;
+        }
+        if (rc == 0) {
+            rc = holder_of_row(v, arena, space, text, &key, id, created, ret);
+            if (rc == 1 && any_state && created > 0) {
+                /* It was called so once. Who held the name before? */
+                at = created - 1;
+                continue;
+            }
+        }
         return rc;
     }
-    if (!any_state && ended != 0 && ended <= v->revision) {
-        return 1;
-    }
-    struct thing *thing = NULL;
-    rc = lookup_thing(v, arena, id, &thing);
-    if (rc == 1) {
-        return row_corrupt(v->error, TABLE_NAMES, key_span(&key),
-                           "names a thing that is not there");
-    }
-    if (rc == 0 && !holds_text(thing, space, text)) {
-        return 1;
-    }
-    if (rc == 0) {
-        *ret = thing;
-    }
-    return rc;
+    return 1;
 }
 
 int lookup_namespace(struct view *v, struct arena *arena, struct span path, uint64_t *ret)
@@ -316,8 +344,25 @@ int lookup_edge(struct view *v, uint64_t from, uint32_t label, uint64_t to, stru
     return 0;
 }
 
+struct each {
+    lookup_edge_cb cb;
+    void *arg;
+    bool ended_too;
+};
+
+/* Calls back for an edge that is asked for. */
+static int pass_edge(const struct view *v, const struct each *each, struct edge *edge)
+{
+    if (lives_at(edge->created, edge->ended, v->revision)) {
+        edge->ended = 0;
+    } else if (!each->ended_too || edge->created > v->revision) {
+        return 0;
+    }
+    return each->cb(each->arg, edge);
+}
+
 static int each_edge(
-    struct view *v, enum table table, struct span key, MDB_val values, lookup_edge_cb cb, void *arg)
+    struct view *v, enum table table, struct span key, MDB_val values, const struct each *each)
 {
     if (values.mv_size % EDGE_BYTES != 0) {
         return row_corrupt(v->error, table, key, "has a wrong length");
@@ -326,8 +371,8 @@ static int each_edge(
     for (const uint8_t *end = p + values.mv_size; p < end; p += EDGE_BYTES) {
         struct edge edge;
         int rc = check_edge(v, table, key, p, &edge);
-        if (rc == 0 && lives_at(edge.created, edge.ended, v->revision)) {
-            rc = cb(arg, &edge);
+        if (rc == 0) {
+            rc = pass_edge(v, each, &edge);
         }
         if (rc != 0) {
             return rc;
@@ -336,7 +381,7 @@ static int each_edge(
     return 0;
 }
 
-int lookup_edges(struct view *v, enum table table, uint64_t id, lookup_edge_cb cb, void *arg)
+static int walk_edges(struct view *v, enum table table, uint64_t id, const struct each *each)
 {
     MDB_cursor *cursor;
     int rc = view_cursor(v, table, &cursor);
@@ -352,11 +397,61 @@ int lookup_edges(struct view *v, enum table table, uint64_t id, lookup_edge_cb c
         rc = mdb_cursor_get(cursor, &k, &values, MDB_GET_MULTIPLE);
     }
     while (rc == 0) {
-        rc = each_edge(v, table, key_span(&key), values, cb, arg);
+        rc = each_edge(v, table, key_span(&key), values, each);
         if (rc != 0) {
             return rc;
         }
         rc = mdb_cursor_get(cursor, &k, &values, MDB_NEXT_MULTIPLE);
+    }
+    return rc == MDB_NOTFOUND ? 0 : lmdb_error(rc, v->error, "reading edges");
+}
+
+int lookup_edges(struct view *v, enum table table, uint64_t id, lookup_edge_cb cb, void *arg)
+{
+    return walk_edges(v, table, id, &(struct each){.cb = cb, .arg = arg});
+}
+
+int lookup_all_edges(struct view *v, enum table table, uint64_t id, lookup_edge_cb cb, void *arg)
+{
+    return walk_edges(v, table, id, &(struct each){.cb = cb, .arg = arg, .ended_too = true});
+}
+
+int lookup_edges_of(struct view *v,
+                    enum table table,
+                    uint64_t id,
+                    uint32_t label,
+                    uint64_t *visits_left,
+                    lookup_edge_cb cb,
+                    void *arg)
+{
+    MDB_cursor *cursor;
+    int rc = view_cursor(v, table, &cursor);
+    if (rc != 0) {
+        return rc;
+    }
+    uint8_t want[EDGE_BYTES] = {0};
+    put_u32be(want, label);
+    struct key key = key_u64(id);
+    MDB_val k = {.mv_size = key.len, .mv_data = key.bytes};
+    MDB_val value = {.mv_size = sizeof want, .mv_data = want};
+    rc = mdb_cursor_get(cursor, &k, &value, MDB_GET_BOTH_RANGE);
+    for (; rc == 0; rc = mdb_cursor_get(cursor, &k, &value, MDB_NEXT_DUP)) {
+        struct edge edge;
+        if (value.mv_size != EDGE_BYTES) {
+            return row_corrupt(v->error, table, key_span(&key), "has a wrong length");
+        }
+        int checked = check_edge(v, table, key_span(&key), value.mv_data, &edge);
+        if (checked != 0 || edge.label != label) {
+            return checked;
+        }
+        if (*visits_left == 0) {
+            return 1;
+        }
+        --*visits_left;
+        int done = lives_at(edge.created, edge.ended, v->revision) ? cb(arg, &edge) : 0;
+        if (done != 0) {
+            return done;
+        }
     }
     return rc == MDB_NOTFOUND ? 0 : lmdb_error(rc, v->error, "reading edges");
 }
@@ -376,20 +471,5 @@ int lookup_revision_at(struct view *v, uint64_t time_us, uint64_t *ret)
         return row_corrupt(v->error, TABLE_TIMES, row.key, "has a wrong length");
     }
     *ret = rc == 0 ? get_u64le(row.value.data) : 0;
-    return 0;
-}
-
-int lookup_counter(struct view *v, uint64_t ns, unsigned kind, uint64_t *ret)
-{
-    struct key key = key_counter(ns, kind);
-    struct span value;
-    int rc = view_get(v, TABLE_COUNTERS, key_span(&key), &value);
-    if (rc < 0) {
-        return rc;
-    }
-    if (rc == 0 && value.len != 8) {
-        return row_corrupt(v->error, TABLE_COUNTERS, key_span(&key), "has a wrong length");
-    }
-    *ret = rc == 0 ? get_u64le(value.data) : 0;
     return 0;
 }

@@ -9,6 +9,8 @@
 
 /* The thing, live or deleted. */
 int lookup_thing(struct view *v, struct arena *arena, uint64_t id, struct thing **ret);
+/* The thing, its model or its experiment, that the thing is hidden with; 0 when there is none. */
+uint64_t thing_holder(const struct thing *thing);
 /* Whether the thing is live: a version only while its model is, a run only while its experiment
  * is. Never 1. */
 int lookup_is_live(struct view *v, struct arena *arena, const struct thing *thing, bool *ret);
@@ -40,12 +42,45 @@ int lookup_label_text(struct view *v, struct arena *arena, uint32_t label, struc
 /* The newest edge (from, label, to) that lives at the view's revision. */
 int lookup_edge(struct view *v, uint64_t from, uint32_t label, uint64_t to, struct edge *ret);
 
+/* The props of an edge of that ends, as of the view's revision; 1 when it has had none. `set` is
+ * the revision that wrote them. */
+struct edge_props {
+    uint64_t set;
+    uint64_t ended; /* 0 = holds */
+    uint64_t edge;  /* the revision that made the edge */
+    struct field_value props;
+};
+int lookup_edge_props(struct view *v,
+                      struct arena *arena,
+                      uint64_t from,
+                      uint32_t label,
+                      uint64_t to,
+                      struct edge_props *ret);
+/* Whether any edge of the thing ever had props. Never 1. */
+int lookup_has_edge_props(struct view *v, uint64_t from, bool *ret);
+/* Decodes a row of edge_props. 0 or a code. */
+int edge_props_decode(struct view *v,
+                      struct arena *arena,
+                      const struct row *row,
+                      struct edge_props *ret);
+
 /* The edges of one thing in one direction, in the order of (label, other). Calls `cb` for each
  * that lives at the view's revision until it returns other than 0; returns that. Never 1. */
 typedef int (*lookup_edge_cb)(void *arg, const struct edge *edge);
 int lookup_edges(struct view *v, enum table table, uint64_t id, lookup_edge_cb cb, void *arg);
 
+/* The same for every edge that there was up to the view's revision: `ended` is 0 where it lives
+ * then. */
+int lookup_all_edges(struct view *v, enum table table, uint64_t id, lookup_edge_cb cb, void *arg);
+/* The same as lookup_edges for the edges of one label. Each row that is read, of ended edges too,
+ * is taken off *visits_left; 1 when none is left. */
+int lookup_edges_of(struct view *v,
+                    enum table table,
+                    uint64_t id,
+                    uint32_t label,
+                    uint64_t *visits_left,
+                    lookup_edge_cb cb,
+                    void *arg);
+
 /* The last revision that was stamped at or before a time. Never 1. */
 int lookup_revision_at(struct view *v, uint64_t time_us, uint64_t *ret);
-/* The live things of a kind in a namespace, as of now. Never 1. */
-int lookup_counter(struct view *v, uint64_t ns, unsigned kind, uint64_t *ret);

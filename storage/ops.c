@@ -1,21 +1,31 @@
 /* The operations on things that are there: update, delete, link, unlink. */
-#include "storage/command.h"
+#include <inttypes.h>
 
-static int refuse_namespace(struct command *c, const struct thing *thing, const char *verb)
+#include "storage/usage.h"
+
+/* Nothing that is live may be in it or under it. What is deleted stays reachable by id. */
+static int check_empty(struct command *c, const struct thing *ns)
 {
-    if (thing->kind != KIND_NAMESPACE) {
-        return 0;
+    if (ns->id == NAMESPACE_DEFAULT) {
+        return error_set(c->error, CLADE_ERR_INVALID, "ref",
+                         "the namespace \"default\" is always there");
     }
-    return error_set(c->error, CLADE_ERR_UNSUPPORTED, "ref", "a namespace cannot be %s yet", verb);
+    uint64_t own[USE_COUNT];
+    int rc = usage_own(c, ns->id, own);
+    for (int kind = KIND_NONE + 1; kind < KIND_COUNT && rc == 0; kind++) {
+        if (own[kind] > 0) {
+            rc = error_set(c->error, CLADE_ERR_IN_USE, "ref",
+                           "namespace \"%.*s\" is not empty: it holds %" PRIu64 " of kind %s",
+                           SPAN_FMT(ns->name), own[kind], kind_name((enum kind)kind));
+        }
+    }
+    return rc;
 }
 
 int op_update(struct command *c, const struct op *op)
 {
     struct thing *thing;
     int rc = command_resolve(c, &op->ref, "ref", &thing);
-    if (rc == 0) {
-        rc = refuse_namespace(c, thing, "updated");
-    }
     if (rc != 0) {
         return rc;
     }
@@ -29,14 +39,17 @@ int op_update(struct command *c, const struct op *op)
     return rc != 0 ? rc : command_answer(c, changed ? "changed" : "unchanged", &merged);
 }
 
-/* What a model holds is hidden with it and not touched: its versions' rows stay. What points to
- * the thing by alias, stage or deployment will refuse this (IN_USE); nothing can yet. */
+/* What a model holds is hidden with it and not touched: its versions' rows stay. Whether something
+ * points to the thing is seen when the command ends, since a later operation may release it. */
 int op_delete(struct command *c, const struct op *op)
 {
     struct thing *thing;
     int rc = command_resolve(c, &op->ref, "ref", &thing);
+    if (rc == 0 && thing->kind == KIND_NAMESPACE) {
+        rc = check_empty(c, thing);
+    }
     if (rc == 0) {
-        rc = refuse_namespace(c, thing, "deleted");
+        rc = command_check_hold(c, thing);
     }
     if (rc != 0) {
         return rc;
@@ -58,12 +71,17 @@ int op_link(struct command *c, const struct op *op)
 {
     struct thing *from;
     struct thing *to;
-    bool is_new;
+    bool is_new = false;
+    bool is_changed = false;
     int rc = ends_of(c, op, &from, &to);
     if (rc == 0) {
         rc = edge_link(c, from, op->label, to->id, &is_new);
     }
-    return rc != 0 ? rc : command_answer(c, is_new ? "created" : "unchanged", NULL);
+    if (rc == 0) {
+        rc = edge_write_props(c, op, from, to->id, is_new, &is_changed);
+    }
+    const char *status = is_new ? "created" : is_changed ? "changed" : "unchanged";
+    return rc != 0 ? rc : command_answer(c, status, NULL);
 }
 
 int op_unlink(struct command *c, const struct op *op)

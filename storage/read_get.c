@@ -13,60 +13,89 @@ static int wants(struct reading *r, const struct thing *t, bool *ret)
     return rc;
 }
 
-static int no_digest(struct reading *r, struct span digest)
+static int nothing_has(struct reading *r, const struct query_target *target)
 {
     return error_set(r->error, CLADE_ERR_NOT_FOUND, NULL,
-                     "nothing in the namespace has the digest %.*s", SPAN_FMT(digest));
+                     "nothing in the namespace has the %s %.*s",
+                     target->form == TARGET_URI ? "uri" : "digest", SPAN_FMT(target->what));
 }
 
-/* The first thing of the query's namespace with the digest. */
-static int by_digest(struct reading *r, struct span digest, struct thing **ret)
+/* An index row's thing, and whether it holds at the revision. */
+static int read_index_row(struct reading *r,
+                          const struct query_target *target,
+                          const struct row *row,
+                          uint64_t *ret_id)
 {
-    if (digest.len > CLADE_MAX_DIGEST_BYTES) {
-        return no_digest(r, digest);
+    bool uri = target->form == TARGET_URI;
+    if (row->value.len != (uri ? URI_VALUE_BYTES : 8u)) {
+        return row_corrupt(r->error, uri ? TABLE_URIS : TABLE_DIGESTS, row->key,
+                           "has a wrong length");
     }
-    struct key prefix = key_digest(digest, r->ns, 0);
+    uint64_t created = get_u64le(row->value.data);
+    uint64_t ended = uri ? get_u64le(row->value.data + 8) : 0;
+    *ret_id = get_u64be(row->key.data + row->key.len - (uri ? 16 : 8));
+    return lives_at(created, ended, r->view->revision) ? 0 : 1;
+}
+
+/* Long uris are found by a hash: the record has the last word. */
+static bool has_uri(const struct thing *t, struct span uri)
+{
+    const struct field_value *uris = &t->fields[FIELD_URIS];
+    for (size_t i = 0; i < uris->len; i++) {
+        if (span_equal(uris->texts[i], uri)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The first thing of the query's namespace that is indexed under the digest or the uri. */
+static int by_index(struct reading *r, const struct query_target *target, struct thing **ret)
+{
+    bool uri = target->form == TARGET_URI;
+    enum table table = uri ? TABLE_URIS : TABLE_DIGESTS;
+    if (!uri && target->what.len > CLADE_MAX_DIGEST_BYTES) {
+        return nothing_has(r, target);
+    }
+    struct key from =
+        uri ? key_uri(target->what, r->ns, 0, UINT64_MAX) : key_digest(target->what, r->ns, 0);
+    size_t prefix = from.len - (uri ? 16u : 8u);
     struct row row;
-    int rc = view_seek(r->view, TABLE_DIGESTS, key_span(&prefix), &row);
-    for (; rc == 0; rc = view_next(r->view, TABLE_DIGESTS, &row)) {
-        if (row.key.len != prefix.len || memcmp(row.key.data, prefix.bytes, prefix.len - 8u) != 0 ||
+    int rc = view_seek(r->view, table, key_span(&from), &row);
+    for (; rc == 0; rc = view_next(r->view, table, &row)) {
+        uint64_t id;
+        bool wanted = false;
+        if (row.key.len != from.len || memcmp(row.key.data, from.bytes, prefix) != 0 ||
             reading_step(r)) {
             break;
         }
-        if (row.value.len != 8) {
-            return row_corrupt(r->error, TABLE_DIGESTS, row.key, "has a wrong length");
-        }
-        if (get_u64le(row.value.data) > r->view->revision) {
-            continue;
-        }
-        bool wanted = false;
-        reading_next_item(r);
-        rc = lookup_thing(r->view, r->scratch, get_u64be(row.key.data + row.key.len - 8), ret);
-        if (rc == 0) {
-            rc = wants(r, *ret, &wanted);
+        rc = read_index_row(r, target, &row, &id);
+        if (rc != 0) {
+            rc = rc == 1 ? 0 : rc;
+        } else {
+            reading_next_item(r);
+            rc = lookup_thing(r->view, r->scratch, id, ret);
+            if (rc == 0) {
+                rc = wants(r, *ret, &wanted);
+            }
+            wanted = wanted && (!uri || has_uri(*ret, target->what));
         }
         if (rc < 0 || wanted) {
             return rc;
         }
     }
-    return rc < 0 ? rc : no_digest(r, digest);
+    return rc < 0 ? rc : nothing_has(r, target);
 }
 
-static int find_target(struct reading *r, const struct query_target *target, struct thing **ret)
+int reading_resolve(struct reading *r, const struct ref *ref, struct thing **ret)
 {
-    if (target->is_digest) {
-        struct span digest = target->text;
-        size_t skip = strlen("digest:");
-        CHECK(digest.len >= skip);
-        return by_digest(r, span_skip(digest, skip), ret);
-    }
     /* Deleting a thing frees its name, so a name means a live thing, unless the dead are asked
      * for; an id means its thing for ever. */
-    bool by_id = target->ref.form == REF_ID && r->query->state == CLADE_STATE_ANY;
+    bool by_id = ref->form == REF_ID && r->query->state == CLADE_STATE_ANY;
     bool any = by_id || r->query->state == CLADE_STATE_DELETED;
     struct resolver resolver = {
         .view = r->view, .arena = r->scratch, .ns = r->ns, .any_state = any};
-    int rc = resolve(&resolver, &target->ref, ret);
+    int rc = resolve(&resolver, ref, ret);
     if (rc == 0 && r->query->state == CLADE_STATE_DELETED) {
         bool wanted;
         rc = wants(r, *ret, &wanted);
@@ -77,7 +106,13 @@ static int find_target(struct reading *r, const struct query_target *target, str
     return rc;
 }
 
-static int emit_error(struct reading *r, const struct query_target *target)
+int reading_find(struct reading *r, const struct query_target *target, struct thing **ret)
+{
+    return target->form == TARGET_REF ? reading_resolve(r, &target->ref, ret)
+                                      : by_index(r, target, ret);
+}
+
+int reading_emit_error(struct reading *r, const struct query_target *target)
 {
     size_t mark = r->out->len;
     value_put_map(r->out, 2);
@@ -92,14 +127,18 @@ static int get_one(struct reading *r, const struct query_target *target)
 {
     struct thing *thing;
     reading_next_item(r);
-    int rc = find_target(r, target, &thing);
+    int rc = reading_find(r, target, &thing);
     if (rc != 0) {
-        return code_is_fatal(rc) ? rc : emit_error(r, target);
+        return code_is_fatal(rc) ? rc : reading_emit_error(r, target);
     }
-    struct render_options options = {.view = r->query->view, .with_edges = r->query->with_edges};
+    struct render_options options = {.view = r->query->view,
+                                     .with_edges = r->query->with_edges,
+                                     .with_aliases = r->query->with_aliases,
+                                     .with_params = r->query->with_params,
+                                     .with_metrics = r->query->with_metrics};
     size_t mark = r->out->len;
     rc = render_thing(&r->render, thing, &options, r->out);
-    return rc != 0 ? rc : reading_emitted(r, mark);
+    return reading_rendered(r, rc, mark);
 }
 
 int read_get(struct reading *r)

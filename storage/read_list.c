@@ -90,15 +90,26 @@ static int list_versions(struct listing *l, uint64_t model, uint64_t number)
 }
 
 /* Whether a names row shows its thing: the row that holds the name at the revision, or, if dead
- * ones are wanted, the one under which the thing died. A thing that comes back under another name
- * would leave a row behind: then the row must be looked at against the record's name. */
-static bool row_counts(struct reading *r, const struct row *row)
+ * ones are wanted, the one under which the thing died; renames and undeletes leave others behind.
+ */
+static int row_counts(struct reading *r, const struct row *row, bool *ret)
 {
     uint64_t created = key_name_created(row->key);
     uint64_t ended = get_u64le(row->value.data + 8);
-    bool dead_too = r->query->state != CLADE_STATE_LIVE;
-    return created <= r->view->revision &&
-           (dead_too || lives_at(created, ended, r->view->revision));
+    *ret = lives_at(created, ended, r->view->revision);
+    if (*ret || created > r->view->revision || r->query->state == CLADE_STATE_LIVE) {
+        return 0;
+    }
+    struct thing *thing;
+    reading_next_item(r);
+    int rc = lookup_thing(r->view, r->scratch, get_u64le(row->value.data), &thing);
+    if (rc == 0) {
+        /* A transaction may have deleted it under several names. */
+        struct key key =
+            key_name(NAME_SPACE_NAMES, thing->ns, thing->kind, thing->name, thing->named);
+        *ret = span_equal(row->key, key_span(&key));
+    }
+    return rc == 1 ? 0 : rc;
 }
 
 static int show_row(struct listing *l, const struct row *row, uint64_t number)
@@ -107,10 +118,12 @@ static int show_row(struct listing *l, const struct row *row, uint64_t number)
     if (row->value.len != NAME_VALUE_BYTES) {
         return row_corrupt(r->error, TABLE_NAMES, row->key, "has a wrong length");
     }
-    if (!row_counts(r, row)) {
-        return 0;
-    }
     uint64_t id = get_u64le(row->value.data);
+    bool counts;
+    int rc = row_counts(r, row, &counts);
+    if (rc != 0 || !counts) {
+        return rc;
+    }
     return r->query->list_kind == KIND_VERSION ? list_versions(l, id, number) : show(l, id);
 }
 
@@ -141,6 +154,11 @@ static int list_names(struct listing *l, uint64_t number)
             return rc;
         }
         note_position(l, UINT64_MAX);
+        /* Showing may have looked for other names. */
+        rc = view_seek(r->view, TABLE_NAMES, key_span(&l->at), &row);
+        if (rc != 0) {
+            return rc;
+        }
     }
     return rc < 0 ? rc : 0;
 }

@@ -196,6 +196,11 @@ bool reading_step(struct reading *r)
     return r->stopped;
 }
 
+bool reading_stop(void *arg)
+{
+    return reading_step(arg);
+}
+
 int reading_emitted(struct reading *r, size_t mark)
 {
     uint64_t bytes_max = r->budget->bytes_max != 0 ? r->budget->bytes_max : CLADE_MAX_ANSWER_BYTES;
@@ -215,6 +220,14 @@ int reading_emitted(struct reading *r, size_t mark)
     return 1;
 }
 
+int reading_rendered(struct reading *r, int rc, size_t mark)
+{
+    if (rc == 1) {
+        r->out->len = mark; /* the budget ended in the middle of it */
+    }
+    return rc != 0 ? rc : reading_emitted(r, mark);
+}
+
 int reading_emit(struct reading *r, const struct thing *thing, uint32_t depth)
 {
     if (r->items >= r->query->limit) {
@@ -224,12 +237,15 @@ int reading_emit(struct reading *r, const struct thing *thing, uint32_t depth)
     struct render_options options = {
         .view = r->query->view,
         .with_edges = r->query->with_edges,
+        .with_aliases = r->query->with_aliases,
+        .with_params = r->query->with_params,
+        .with_metrics = r->query->with_metrics,
         .with_depth = r->query->kind == QUERY_LINEAGE,
         .depth = depth,
     };
     size_t mark = r->out->len;
     int rc = render_thing(&r->render, thing, &options, r->out);
-    return rc != 0 ? rc : reading_emitted(r, mark);
+    return reading_rendered(r, rc, mark);
 }
 
 void reading_set_next(struct reading *r, struct span position)
@@ -259,6 +275,23 @@ static void hash_ref(struct buffer *b, const struct ref *ref)
     varint_put(b, ref->number);
 }
 
+static void hash_metrics(struct buffer *b, const struct query *q)
+{
+    varint_put(b, q->keys != NULL);
+    varint_put(b, q->keys_len);
+    for (size_t i = 0; i < q->keys_len; i++) {
+        varint_put_text(b, q->keys[i]);
+    }
+    varint_put(b, q->on_form);
+    hash_ref(b, &q->on);
+    varint_put(b, (uint64_t)q->step_min);
+    varint_put(b, (uint64_t)q->step_max);
+    varint_put(b, q->time_min_ms);
+    varint_put(b, q->time_max_ms);
+    varint_put(b, q->sums_only);
+    varint_put(b, q->sample);
+}
+
 /* What a cursor belongs to: everything that decides which items there are, and in which order.
  * Limits and views may change from page to page. */
 static int hash_query(const struct query *q, uint64_t ns, uint64_t *ret, struct error *error)
@@ -285,21 +318,21 @@ static int hash_query(const struct query *q, uint64_t ns, uint64_t *ret, struct 
     varint_put(&b, q->kinds);
     varint_put(&b, q->depth_max);
     varint_put(&b, q->count_only);
+    if (q->kind == QUERY_METRICS) {
+        hash_metrics(&b, q);
+    }
     bool failed = b.failed;
     *ret = hash64(buffer_span(&b), 0);
     buffer_release(&b);
     return failed ? error_set(error, CLADE_ERR_NO_MEMORY, NULL, "out of memory") : 0;
 }
 
-static int use_cursor(struct reading *r, uint64_t query_hash)
+static int use_cursor(struct reading *r, uint64_t *ret_hash)
 {
     struct cursor cursor;
     int rc = cursor_decode(r->query->cursor, r->arena, &cursor, r->error);
     if (rc != 0) {
         return rc;
-    }
-    if (cursor.query != query_hash) {
-        return reading_bad_cursor(r);
     }
     const struct clock *clock = r->budget->clock;
     if (clock != NULL && clock_wall_us(clock) > cursor.issued_us &&
@@ -316,6 +349,7 @@ static int use_cursor(struct reading *r, uint64_t query_hash)
     }
     r->view->revision = cursor.revision;
     r->position = cursor.position;
+    *ret_hash = cursor.query;
     return 0;
 }
 
@@ -351,25 +385,21 @@ static int find_namespace(struct reading *r, struct span ns_default)
     return rc;
 }
 
-/* The namespace is looked up at the newest revision first: a cursor's hash has its id, and a
- * cursor gives the revision. */
+/* The namespace is that of the answer's revision, which a cursor gives; the cursor's hash of the
+ * query has its id. */
 static int prepare(struct reading *r, struct span ns_default, uint64_t *ret_hash)
 {
+    uint64_t asked = 0;
+    bool goes_on = r->query->cursor.len > 0;
     r->view->revision = r->meta.revision;
-    int rc = 0;
-    if (r->query->cursor.len == 0) {
-        rc = use_as_of(r);
-    }
+    int rc = goes_on ? use_cursor(r, &asked) : use_as_of(r);
     if (rc == 0) {
         rc = find_namespace(r, ns_default);
     }
     if (rc == 0) {
         rc = hash_query(r->query, r->ns, ret_hash, r->error);
     }
-    if (rc == 0 && r->query->cursor.len > 0) {
-        rc = use_cursor(r, *ret_hash);
-    }
-    return rc;
+    return rc == 0 && goes_on && asked != *ret_hash ? reading_bad_cursor(r) : rc;
 }
 
 static int answer(struct reading *r)
@@ -383,6 +413,10 @@ static int answer(struct reading *r)
         return read_lineage(r);
     case QUERY_DESCRIBE:
         return read_describe(r);
+    case QUERY_HISTORY:
+        return read_history(r);
+    case QUERY_METRICS:
+        return read_metrics(r);
     }
     return error_set(r->error, CLADE_ERR_UNSUPPORTED, NULL, "there is no such query");
 }
@@ -437,7 +471,7 @@ int reader_query(struct reader *reader,
         .budget = budget,
         .arena = arena,
         .scratch = &reader->scratch,
-        .render = {.view = v, .arena = &reader->scratch},
+        .render = {.view = v, .arena = &reader->scratch, .stop = reading_stop, .stop_arg = &r},
         .out = out,
         .out_begin = out->len,
         .error = v->error,
@@ -465,5 +499,6 @@ bool query_is_light(const struct query *q)
     if (q->kind == QUERY_DESCRIBE) {
         return q->as_of.form == AS_OF_NOW;
     }
-    return q->kind == QUERY_GET && q->targets_len <= LIGHT_TARGETS_MAX && !q->with_edges;
+    return q->kind == QUERY_GET && q->targets_len <= LIGHT_TARGETS_MAX && !q->with_edges &&
+           !q->with_params && !q->with_metrics;
 }

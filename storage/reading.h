@@ -33,17 +33,42 @@ struct reading {
 void reading_next_item(struct reading *r);
 /* Counts a step; true when the budget is used up (`stopped` is set too). Cancelling counts. */
 bool reading_step(struct reading *r);
+/* The same, for those who know no readings: `arg` is one. */
+bool reading_stop(void *arg);
 /* Appends the thing. 0, 1 when it does not fit in the page (`full` is set), or a code. */
 int reading_emit(struct reading *r, const struct thing *thing, uint32_t depth);
 /* The same for an item that is in `out` already, from `mark` on. */
 int reading_emitted(struct reading *r, size_t mark);
+/* The same after render_thing has returned `rc`. */
+int reading_rendered(struct reading *r, int rc, size_t mark);
 void reading_set_next(struct reading *r, struct span position);
 /* A cursor whose position is not of the form that the query makes. */
 int reading_bad_cursor(struct reading *r);
+
+/* The thing that a reference of the query means, as `state` has it: a name means a live thing
+ * unless the deleted are asked for. 0 or a code. */
+int reading_resolve(struct reading *r, const struct ref *ref, struct thing **ret);
+
+/* What a history says of a change: "fields" and the map from each field that differs to {"from",
+ * "to"}, a side left out where it is not set; `from` NULL: there was nothing. */
+int history_put_fields(struct reading *r, const struct thing *from, const struct thing *to);
+/* The same for each key of pairs that differs, as members of a map that is open, counted in
+ * *members: "FIELD.KEY"; for a field NULL props, and KEY alone. Both sides are sorted by key. */
+int history_put_pairs(struct reading *r,
+                      const struct field *field,
+                      const struct field_value *from,
+                      const struct field_value *to,
+                      uint32_t *members);
 
 /* Each appends the value of "data" and returns 0 or a code; `full` and `stopped` say whether it
  * is all. */
 int read_get(struct reading *r);
 int read_list(struct reading *r);
 int read_lineage(struct reading *r);
+int read_history(struct reading *r);
 int read_describe(struct reading *r);
+int read_metrics(struct reading *r);
+/* The thing that a target means, in the scratch arena; NOT_FOUND is the target's own error. */
+int reading_find(struct reading *r, const struct query_target *target, struct thing **ret);
+/* A target's error in the place of its thing; as reading_emitted. */
+int reading_emit_error(struct reading *r, const struct query_target *target);

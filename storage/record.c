@@ -7,6 +7,9 @@
 
 #define RECORD_DELETED   1 /* flags */
 #define RECORD_UNCHANGED 2 /* `changed` is `created` and is left out */
+#define RECORD_PURGED    4
+#define RECORD_NAMED     8 /* `named` is not `created` and stands before the fields */
+#define RECORD_FLAGS     15
 
 static void encode_stamp(const struct stamp *s, struct buffer *b)
 {
@@ -15,16 +18,18 @@ static void encode_stamp(const struct stamp *s, struct buffer *b)
     varint_put_text(b, s->principal);
 }
 
-static void encode_field(const struct field *field, const struct field_value *v, struct buffer *b)
+void record_encode_field(const struct field *field, const struct field_value *v, struct buffer *b)
 {
     buffer_append_u8(b, (uint8_t)field->code);
     switch (field->shape) {
     case FIELD_TEXT:
+    case FIELD_PACKED:
         varint_put_text(b, v->text);
         break;
     case FIELD_UINT:
     case FIELD_TIME:
     case FIELD_REF:
+    case FIELD_BOOL:
         varint_put(b, v->number);
         break;
     case FIELD_TEXT_SET:
@@ -34,10 +39,19 @@ static void encode_field(const struct field *field, const struct field_value *v,
         }
         break;
     case FIELD_TEXT_MAP:
+    case FIELD_PROP_MAP:
+    case FIELD_DECL_MAP:
         varint_put(b, v->len);
         for (size_t i = 0; i < v->len; i++) {
             varint_put_text(b, v->pairs[i].key);
             varint_put_text(b, v->pairs[i].value);
+        }
+        break;
+    case FIELD_UINT_MAP:
+        varint_put(b, v->len);
+        for (size_t i = 0; i < v->len; i++) {
+            varint_put_text(b, v->pairs[i].key);
+            varint_put(b, v->pairs[i].number);
         }
         break;
     }
@@ -48,7 +62,9 @@ void record_encode(const struct thing *t, struct buffer *b)
     bool same = t->changed.revision == t->created.revision;
     buffer_append_u8(b, RECORD_VERSION);
     buffer_append_u8(b, (uint8_t)t->kind);
-    buffer_append_u8(b, (t->deleted ? RECORD_DELETED : 0) | (same ? RECORD_UNCHANGED : 0));
+    bool named = t->kind != KIND_VERSION && t->named != t->created.revision;
+    buffer_append_u8(b, (t->deleted ? RECORD_DELETED : 0) | (same ? RECORD_UNCHANGED : 0) |
+                            (t->purged ? RECORD_PURGED : 0) | (named ? RECORD_NAMED : 0));
     varint_put(b, t->ns);
     if (t->kind == KIND_VERSION) {
         varint_put(b, t->model);
@@ -60,11 +76,14 @@ void record_encode(const struct thing *t, struct buffer *b)
     if (!same) {
         encode_stamp(&t->changed, b);
     }
+    if (named) {
+        varint_put(b, t->named);
+    }
     for (int code = 1; code < FIELD_CODE_COUNT; code++) {
         if (t->fields[code].set) {
             const struct field *field = field_by_code((enum field_code)code);
             CHECK(field != NULL);
-            encode_field(field, &t->fields[code], b);
+            record_encode_field(field, &t->fields[code], b);
         }
     }
 }
@@ -116,10 +135,8 @@ static int decode_set(struct varint_reader *r,
     return 0;
 }
 
-static int decode_map(struct varint_reader *r,
-                      struct arena *a,
-                      struct field_value *v,
-                      struct error *e)
+static int decode_map(
+    struct varint_reader *r, struct arena *a, bool numbers, struct field_value *v, struct error *e)
 {
     v->len = decode_len(r, 2);
     v->pairs = arena_calloc(a, v->len + 1, sizeof *v->pairs);
@@ -128,9 +145,25 @@ static int decode_map(struct varint_reader *r,
     }
     for (size_t i = 0; i < v->len; i++) {
         v->pairs[i].key = varint_get_text(r);
-        v->pairs[i].value = varint_get_text(r);
+        if (numbers) {
+            v->pairs[i].number = varint_get(r);
+        } else {
+            v->pairs[i].value = varint_get_text(r);
+        }
     }
     return 0;
+}
+
+static bool map_is_valid(const struct field *field, const struct field_value *v)
+{
+    bool valid = true;
+    struct decl decl;
+    for (size_t i = 0; i < v->len && valid; i++) {
+        valid = field->shape == FIELD_PROP_MAP   ? prop_is_valid(v->pairs[i].value)
+                : field->shape == FIELD_DECL_MAP ? decl_read(v->pairs[i].value, &decl)
+                                                 : true;
+    }
+    return valid;
 }
 
 static int decode_fields(struct varint_reader *r,
@@ -152,12 +185,14 @@ static int decode_fields(struct varint_reader *r,
         struct field_value *v = &t->fields[code];
         v->set = true;
         int rc = 0;
-        if (field->shape == FIELD_TEXT) {
+        if (field->shape == FIELD_TEXT || field->shape == FIELD_PACKED) {
             v->text = varint_get_text(r);
         } else if (field->shape == FIELD_TEXT_SET) {
             rc = decode_set(r, arena, v, error);
-        } else if (field->shape == FIELD_TEXT_MAP) {
-            rc = decode_map(r, arena, v, error);
+        } else if (field->shape == FIELD_TEXT_MAP || field->shape == FIELD_UINT_MAP ||
+                   field->shape == FIELD_PROP_MAP || field->shape == FIELD_DECL_MAP) {
+            rc = decode_map(r, arena, field->shape == FIELD_UINT_MAP, v, error);
+            r->failed = r->failed || (rc == 0 && !map_is_valid(field, v));
         } else {
             v->number = varint_get(r);
         }
@@ -181,12 +216,15 @@ int record_decode(
 {
     struct varint_reader r = {.rest = bytes};
     enum kind kind = record_kind(bytes);
-    if (kind == KIND_NONE || bytes.data[0] != RECORD_VERSION || bytes.data[2] > 3) {
+    if (kind == KIND_NONE || bytes.data[0] != RECORD_VERSION || bytes.data[2] > RECORD_FLAGS) {
         return error_set(error, CLADE_ERR_CORRUPT, "things",
                          "the record of id/%" PRIu64 " is damaged", id);
     }
     /* Straight into the caller's: a thing is large, and is decoded for each item of an answer. */
-    *ret = (struct thing){.id = id, .kind = kind, .deleted = (bytes.data[2] & RECORD_DELETED) != 0};
+    *ret = (struct thing){.id = id,
+                          .kind = kind,
+                          .deleted = (bytes.data[2] & RECORD_DELETED) != 0,
+                          .purged = (bytes.data[2] & RECORD_PURGED) != 0};
     r.rest = span_skip(r.rest, 3);
     ret->ns = varint_get(&r);
     if (ret->kind == KIND_VERSION) {
@@ -197,6 +235,7 @@ int record_decode(
     }
     ret->created = decode_stamp(&r);
     ret->changed = (bytes.data[2] & RECORD_UNCHANGED) != 0 ? ret->created : decode_stamp(&r);
+    ret->named = (bytes.data[2] & RECORD_NAMED) != 0 ? varint_get(&r) : ret->created.revision;
     int rc = decode_fields(&r, arena, ret, error);
     if (rc != 0) {
         return rc;

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "command/value.h"
+#include "storage/render_series.h"
 
 #define END_ARENA_BYTES (4u << 20)
 
@@ -57,8 +58,20 @@ static int join(struct render *r, const struct span parts[], size_t n, struct sp
     return 0;
 }
 
+/* A purged thing has no name any more. */
+static int ref_by_id(struct render *r, uint64_t id, struct span *ret)
+{
+    char number[24];
+    snprintf(number, sizeof number, "%" PRIu64, id);
+    struct span parts[] = {span_of("id/"), span_of(number)};
+    return join(r, parts, 2, ret);
+}
+
 int render_ref(struct render *r, const struct thing *t, struct span *ret)
 {
+    if (t->purged) {
+        return ref_by_id(r, t->id, ret);
+    }
     /* "//" PATH "//" KIND "/" NAME "/" NUMBER, as far as they apply */
     struct span parts[8];
     size_t n = 0;
@@ -133,12 +146,119 @@ static int put_reference(struct render *r, uint64_t id, struct buffer *out)
     return rc;
 }
 
-static int put_field(struct render *r,
+/* --- Props ---------------------------------------------------------------------------------- */
+
+static void put_tag(const char *tag, struct buffer *out)
+{
+    value_put_map(out, 1);
+    value_put_str(out, tag);
+}
+
+static int put_item(struct render *r,
+                    unsigned type,
+                    const struct prop_item *item,
+                    struct buffer *out)
+{
+    double d;
+    switch (type) {
+    case PROP_STRING:
+        value_put_span(out, item->text);
+        break;
+    case PROP_INT:
+        value_put_int(out, (int64_t)item->bits);
+        break;
+    case PROP_FLOAT:
+        memcpy(&d, &item->bits, sizeof d);
+        value_put_double(out, d);
+        break;
+    case PROP_BOOL:
+        value_put_bool(out, item->bits != 0);
+        break;
+    case PROP_TIME:
+        put_tag("time", out);
+        value_put_uint(out, item->bits);
+        break;
+    case PROP_JSON:
+        put_tag("json", out);
+        value_put_span(out, item->text);
+        break;
+    default:
+        put_tag("ref", out);
+        return put_reference(r, item->bits, out);
+    }
+    return 0;
+}
+
+int render_prop(struct render *r, struct span value, struct buffer *out)
+{
+    struct prop_reader reader = prop_read(value);
+    struct prop_item item;
+    if (!reader.is_list) {
+        return prop_next(&reader, &item) == 1 ? put_item(r, reader.type, &item, out) : 0;
+    }
+    size_t at = value_begin_array(out);
+    uint32_t len = 0;
+    int rc = 0;
+    for (; rc == 0 && prop_next(&reader, &item) == 1; len++) {
+        rc = put_item(r, reader.type, &item, out);
+    }
+    value_end(out, at, len);
+    return rc;
+}
+
+/* A declaration as it is written; what is not so is left out. */
+static void put_decl(struct span bytes, struct buffer *out)
+{
+    static const struct {
+        unsigned flag;
+        const char *name;
+    } flags[] = {{DECL_REQUIRED, "required"}, {DECL_FIXED, "fixed"}, {DECL_INDEXED, "indexed"}};
+    struct decl decl = {.type = PROP_STRING};
+    (void)decl_read(bytes, &decl);
+    size_t at = value_begin_map(out);
+    uint32_t members = 1;
+    value_put_str(out, "type");
+    value_put_str(out, prop_type_text(decl.type));
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+        if ((decl.flags & flags[i].flag) != 0) {
+            value_put_str(out, flags[i].name);
+            value_put_bool(out, true);
+            members++;
+        }
+    }
+    if (decl.unit.len > 0) {
+        value_put_str(out, "unit");
+        value_put_span(out, decl.unit);
+        members++;
+    }
+    value_end(out, at, members);
+}
+
+/* --- Fields --------------------------------------------------------------------------------- */
+
+static int put_pairs(struct render *r,
                      const struct field *field,
                      const struct field_value *v,
                      struct buffer *out)
 {
-    value_put_str(out, field->name);
+    int rc = 0;
+    value_put_map(out, (uint32_t)v->len);
+    for (size_t i = 0; i < v->len && rc == 0; i++) {
+        value_put_span(out, v->pairs[i].key);
+        if (field->shape == FIELD_PROP_MAP) {
+            rc = render_prop(r, v->pairs[i].value, out);
+        } else {
+            put_decl(v->pairs[i].value, out);
+        }
+    }
+    return rc;
+}
+
+int render_field(struct render *r,
+                 const struct field *field,
+                 const struct field_value *v,
+                 struct buffer *out)
+{
     if (field->code == FIELD_TYPE) {
         return put_type(r, v->number, out);
     }
@@ -146,6 +266,8 @@ static int put_field(struct render *r,
     case FIELD_TEXT:
         value_put_span(out, v->text);
         break;
+    case FIELD_PACKED:
+        return render_packed(r, field, v->text, out);
     case FIELD_UINT:
     case FIELD_TIME:
         value_put_uint(out, v->number);
@@ -163,6 +285,19 @@ static int put_field(struct render *r,
         for (size_t i = 0; i < v->len; i++) {
             value_put_span(out, v->pairs[i].key);
             value_put_span(out, v->pairs[i].value);
+        }
+        break;
+    case FIELD_BOOL:
+        value_put_bool(out, v->number != 0);
+        break;
+    case FIELD_PROP_MAP:
+    case FIELD_DECL_MAP:
+        return put_pairs(r, field, v, out);
+    case FIELD_UINT_MAP:
+        value_put_map(out, (uint32_t)v->len);
+        for (size_t i = 0; i < v->len; i++) {
+            value_put_span(out, v->pairs[i].key);
+            value_put_uint(out, v->pairs[i].number);
         }
         break;
     }
@@ -241,10 +376,37 @@ static int put_end(struct render *r, uint64_t id, struct buffer *out)
     return rc;
 }
 
-static int put_edges(struct render *r, uint64_t id, struct buffer *out)
+static int put_edge_props(struct render *r,
+                          uint64_t from,
+                          const struct shown_edge *e,
+                          struct buffer *out,
+                          uint32_t *members)
+{
+    struct render one = *r;
+    struct arena arena;
+    struct edge_props p;
+    arena_init(&arena, END_ARENA_BYTES);
+    one.arena = &arena;
+    int rc = lookup_edge_props(r->view, &arena, from, e->label_id, e->to, &p);
+    if (rc == 0 && p.props.len > 0) {
+        value_put_str(out, "props");
+        rc = render_field(&one, field_by_code(FIELD_PROPS), &p.props, out);
+        ++*members;
+    }
+    arena_release(&arena);
+    return rc == 1 ? 0 : rc;
+}
+
+static int put_edges(struct render *r, const struct thing *t, struct buffer *out)
 {
     struct edge_list list = {.render = r};
-    int rc = lookup_edges(r->view, TABLE_EDGES_OUT, id, collect_edge, &list);
+    uint64_t id = t->id;
+    bool has_props = false;
+    int rc = t->purged ? 0 : lookup_has_edge_props(r->view, id, &has_props);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = lookup_edges(r->view, TABLE_EDGES_OUT, id, collect_edge, &list);
     if (rc == 0) {
         rc = name_labels(&list);
     }
@@ -257,13 +419,50 @@ static int put_edges(struct render *r, uint64_t id, struct buffer *out)
     value_put_str(out, "edges");
     value_put_array(out, (uint32_t)list.len);
     for (size_t i = 0; i < list.len && rc == 0 && !out->failed; i++) {
-        value_put_map(out, 2);
+        size_t at = value_begin_map(out);
+        uint32_t members = 2;
         value_put_str(out, "label");
         value_put_span(out, list.edges[i].label);
         value_put_str(out, "to");
         rc = put_end(r, list.edges[i].to, out);
+        if (rc == 0 && has_props) {
+            rc = put_edge_props(r, id, &list.edges[i], out, &members);
+        }
+        value_end(out, at, members);
     }
     return rc;
+}
+
+/* The owner that a thing without one has: its namespace's, or that of the nearest namespace above
+ * it that has one; and whose it is. */
+static int put_owner(struct render *r, const struct thing *t, struct buffer *out, uint32_t *members)
+{
+    struct thing *ns = NULL;
+    struct span path = t->name; /* of a namespace: those above it count */
+    int rc = 0;
+    if (t->kind != KIND_NAMESPACE) {
+        rc = thing_of(r, t->ns, &ns);
+        path = rc == 0 ? ns->name : path;
+    }
+    while (rc == 0 && (ns == NULL || !ns->fields[FIELD_OWNER].set)) {
+        while (path.len > 0 && path.data[path.len - 1] != '/') {
+            path.len--;
+        }
+        if (path.len == 0) {
+            return 0;
+        }
+        path.len--;
+        rc = lookup_name(r->view, r->arena, NAME_SPACE_NAMES, NAMESPACE_ROOT, KIND_NAMESPACE, path,
+                         false, &ns);
+    }
+    if (rc != 0) {
+        return rc == 1 ? 0 : rc;
+    }
+    value_put_str(out, "owner");
+    value_put_span(out, ns->fields[FIELD_OWNER].text);
+    value_put_str(out, "owner_from");
+    *members += 2;
+    return put_reference(r, ns->id, out);
 }
 
 static int put_full(struct render *r, const struct thing *t, struct buffer *out, uint32_t *members)
@@ -285,7 +484,7 @@ static int put_full(struct render *r, const struct thing *t, struct buffer *out,
         value_put_str(out, "number");
         value_put_uint(out, t->number);
         *members += 2;
-    } else {
+    } else if (!t->purged) {
         value_put_str(out, "name");
         value_put_span(out, t->name);
         ++*members;
@@ -298,11 +497,12 @@ static int put_full(struct render *r, const struct thing *t, struct buffer *out,
         /* A set or a map that was emptied is not shown. */
         const struct field *field = field_by_code((enum field_code)code);
         if (v->set && field != NULL) {
-            rc = put_field(r, field, v, out);
+            value_put_str(out, field->name);
+            rc = render_field(r, field, v, out);
             ++*members;
         }
     }
-    return rc;
+    return rc != 0 || t->fields[FIELD_OWNER].set ? rc : put_owner(r, t, out, members);
 }
 
 int render_thing(struct render *r,
@@ -333,6 +533,11 @@ int render_thing(struct render *r,
     value_put_span(out, ref);
     value_put_str(out, "state");
     value_put_str(out, live ? "live" : "deleted");
+    if (t->purged) {
+        value_put_str(out, "purged");
+        value_put_bool(out, true);
+        members++;
+    }
     if (options->with_depth) {
         value_put_str(out, "depth");
         value_put_uint(out, options->depth);
@@ -341,8 +546,20 @@ int render_thing(struct render *r,
     if (options->view == CLADE_VIEW_FULL) {
         rc = put_full(r, t, out, &members);
     }
+    if (rc == 0 && options->with_aliases && (t->kind == KIND_MODEL || t->kind == KIND_VERSION)) {
+        rc = render_aliases(r, t, out);
+        members++;
+    }
     if (rc == 0 && options->with_edges) {
-        rc = put_edges(r, t->id, out);
+        rc = put_edges(r, t, out);
+        members++;
+    }
+    if (rc == 0 && options->with_params) {
+        rc = render_params(r, t, out);
+        members++;
+    }
+    if (rc == 0 && options->with_metrics) {
+        rc = render_metrics(r, t, out);
         members++;
     }
     value_end(out, at, members);

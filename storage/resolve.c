@@ -2,6 +2,8 @@
 
 #include <inttypes.h>
 
+#include "storage/pointer.h"
+
 static int not_found(const struct resolver *r, const struct ref *ref)
 {
     const char *kind = ref->kind == KIND_NONE ? "thing" : kind_name(ref->kind);
@@ -46,8 +48,7 @@ static int resolve_version(const struct resolver *r,
         return rc;
     }
     if (ref->form == REF_ALIAS) {
-        bool latest = span_equal_str(ref->alias, "latest");
-        rc = latest ? lookup_latest_version(r->view, r->arena, model->id, ret) : 1;
+        rc = lookup_alias(r->view, r->arena, model->id, ref->alias, ret);
         return rc == 1 ? not_found(r, ref) : rc;
     }
     rc = lookup_version(r->view, r->arena, model->id, ref->number, ret);

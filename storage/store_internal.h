@@ -10,7 +10,7 @@
 #include "base/span.h"
 #include "storage/store.h"
 
-#define STORE_FORMAT 2
+#define STORE_FORMAT 3
 
 /* Codes stand in checksums and digests and never change. README.md has the byte tables. */
 enum table {
@@ -29,6 +29,16 @@ enum table {
     TABLE_RESULTS = 12,
     TABLE_COUNTERS = 13,
     TABLE_MEMBERS = 14,
+    TABLE_PARAMS = 15,
+    TABLE_ALIASES = 16,
+    TABLE_DEPLOYED = 17,
+    TABLE_SERIES = 18,
+    TABLE_POINTS = 19,
+    TABLE_EDGE_PROPS = 20,
+    TABLE_PURGES = 21,
+    TABLE_URIS = 22,
+    TABLE_STAGES = 23,
+    TABLE_USAGE = 24,
     TABLE_COUNT
 };
 

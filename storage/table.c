@@ -27,6 +27,16 @@ static const struct table_info tables[TABLE_COUNT] = {
     [TABLE_RESULTS]   = {"results",   SUM_STATE, 0, false, 0},
     [TABLE_COUNTERS]  = {"counters",  SUM_DATA,  0, false, 0},
     [TABLE_MEMBERS]   = {"members",   SUM_STATE, 0, false, 0},
+    [TABLE_PARAMS]    = {"params",    SUM_DATA,  0, false, 0},
+    [TABLE_ALIASES]   = {"aliases",   SUM_DATA,  0, false, 16},
+    [TABLE_DEPLOYED]  = {"deployed",  SUM_DATA,  0, false, 16},
+    [TABLE_SERIES]    = {"series",    SUM_DATA,  0, false, 0},
+    [TABLE_POINTS]    = {"points",    SUM_DATA,  0, false, 0},
+    [TABLE_EDGE_PROPS] = {"edge_props", SUM_DATA, 0, false, 8},
+    [TABLE_PURGES]    = {"purges",    SUM_DATA,  0, false, 8},
+    [TABLE_URIS]      = {"uris",      SUM_DATA,  0, false, 8},
+    [TABLE_STAGES]    = {"stages",    SUM_DATA,  0, false, 16},
+    [TABLE_USAGE]     = {"usage",     SUM_DATA,  0, false, 0},
     /* clang-format on */
 };
 

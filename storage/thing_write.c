@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "base/check.h"
-#include "storage/command.h"
+#include "storage/usage.h"
 #include "storage/varint.h"
 
 _Static_assert(CLADE_MAX_RECORD_BYTES < UNDO_BYTES_MAX, "a record can be taken back");
@@ -25,20 +25,15 @@ void command_note(
     c->changes_len++;
 }
 
-int command_count(struct command *c, uint64_t ns, unsigned kind, int by)
+void command_note_alias(
+    struct command *c, uint64_t model, struct span alias, uint64_t from, uint64_t to)
 {
-    uint64_t count;
-    int rc = lookup_counter(c->view, ns, kind, &count);
-    if (rc != 0) {
-        return rc;
-    }
-    struct key key = key_counter(ns, kind);
-    if (by < 0 && count == 0) {
-        return row_corrupt(c->error, TABLE_COUNTERS, key_span(&key), "is too low");
-    }
-    uint8_t value[8];
-    put_u64le(value, count + (uint64_t)by);
-    return row_put(c->rows, TABLE_COUNTERS, key_span(&key), span_make(value, sizeof value));
+    buffer_append_u8(c->changes, to != 0 ? CHANGE_ALIAS_SET : CHANGE_ALIAS_UNSET);
+    varint_put(c->changes, model);
+    varint_put_text(c->changes, alias);
+    varint_put(c->changes, from);
+    varint_put(c->changes, to);
+    c->changes_len++;
 }
 
 /* --- Index rows --------------------------------------------------------------------------- */
@@ -63,14 +58,22 @@ static int insert_name(struct command *c,
         get_u64le(row.value.data + 8) == 0) {
         return error_set(c->error, CLADE_ERR_CONFLICT, "name", "the name collides with another");
     }
-    return row_insert(c->rows, TABLE_NAMES, key_span(&key), span_make(value, sizeof value));
+    /* This transaction may have given the name before, and taken it back. */
+    return row_put(c->rows, TABLE_NAMES, key_span(&key), span_make(value, sizeof value));
 }
 
-/* Ends a thing's hold on a name at this revision. */
-static int end_name(struct command *c,
-                    const struct thing *t,
-                    enum name_space space,
-                    struct span text)
+int thing_lose_name(struct command *c, const struct thing *t)
+{
+    struct key key = key_nameless(t->ns, t->kind, t->id);
+    uint8_t value[NAME_VALUE_BYTES];
+    put_u64le(value, t->id);
+    put_u64le(value + 8, c->revision);
+    return row_put(c->rows, TABLE_NAMES, key_span(&key), span_make(value, sizeof value));
+}
+
+/* Ends a thing's hold on a name at this revision; `dies` as the thing does. */
+static int end_name(
+    struct command *c, const struct thing *t, enum name_space space, struct span text, bool dies)
 {
     struct key key = key_name(space, t->ns, t->kind, text, UINT64_MAX);
     struct row row;
@@ -84,9 +87,11 @@ static int end_name(struct command *c,
     }
     uint64_t created = key_name_created(row.key);
     memcpy(key.bytes, row.key.data, row.key.len);
-    if (created == c->revision) {
-        /* No revision ever saw it. */
-        return row_delete(c->rows, TABLE_NAMES, key_span(&key));
+    if (created == c->revision && (!dies || t->created.revision == c->revision)) {
+        /* No revision ever saw it. A thing that was there before and dies keeps the row, of no
+         * length, by which it is listed. */
+        int deleted = row_delete(c->rows, TABLE_NAMES, key_span(&key));
+        return deleted != 0 || !dies || space != NAME_SPACE_NAMES ? deleted : thing_lose_name(c, t);
     }
     uint8_t value[NAME_VALUE_BYTES];
     put_u64le(value, t->id);
@@ -102,6 +107,59 @@ static int insert_digest(struct command *c, const struct thing *t, struct span d
     return row_insert(c->rows, TABLE_DIGESTS, key_span(&key), span_make(value, sizeof value));
 }
 
+static int insert_uri(struct command *c, const struct thing *t, struct span uri)
+{
+    struct key key = key_uri(uri, t->ns, t->id, c->revision);
+    uint8_t value[URI_VALUE_BYTES] = {0};
+    put_u64le(value, c->revision);
+    return row_insert(c->rows, TABLE_URIS, key_span(&key), span_make(value, sizeof value));
+}
+
+/* The key of the row that says that the thing has the uri, and since when. */
+static int find_uri(
+    struct command *c, const struct thing *t, struct span uri, struct key *ret, uint64_t *created)
+{
+    struct key key = key_uri(uri, t->ns, t->id, UINT64_MAX);
+    struct row row;
+    int rc = view_seek(c->view, TABLE_URIS, key_span(&key), &row);
+    if (rc < 0) {
+        return rc;
+    }
+    if (rc == 1 || !key_name_same(row.key, &key) || row.value.len != URI_VALUE_BYTES ||
+        get_u64le(row.value.data + 8) != 0) {
+        return row_corrupt(c->error, TABLE_URIS, key_span(&key), "is missing");
+    }
+    *created = get_u64le(row.value.data);
+    memcpy(key.bytes, row.key.data, row.key.len);
+    *ret = key;
+    return 0;
+}
+
+int thing_forget_uri(struct command *c, const struct thing *t, struct span uri)
+{
+    struct key key;
+    uint64_t created;
+    int rc = find_uri(c, t, uri, &key, &created);
+    return rc != 0 ? rc : row_delete(c->rows, TABLE_URIS, key_span(&key));
+}
+
+static int end_uri(struct command *c, const struct thing *t, struct span uri)
+{
+    struct key key;
+    uint64_t created;
+    int rc = find_uri(c, t, uri, &key, &created);
+    if (rc != 0) {
+        return rc;
+    }
+    if (created == c->revision) {
+        return row_delete(c->rows, TABLE_URIS, key_span(&key));
+    }
+    uint8_t value[URI_VALUE_BYTES];
+    put_u64le(value, created);
+    put_u64le(value + 8, c->revision);
+    return row_put(c->rows, TABLE_URIS, key_span(&key), span_make(value, sizeof value));
+}
+
 static bool set_has(const struct field_value *v, struct span text)
 {
     for (size_t i = 0; v != NULL && i < v->len; i++) {
@@ -112,22 +170,51 @@ static bool set_has(const struct field_value *v, struct span text)
     return false;
 }
 
-/* Index rows for what `t` has and `before` (NULL: nothing) had not. */
+static int begin_external_id(struct command *c, const struct thing *t, struct span id)
+{
+    return insert_name(c, t, NAME_SPACE_EXTERNAL, id);
+}
+
+static int end_external_id(struct command *c, const struct thing *t, struct span id)
+{
+    return end_name(c, t, NAME_SPACE_EXTERNAL, id, false);
+}
+
+/* Fields that are sets and have an index; a core field's members never go. */
+static const struct {
+    enum field_code code;
+    int (*begin)(struct command *c, const struct thing *t, struct span text);
+    int (*end)(struct command *c, const struct thing *t, struct span text);
+} set_indexes[] = {
+    {FIELD_EXTERNAL_IDS, begin_external_id, end_external_id},
+    {FIELD_DIGESTS, insert_digest, NULL},
+    {FIELD_URIS, insert_uri, end_uri},
+};
+
+/* Calls `each` for what `a` has and `b` (NULL: nothing) has not. */
+static int for_difference(struct command *c,
+                          const struct thing *t,
+                          const struct field_value *a,
+                          const struct field_value *b,
+                          int (*each)(struct command *c, const struct thing *t, struct span text))
+{
+    int rc = 0;
+    for (size_t i = 0; a != NULL && each != NULL && i < a->len && rc == 0; i++) {
+        rc = set_has(b, a->texts[i]) ? 0 : each(c, t, a->texts[i]);
+    }
+    return rc;
+}
+
+/* Index rows for what `t` has and `before` (NULL: nothing) had not; those of what went end. */
 static int index_fields(struct command *c, const struct thing *before, const struct thing *t)
 {
-    const struct field_value *ids = &t->fields[FIELD_EXTERNAL_IDS];
-    const struct field_value *had = before ? &before->fields[FIELD_EXTERNAL_IDS] : NULL;
     int rc = 0;
-    for (size_t i = 0; i < ids->len && rc == 0; i++) {
-        if (!set_has(had, ids->texts[i])) {
-            rc = insert_name(c, t, NAME_SPACE_EXTERNAL, ids->texts[i]);
-        }
-    }
-    const struct field_value *digests = &t->fields[FIELD_DIGESTS];
-    had = before ? &before->fields[FIELD_DIGESTS] : NULL;
-    for (size_t i = 0; i < digests->len && rc == 0; i++) {
-        if (!set_has(had, digests->texts[i])) {
-            rc = insert_digest(c, t, digests->texts[i]);
+    for (size_t i = 0; i < sizeof set_indexes / sizeof *set_indexes && rc == 0; i++) {
+        enum field_code code = set_indexes[i].code;
+        const struct field_value *had = before != NULL ? &before->fields[code] : NULL;
+        rc = for_difference(c, t, had, &t->fields[code], set_indexes[i].end);
+        if (rc == 0) {
+            rc = for_difference(c, t, &t->fields[code], had, set_indexes[i].begin);
         }
     }
     /* A version's run is also an edge, so that lineage needs no second way to walk. */
@@ -139,12 +226,20 @@ static int index_fields(struct command *c, const struct thing *before, const str
     return rc;
 }
 
+/* A thing that comes back takes its names again. */
+static int take_names(struct command *c, const struct thing *t)
+{
+    int rc = t->kind == KIND_VERSION ? 0 : insert_name(c, t, NAME_SPACE_NAMES, t->name);
+    return rc != 0 ? rc
+                   : for_difference(c, t, &t->fields[FIELD_EXTERNAL_IDS], NULL, begin_external_id);
+}
+
 static int end_names(struct command *c, const struct thing *t)
 {
-    int rc = t->kind == KIND_VERSION ? 0 : end_name(c, t, NAME_SPACE_NAMES, t->name);
+    int rc = t->kind == KIND_VERSION ? 0 : end_name(c, t, NAME_SPACE_NAMES, t->name, true);
     const struct field_value *ids = &t->fields[FIELD_EXTERNAL_IDS];
     for (size_t i = 0; i < ids->len && rc == 0; i++) {
-        rc = end_name(c, t, NAME_SPACE_EXTERNAL, ids->texts[i]);
+        rc = end_name(c, t, NAME_SPACE_EXTERNAL, ids->texts[i], true);
     }
     return rc;
 }
@@ -165,7 +260,7 @@ static int encode(struct command *c, const struct thing *t)
     return 0;
 }
 
-static int put_record(struct command *c, const struct thing *t, bool is_new)
+int thing_put(struct command *c, const struct thing *t, bool is_new)
 {
     int rc = encode(c, t);
     if (rc != 0) {
@@ -196,7 +291,8 @@ int thing_insert(struct command *c, struct thing *t)
 {
     t->created = command_stamp(c);
     t->changed = t->created;
-    int rc = put_record(c, t, true);
+    t->named = c->revision;
+    int rc = thing_put(c, t, true);
     if (rc == 0 && t->kind != KIND_VERSION) {
         rc = insert_name(c, t, NAME_SPACE_NAMES, t->name);
     } else if (rc == 0) {
@@ -206,32 +302,59 @@ int thing_insert(struct command *c, struct thing *t)
         rc = row_insert(c->rows, TABLE_VERSIONS, key_span(&key), span_make(value, sizeof value));
     }
     if (rc == 0) {
-        rc = command_count(c, t->ns, t->kind, 1);
+        rc = usage_thing(c, NULL, t);
     }
     if (rc == 0) {
         command_note(c, CHANGE_CREATED, t->id, 0, 0);
         rc = index_fields(c, NULL, t);
     }
+    if (rc == 0) {
+        rc = pointers_follow(c, NULL, t);
+    }
     return rc;
+}
+
+int thing_touch(struct command *c, const struct thing *before, struct thing *t)
+{
+    int rc = put_history(c, before);
+    t->changed = command_stamp(c);
+    return rc != 0 ? rc : thing_put(c, t, false);
 }
 
 int thing_replace(struct command *c, const struct thing *before, struct thing *t)
 {
-    int rc = put_history(c, before);
-    t->changed = command_stamp(c);
+    bool is_back = before->deleted && !t->deleted;
+    bool is_renamed = !t->deleted && !span_equal(before->name, t->name);
+    t->named = is_back || is_renamed ? c->revision : before->named;
+    int rc = thing_touch(c, before, t);
     if (rc == 0) {
-        rc = put_record(c, t, false);
+        rc = usage_thing(c, before, t);
+    }
+    if (rc == 0) {
+        rc = pointers_follow(c, before, t);
     }
     if (rc != 0) {
         return rc;
     }
+    if (is_back) {
+        command_note(c, CHANGE_UNDELETED, t->id, 0, 0);
+        return take_names(c, t);
+    }
     if (!before->deleted && t->deleted) {
         command_note(c, CHANGE_DELETED, t->id, 0, 0);
-        rc = end_names(c, t);
-        return rc != 0 ? rc : command_count(c, t->ns, t->kind, -1);
+        return end_names(c, t);
     }
     command_note(c, CHANGE_CHANGED, t->id, 0, 0);
-    return index_fields(c, before, t);
+    if (t->deleted) {
+        return 0; /* a hold: what is deleted has no names */
+    }
+    if (is_renamed) {
+        rc = end_name(c, before, NAME_SPACE_NAMES, before->name, false);
+        if (rc == 0) {
+            rc = insert_name(c, t, NAME_SPACE_NAMES, t->name);
+        }
+    }
+    return rc != 0 ? rc : index_fields(c, before, t);
 }
 
 /* --- Edges -------------------------------------------------------------------------------- */
@@ -285,7 +408,12 @@ int edge_link(
     struct edge edge;
     rc = lookup_edge(c->view, from->id, number, to, &edge);
     *ret_new = rc == 1;
-    if (rc != 1) {
+    if (rc == 1) {
+        rc = edge_check_cycle(c, from, label, number, to);
+    } else if (rc == 0) {
+        return 0;
+    }
+    if (rc != 0) {
         return rc;
     }
     edge = (struct edge){.label = number, .other = to, .created = c->revision};
@@ -296,7 +424,7 @@ int edge_link(
     }
     if (rc == 0) {
         command_note(c, CHANGE_LINKED, from->id, number, to);
-        rc = command_count(c, from->ns, COUNTER_EDGES, 1);
+        rc = usage_add(c, from->ns, USE_EDGES, 1);
     }
     return rc;
 }
@@ -332,8 +460,11 @@ int edge_unlink(
         rc = end_edge(c, TABLE_EDGES_IN, to, &edge);
     }
     if (rc == 0) {
+        rc = edge_end_props(c, from, number, to);
+    }
+    if (rc == 0) {
         command_note(c, CHANGE_UNLINKED, from->id, number, to);
-        rc = command_count(c, from->ns, COUNTER_EDGES, -1);
+        rc = usage_add(c, from->ns, USE_EDGES, -1);
     }
     return rc;
 }

@@ -80,6 +80,18 @@ int error_wrap(struct error *e, const char *fmt, ...)
     return e->code;
 }
 
+void error_set_there(struct error *e, const char *fmt, ...)
+{
+    if (e == NULL) {
+        return;
+    }
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(e->there, sizeof e->there, fmt, args);
+    va_end(args);
+    make_printable(e->there, sizeof e->there);
+}
+
 void error_prefix_where(struct error *e, const char *fmt, ...)
 {
     if (e == NULL) {

@@ -15,6 +15,7 @@
 #define COUNT_MAX       100000000
 #define BYTES_MAX       CLADE_MAX_TEXT_BYTES
 #define NAME_BYTES_MAX  96
+#define POINTS_MAX      20000
 
 struct bench;
 
@@ -23,6 +24,7 @@ struct bench_slot {
     struct clade_client *client;
     struct clade_txn *txn;
     uint64_t started_us;
+    uint64_t batches; /* logged so far */
 };
 
 struct bench {
@@ -41,6 +43,8 @@ struct bench {
     int first_error;
     uint32_t *latencies_us; /* of the requests that succeeded */
     uint64_t latencies_len;
+    uint64_t series; /* of a batch */
+    uint64_t points;
     char *text;     /* of `bytes` bytes */
     uint64_t stamp; /* makes names of this run its own */
     struct cli_list refs;
@@ -84,6 +88,31 @@ static struct clade_request *start_create(struct bench_slot *s, uint64_t n)
     return clade_txn_send(s->client, s->txn, 0, on_done, s);
 }
 
+/* A batch of points of a run that is the slot's own, as a training would log them. */
+static struct clade_request *start_log(struct bench_slot *s)
+{
+    struct bench *b = s->bench;
+    char text[NAME_BYTES_MAX];
+    (void)snprintf(text, sizeof text, "bench-%llx-%llu", (unsigned long long)b->stamp,
+                   (unsigned long long)(s - b->slots));
+    uint64_t each = b->points / b->series;
+    uint64_t time_ms = clock_wall_us(clock_system()) / 1000;
+    clade_txn_clear(s->txn);
+    (void)clade_txn_create(s->txn, "run", text);
+    clade_txn_if_exists(s->txn, CLADE_IF_EXISTS_MATCH);
+    (void)clade_txn_log(s->txn, "$0");
+    for (uint64_t k = 0; k < b->series; k++) {
+        (void)snprintf(text, sizeof text, "metric/%llu", (unsigned long long)k);
+        clade_txn_metric(s->txn, text, NULL, NULL);
+        for (uint64_t i = 0; i < each; i++) {
+            uint64_t step = s->batches * each + i;
+            clade_txn_point(s->txn, (int64_t)step, time_ms + i, 1.0 / (double)(step + k + 1));
+        }
+    }
+    s->batches++;
+    return clade_txn_send(s->client, s->txn, 0, on_done, s);
+}
+
 static struct clade_request *start_get(struct bench_slot *s, uint64_t n)
 {
     struct bench *b = s->bench;
@@ -116,6 +145,7 @@ static void start_next(struct bench_slot *s)
     uint64_t n = b->started++;
     s->started_us = now_us();
     struct clade_request *request = strcmp(b->what, "create") == 0 ? start_create(s, n)
+                                    : strcmp(b->what, "log") == 0  ? start_log(s)
                                     : strcmp(b->what, "get") == 0  ? start_get(s, n)
                                                                    : start_closure(s, n);
     if (request == NULL) {
@@ -179,7 +209,7 @@ static int collect_refs(struct bench *b)
             return EXIT_REFUSED;
         }
     }
-    if (b->refs.len > 0 || strcmp(b->what, "create") == 0) {
+    if (b->refs.len > 0 || strcmp(b->what, "create") == 0 || strcmp(b->what, "log") == 0) {
         return EXIT_DONE;
     }
     if (strcmp(b->what, "closure") == 0) {
@@ -238,8 +268,12 @@ static int read_numbers(struct bench *b, uint64_t *ret_bytes)
     if (!cli_uint(cli, FLAG_CLIENTS, 64, &b->slots_len) ||
         !cli_uint(cli, FLAG_CONNECTIONS, 1, &b->connections) ||
         !cli_uint(cli, FLAG_COUNT, 10000, &b->count) ||
-        !cli_uint(cli, FLAG_BYTES, 256, ret_bytes)) {
+        !cli_uint(cli, FLAG_BYTES, 256, ret_bytes) || !cli_uint(cli, FLAG_SERIES, 10, &b->series) ||
+        !cli_uint(cli, FLAG_POINTS, 1000, &b->points)) {
         return EXIT_USAGE;
+    }
+    if (b->series == 0 || b->points < b->series || b->points > POINTS_MAX) {
+        return cli_usage(cli, "--points up to %d, --series 1 to as many", POINTS_MAX);
     }
     if (b->slots_len == 0 || b->slots_len > CLIENTS_MAX || b->connections == 0 ||
         b->connections > CONNECTIONS_MAX || b->count == 0 || b->count > COUNT_MAX ||

@@ -42,6 +42,7 @@ struct clade_options cli_options(const struct cli *cli, unsigned timeout_ms)
         .user = cli->settings.user,
         .client_name = "clade/" CLADE_VERSION,
         .request_timeout_ms = chosen,
+        .dry_run = cli->settings.dry_run,
     };
 }
 
@@ -185,6 +186,13 @@ int cli_fail_error(struct cli *cli, const char *what, const struct error *error)
     return code;
 }
 
+int cli_no_dry_run(struct cli *cli)
+{
+    return cli->settings.dry_run
+               ? cli_usage(cli, "%s cannot be tried with --dry-run", cli->args.command->name)
+               : EXIT_DONE;
+}
+
 bool cli_output_works(const struct cli *cli)
 {
     return fflush(cli->out) == 0 && !ferror(cli->out);
@@ -231,6 +239,9 @@ int cli_read(struct cli *cli, struct clade_read *ret)
         .as_of = s->as_of[0] == '\0' ? NULL : s->as_of,
         .view = CLADE_VIEW_FULL,
         .with_edges = args_has(&cli->args, FLAG_EDGES),
+        .with_aliases = args_has(&cli->args, FLAG_ALIASES),
+        .with_params = args_has(&cli->args, FLAG_PARAMS),
+        .with_metrics = args_has(&cli->args, FLAG_METRICS),
     };
     const char *view = args_get(&cli->args, FLAG_VIEW);
     const char *state = args_get(&cli->args, FLAG_STATE);

@@ -50,6 +50,8 @@ int cli_fail_error(struct cli *cli, const char *what, const struct error *error)
 void cli_say(struct cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A mistake in the command line; returns EXIT_USAGE. */
 int cli_usage(struct cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* For commands whose effect is no transaction: a mistake when --dry-run was given. An exit code. */
+int cli_no_dry_run(struct cli *cli);
 /* Whether `out` still takes what is written (a reader such as head may have gone). */
 bool cli_output_works(const struct cli *cli);
 

@@ -7,11 +7,18 @@
 #define FLAGS(...)    ((const enum flag_id[]){__VA_ARGS__, FLAG_NONE})
 #define EXAMPLES(...) ((const char *const[]){__VA_ARGS__, NULL})
 
-#define COMMON_FLAGS FLAG_DESCRIPTION, FLAG_OWNER, FLAG_TAG, FLAG_TYPE, FLAG_EXTERNAL_ID
-#define MAKE_FLAGS   FLAG_IF_EXISTS, FLAG_AS
-#define READ_FLAGS   FLAG_VIEW, FLAG_STATE, FLAG_EDGES, FLAG_LIMIT
+#define SPACE_FLAGS   FLAG_QUOTA, FLAG_RETENTION, FLAG_DEFAULT
+#define COMMON_FLAGS  FLAG_DESCRIPTION, FLAG_OWNER, FLAG_TAG, FLAG_PROP, FLAG_TYPE, FLAG_EXTERNAL_ID
+#define CONTENT_FLAGS FLAG_DIGEST, FLAG_URI, FLAG_CONTENT, FLAG_CONTENT_REASON
+#define MAKE_FLAGS    FLAG_IF_EXISTS, FLAG_AS
+#define UPDATE_FLAGS  FLAG_UNTAG, FLAG_UNPROP, FLAG_REMOVE_EXTERNAL_ID
+#define READ_FLAGS                                                                                 \
+    FLAG_VIEW, FLAG_STATE, FLAG_EDGES, FLAG_ALIASES, FLAG_PARAMS, FLAG_METRICS, FLAG_LIMIT
 
 #define STDIN_HELP "A \"-\" among the arguments stands for the lines of stdin."
+#define HISTORY_HELP                                                                               \
+    "The history of a deleted thing is found by its id, or with --state deleted by its "           \
+    "name.\n" STDIN_HELP
 #define MEMBER_HELP                                                                                \
     "Said twice it changes nothing. What the cluster has taken up goes on when this command is\n"  \
     "stopped; \"clade cluster member list\" shows how far it is."
@@ -32,29 +39,58 @@
 #define UPDATE(kind, flags, ...)                                                                   \
     {kind " update", "NAME...", "set fields of " kind "s", BULK_HELP, flags, 1,                    \
      COMMAND_ARGS_ANY, EXAMPLES(__VA_ARGS__), kind, run_update}
+#define HISTORY(kind, name)                                                                        \
+    {kind " history", "NAME...", "show what each revision changed, newest first", HISTORY_HELP,    \
+     FLAGS(FLAG_LIMIT, FLAG_STATE), 1, COMMAND_ARGS_ANY,                                           \
+     EXAMPLES("clade " kind " history " name, "clade " kind " history " name " --limit 10"), kind, \
+     run_history}
 #define DELETE(kind, ...)                                                                          \
     {kind " delete", "NAME...", "delete " kind "s; lineage still shows them, marked", BULK_HELP,   \
      NULL, 1, COMMAND_ARGS_ANY, EXAMPLES(__VA_ARGS__), kind, run_delete}
 
+#define RENAME(kind, ...)                                                                          \
+    {kind " rename", "NAME NEW", "give " kind "s another name; their ids stay", NULL,              \
+     NULL, 2, 2, EXAMPLES(__VA_ARGS__), kind, run_rename}
+#define UNDELETE(kind, ...)                                                                        \
+    {kind " undelete", "NAME...", "bring deleted " kind "s back",                                  \
+     "A name means the last that was called so; an older one is named by id/N. " BULK_HELP,        \
+     FLAGS(FLAG_NEW_NAME), 1, COMMAND_ARGS_ANY, EXAMPLES(__VA_ARGS__), kind, run_undelete}
+
+#define PURGE(kind, ...)                                                                           \
+    {kind " purge", "NAME...", "take the content of deleted " kind "s away for good",              \
+     "A tombstone of id, kind, digests, times and edges stays. A name means who held it last, and\n" \
+     "must be deleted; id/N is sure. Backups keep what they have.\n" BULK_HELP,                    \
+     NULL, 1, COMMAND_ARGS_ANY, EXAMPLES(__VA_ARGS__), kind, run_purge}
+
 const struct command commands[] = {
     CREATE("artifact", "[NAME...]", 0,
-           FLAGS(COMMON_FLAGS, FLAG_DIGEST, FLAG_URI, FLAG_SIZE, MAKE_FLAGS),
+           FLAGS(COMMON_FLAGS, CONTENT_FLAGS, FLAG_SIZE, MAKE_FLAGS),
            "clade artifact create imagenet-1k --type dataset --tag license=custom",
            "clade artifact create weights --digest sha256:2c26b4... --uri s3://bucket/weights"),
     GET("artifact", "clade artifact get imagenet-1k", "clade artifact get - < names"),
     LIST("artifact", FLAGS(READ_FLAGS), "clade artifact list",
          "clade -w ndjson artifact list --view ids"),
-    UPDATE("artifact", FLAGS(COMMON_FLAGS, FLAG_UNTAG, FLAG_DIGEST, FLAG_URI, FLAG_SIZE, FLAG_AS),
-           "clade artifact update imagenet-1k --tag reviewed=yes --untag draft"),
+    UPDATE("artifact", FLAGS(COMMON_FLAGS, UPDATE_FLAGS, CONTENT_FLAGS, FLAG_REMOVE_URI, FLAG_SIZE, FLAG_AS),
+           "clade artifact update imagenet-1k --tag reviewed=yes --untag draft",
+           "clade artifact update weights --content failed --content-reason 'no space'",
+           "clade artifact update weights --prop layers=50 --prop lr:float=1 --unprop draft"),
+    RENAME("artifact", "clade artifact rename imagenet imagenet-1k"),
     DELETE("artifact", "clade artifact delete scratch --reason 'made by mistake'"),
+    PURGE("artifact", "clade artifact purge scratch --reason 'its owner asked'", "clade artifact purge id/1234"),
+    UNDELETE("artifact", "clade artifact undelete scratch --name scratch-2"),
+    HISTORY("artifact", "imagenet-1k"),
 
     CREATE("experiment", "[NAME...]", 0, FLAGS(COMMON_FLAGS, MAKE_FLAGS),
            "clade experiment create resnet-ablation"),
     GET("experiment", "clade experiment get resnet-ablation"),
     LIST("experiment", FLAGS(READ_FLAGS), "clade experiment list"),
-    UPDATE("experiment", FLAGS(COMMON_FLAGS, FLAG_UNTAG, FLAG_AS),
+    UPDATE("experiment", FLAGS(COMMON_FLAGS, UPDATE_FLAGS, FLAG_AS),
            "clade experiment update resnet-ablation --description 'width and depth'"),
+    RENAME("experiment", "clade experiment rename ablation resnet-ablation"),
     DELETE("experiment", "clade experiment delete resnet-ablation"),
+    PURGE("experiment", "clade experiment purge resnet-ablation --reason 'its owner asked'", "clade experiment purge id/1234"),
+    UNDELETE("experiment", "clade experiment undelete resnet-ablation"),
+    HISTORY("experiment", "resnet-ablation"),
 
     CREATE("run", "[NAME...]", 0,
            FLAGS(COMMON_FLAGS, FLAG_EXPERIMENT, FLAG_PARENT, FLAG_STATUS, FLAG_START, FLAG_END,
@@ -64,47 +100,169 @@ const struct command commands[] = {
     LIST("run", FLAGS(FLAG_UNDER_EXPERIMENT, READ_FLAGS),
          "clade run list --experiment resnet-ablation"),
     UPDATE("run",
-           FLAGS(COMMON_FLAGS, FLAG_UNTAG, FLAG_EXPERIMENT, FLAG_PARENT, FLAG_STATUS, FLAG_START,
+           FLAGS(COMMON_FLAGS, UPDATE_FLAGS, FLAG_EXPERIMENT, FLAG_PARENT, FLAG_STATUS, FLAG_START,
                  FLAG_END, FLAG_AS),
            "clade run update nightly-7 --status finished --end now"),
+    RENAME("run", "clade run rename _42 nightly-8"),
     DELETE("run", "clade run delete nightly-7"),
+    PURGE("run", "clade run purge nightly-7 --reason 'its owner asked'", "clade run purge id/1234"),
+    UNDELETE("run", "clade run undelete nightly-7"),
+    HISTORY("run", "nightly-7"),
+    {"run log", "NAME...", "log params and points of metrics to runs",
+     "A param is written once. Points may come in any order, and again.\n" BULK_HELP,
+     FLAGS(FLAG_PARAM, FLAG_METRIC, FLAG_STEP, FLAG_TIME, FLAG_ON), 1, COMMAND_ARGS_ANY,
+     EXAMPLES("clade run log nightly-7 --param lr=0.1 --param optimizer=adam",
+              "clade run log nightly-7 --metric loss=0.31 --metric acc=0.89 --step 1200"),
+     "run", run_log},
+    {"run finish", "NAME...", "say that runs have ended, now and well unless told", BULK_HELP,
+     FLAGS(FLAG_STATUS, FLAG_END), 1, COMMAND_ARGS_ANY,
+     EXAMPLES("clade run finish nightly-7", "clade run finish nightly-7 --status failed"), "run",
+     run_finish},
 
     CREATE("model", "NAME...", 1, FLAGS(COMMON_FLAGS, MAKE_FLAGS),
            "clade model create resnet50 --owner vision"),
     GET("model", "clade model get resnet50"),
     LIST("model", FLAGS(READ_FLAGS), "clade model list"),
-    UPDATE("model", FLAGS(COMMON_FLAGS, FLAG_UNTAG, FLAG_AS),
+    UPDATE("model", FLAGS(COMMON_FLAGS, UPDATE_FLAGS, FLAG_AS),
            "clade model update resnet50 --tag task=classification"),
+    RENAME("model", "clade model rename resnet resnet50"),
     DELETE("model", "clade model delete resnet50"),
+    PURGE("model", "clade model purge resnet50 --reason 'its owner asked'", "clade model purge id/1234"),
+    UNDELETE("model", "clade model undelete resnet50"),
+    HISTORY("model", "resnet50"),
 
     CREATE("version", "MODEL...", 1,
-           FLAGS(COMMON_FLAGS, FLAG_NUMBER, FLAG_RUN, FLAG_DIGEST, FLAG_URI, MAKE_FLAGS),
+           FLAGS(COMMON_FLAGS, FLAG_NUMBER, FLAG_RUN, CONTENT_FLAGS, MAKE_FLAGS),
            "clade version create resnet50 --run nightly-7 --digest sha256:2c26b4..."),
     GET("version", "clade version get resnet50/7", "clade version get resnet50@latest"),
     LIST("version", FLAGS(FLAG_UNDER_MODEL, READ_FLAGS), "clade version list --model resnet50"),
-    UPDATE("version", FLAGS(COMMON_FLAGS, FLAG_UNTAG, FLAG_RUN, FLAG_DIGEST, FLAG_URI, FLAG_AS),
+    UPDATE("version", FLAGS(COMMON_FLAGS, UPDATE_FLAGS, FLAG_RUN, CONTENT_FLAGS, FLAG_REMOVE_URI, FLAG_AS),
            "clade version update resnet50/7 --tag reviewed=yes"),
     DELETE("version", "clade version delete resnet50/7"),
+    PURGE("version", "clade version purge resnet50/7 --reason 'its owner asked'", "clade version purge id/1234"),
+    UNDELETE("version", "clade version undelete resnet50/7"),
+    {"version stage", "VERSION STAGE", "move a version to a stage of its namespace",
+     "A stage that is not \"multiple\" holds one version of a model: --displace says where the one\n"
+     "goes that is there. \"none\" is out of all stages.",
+     FLAGS(FLAG_EXPECT_STAGE, FLAG_DISPLACE), 2, 2,
+     EXAMPLES("clade version stage resnet50/7 production --displace archived",
+              "clade version stage resnet50/7 staging --expect none --reason 'passed review'"),
+     NULL, run_version_stage},
+    HISTORY("version", "resnet50/7"),
 
-    CREATE("namespace", "PATH...", 1, FLAGS(FLAG_DESCRIPTION, FLAG_OWNER, FLAG_TAG, MAKE_FLAGS),
-           "clade namespace create vision", "clade namespace create vision/edge --if-exists match"),
+    {"alias set", "MODEL ALIAS VERSION", "point an alias of a model to one of its versions",
+     "VERSION is a number, or a reference: MODEL/7, MODEL@latest.", FLAGS(FLAG_EXPECT), 3, 3,
+     EXAMPLES("clade alias set resnet50 champion 7",
+              "clade alias set resnet50 champion 8 --expect 7 --reason 'beat it by 2 points'",
+              "clade alias set resnet50 candidate resnet50@latest"),
+     NULL, run_alias_set},
+    {"alias unset", "MODEL ALIAS", "take an alias away", NULL, FLAGS(FLAG_EXPECT), 2, 2,
+     EXAMPLES("clade alias unset resnet50 champion --expect 7"), NULL, run_alias_unset},
+    {"alias get", "MODEL ALIAS...", "show the versions that aliases point to", NULL,
+     FLAGS(READ_FLAGS), 2, COMMAND_ARGS_ANY,
+     EXAMPLES("clade alias get resnet50 champion", "clade get version/resnet50@champion"), NULL,
+     run_alias_get},
+    {"alias list", "MODEL...", "show the aliases of models", STDIN_HELP, NULL, 1, COMMAND_ARGS_ANY,
+     EXAMPLES("clade alias list resnet50", "clade alias list resnet50 --as-of 2026-03-01"), NULL,
+     run_alias_list},
+
+    {"alias history", "MODEL...", "show what changed of models and moved their aliases, newest first", HISTORY_HELP,
+     FLAGS(FLAG_LIMIT, FLAG_STATE), 1, COMMAND_ARGS_ANY, EXAMPLES("clade alias history resnet50"),
+     "model", run_history},
+
+    CREATE("deployment", "PATH...", 1,
+           FLAGS(COMMON_FLAGS, FLAG_DESIRED, FLAG_OBSERVED, FLAG_ENDPOINT, MAKE_FLAGS),
+           "clade deployment create prod/eu/fraud --desired running --endpoint https://fraud.eu"),
+    GET("deployment", "clade deployment get prod/eu/fraud"),
+    LIST("deployment", FLAGS(READ_FLAGS), "clade deployment list"),
+    UPDATE("deployment",
+           FLAGS(COMMON_FLAGS, UPDATE_FLAGS, FLAG_DESIRED, FLAG_OBSERVED, FLAG_ENDPOINT, FLAG_AS),
+           "clade deployment update prod/eu/fraud --observed degraded"),
+    RENAME("deployment", "clade deployment rename prod/eu/fraud prod/eu/fraud-2"),
+    DELETE("deployment", "clade deployment delete prod/eu/fraud"),
+    PURGE("deployment", "clade deployment purge prod/eu/fraud --reason 'its owner asked'", "clade deployment purge id/1234"),
+    UNDELETE("deployment", "clade deployment undelete prod/eu/fraud"),
+    HISTORY("deployment", "prod/eu/fraud"),
+    {"deployment set", "PATH VERSION[=SHARE]...", "say which versions a deployment serves",
+     "They replace those that it served. SHARE is in percent (\"90%\") or in 1/10,000 (\"9000\"); all of\n"
+     "it where none is given. The shares add up to 100%.",
+     FLAGS(FLAG_SHADOW), 2, COMMAND_ARGS_ANY,
+     EXAMPLES("clade deployment set prod/eu/fraud fraud/7",
+              "clade deployment set prod/eu/fraud fraud/7=90% fraud/8=10% --shadow fraud/9=5%"),
+     NULL, run_deployment_set},
+    {"deployment clear", "PATH", "say that a deployment serves nothing", NULL, NULL, 1, 1,
+     EXAMPLES("clade deployment clear prod/eu/fraud"), NULL, run_deployment_set},
+
+    CREATE("namespace", "PATH...", 1,
+           FLAGS(FLAG_DESCRIPTION, FLAG_OWNER, FLAG_TAG, FLAG_PROP, FLAG_STAGE, SPACE_FLAGS, MAKE_FLAGS),
+           "clade namespace create vision", "clade namespace create vision/edge --if-exists match",
+           "clade namespace create ads --stage canary:in-use --stage live:in-use --stage old:multiple"),
+    UPDATE("namespace",
+           FLAGS(FLAG_DESCRIPTION, FLAG_OWNER, FLAG_TAG, FLAG_UNTAG, FLAG_PROP, FLAG_UNPROP, FLAG_STAGE,
+                 SPACE_FLAGS, FLAG_NO_DEFAULT, FLAG_AS),
+           "clade namespace update vision --owner vision-team",
+           "clade namespace update vision --quota things=1000000 --quota writes_per_s=500",
+           "clade namespace update vision --retention 90d --default artifact.type=dataset"),
+    {"namespace delete", "PATH...", "delete empty namespaces",
+     "Nothing live may be in one, and none may stand under it. " BULK_HELP, NULL, 1,
+     COMMAND_ARGS_ANY, EXAMPLES("clade namespace delete vision/edge"), "namespace", run_delete},
     GET("namespace", "clade namespace get vision"),
     LIST("namespace", FLAGS(READ_FLAGS), "clade namespace list"),
-    CREATE("type", "KIND:NAME...", 1, FLAGS(FLAG_DESCRIPTION, FLAG_OWNER, FLAG_TAG, MAKE_FLAGS),
-           "clade type create artifact:dataset"),
+    HISTORY("namespace", "vision"),
+    CREATE("type", "KIND:NAME...", 1,
+           FLAGS(FLAG_DESCRIPTION, FLAG_OWNER, FLAG_TAG, FLAG_PROP, FLAG_FIELD, FLAG_CLOSED, FLAG_OPEN, FLAG_CYCLIC,
+                 MAKE_FLAGS),
+           "clade type create artifact:dataset",
+           "clade type create run:training --closed --field lr:float,required --field 'seen:int,unit=rows'"),
     GET("type", "clade type get artifact:dataset"),
     LIST("type", FLAGS(READ_FLAGS), "clade type list"),
+    UPDATE("type",
+           FLAGS(FLAG_DESCRIPTION, FLAG_OWNER, FLAG_TAG, FLAG_UNTAG, FLAG_PROP, FLAG_UNPROP, FLAG_FIELD,
+                 FLAG_CLOSED, FLAG_OPEN, FLAG_CYCLIC, FLAG_AS),
+           "clade type update run:training --field 'seed:int,fixed'"),
+    RENAME("type", "clade type rename run:train run:training"),
+    DELETE("type", "clade type delete run:training"),
+    UNDELETE("type", "clade type undelete run:training"),
+    HISTORY("type", "artifact:dataset"),
+
+    {"hold", "REF...", "refuse deletion of things until they are released",
+     "Why is said by --reason. " STDIN_HELP, NULL, 1, COMMAND_ARGS_ANY,
+     EXAMPLES("clade hold model/resnet50 --reason 'audit 2026-12'"), NULL, run_hold},
+    {"release", "REF...", "let things that are held be deleted again", STDIN_HELP, NULL, 1,
+     COMMAND_ARGS_ANY, EXAMPLES("clade release model/resnet50"), NULL, run_release},
 
     {"get", "REF...", "show things of any kind",
-     "References: KIND/NAME, version/MODEL/7, version/MODEL@latest, //TEAM//KIND/NAME, id/12,\n"
-     "KIND/ext:SYSTEM:ID, digest:ALGO:VALUE. " STDIN_HELP,
+     "References: KIND/NAME, version/MODEL/7, version/MODEL@ALIAS, //TEAM//KIND/NAME, id/12,\n"
+     "KIND/ext:SYSTEM:ID, digest:ALGO:VALUE, uri:URI. " STDIN_HELP,
      FLAGS(READ_FLAGS), 1, COMMAND_ARGS_ANY,
      EXAMPLES("clade get model/resnet50 version/resnet50@latest",
-              "clade get digest:sha256:2c26b4... -w json"), NULL, run_get},
+              "clade get digest:sha256:2c26b4... -w json", "clade get uri:s3://bucket/weights"), NULL, run_get},
+    {"history", "REF...", "show what each revision changed of things of any kind, newest first",
+     HISTORY_HELP, FLAGS(FLAG_LIMIT, FLAG_STATE), 1, COMMAND_ARGS_ANY,
+     EXAMPLES("clade history version/resnet50/7", "clade history id/1234 --as-of 2026-03-01"), NULL,
+     run_history},
+    {"log", "REF...", "log params and points of metrics to things of any kind",
+     "A param is written once. Points may come in any order, and again.\n" BULK_HELP,
+     FLAGS(FLAG_PARAM, FLAG_METRIC, FLAG_STEP, FLAG_TIME, FLAG_ON, FLAG_LOGGED_BY), 1,
+     COMMAND_ARGS_ANY,
+     EXAMPLES("clade log version/resnet50/7 --metric acc=0.76 --on artifact/imagenet-val "
+              "--run nightly-7"),
+     NULL, run_log},
+    {"metrics", "REF [KEY...]", "show the points of metrics",
+     "Of each series (a KEY, and what it was measured on) its points in order. A sample keeps, of\n"
+     "equal stretches of a series, the first, the least, the greatest and the last point.",
+     FLAGS(FLAG_LAST, FLAG_SAMPLE, FLAG_FROM_STEP, FLAG_TO_STEP, FLAG_FROM, FLAG_TO, FLAG_ON,
+           FLAG_LIMIT),
+     1, COMMAND_ARGS_ANY,
+     EXAMPLES("clade metrics run/nightly-7 loss", "clade metrics run/nightly-7 --last",
+              "clade -w json metrics run/nightly-7 loss --sample 400 --from-step 1000"),
+     NULL, run_metrics},
     {"link", "FROM LABEL TO", "say that FROM depends on TO",
-     "With the one argument \"-\", lines of stdin: FROM, LABEL and TO between tabs.",
-     NULL, 1, 3,
+     "With the one argument \"-\", lines of stdin: FROM, LABEL and TO between tabs. An edge that is\n"
+     "there gets the props that are given, and keeps its others.",
+     FLAGS(FLAG_PROP, FLAG_UNPROP), 1, 3,
      EXAMPLES("clade link version/resnet50/7 trained_on artifact/imagenet-1k",
+              "clade link version/merged/1 merged_from version/a/3 --prop weight=0.5",
               "clade link - < edges.tsv"), "link", run_link},
     {"unlink", "FROM LABEL TO", "take an edge away", "Lines of stdin with \"-\", as for link.",
      NULL, 1, 3, EXAMPLES("clade unlink version/resnet50/7 trained_on artifact/imagenet-1k"),
@@ -172,6 +330,10 @@ const struct command commands[] = {
     {"bench create", "", "measure artifact creates", NULL,
      FLAGS(FLAG_CLIENTS, FLAG_CONNECTIONS, FLAG_COUNT, FLAG_BYTES, FLAG_JSON), 0, 0,
      EXAMPLES("clade bench create --clients 64 --count 100000 --json"), "create", run_bench},
+    {"bench log", "", "measure batches of metric points", NULL,
+     FLAGS(FLAG_CLIENTS, FLAG_CONNECTIONS, FLAG_COUNT, FLAG_SERIES, FLAG_POINTS, FLAG_JSON), 0, 0,
+     EXAMPLES("clade bench log --clients 8 --count 2000 --series 10 --points 1000"), "log",
+     run_bench},
     {"bench get", "", "measure reads of one thing each", NULL,
      FLAGS(FLAG_CLIENTS, FLAG_CONNECTIONS, FLAG_COUNT, FLAG_REF, FLAG_JSON), 0, 0,
      EXAMPLES("clade bench get --clients 64 --ref artifact/imagenet-1k"), "get", run_bench},

@@ -277,7 +277,8 @@ enum import_status import_status_of(const struct clade_value *result)
     if (span_equal_str(status, "created")) {
         return IMPORT_CREATED;
     }
-    return span_equal_str(status, "changed") || span_equal_str(status, "deleted")
+    return span_equal_str(status, "changed") || span_equal_str(status, "deleted") ||
+                   span_equal_str(status, "undeleted")
                ? IMPORT_CHANGED
                : IMPORT_UNCHANGED;
 }

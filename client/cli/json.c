@@ -1,6 +1,8 @@
 #include "cli/json.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 int json_parse(struct span text, json_t **ret, struct error *error)
@@ -124,7 +126,14 @@ static void append_double(struct buffer *b, double v)
     if (isnan(v) || isinf(v)) {
         buffer_append_str(b, isnan(v) ? "\"NaN\"" : v > 0 ? "\"Infinity\"" : "\"-Infinity\"");
     } else {
-        buffer_append_fmt(b, "%.17g", v);
+        /* 15 digits, more where they read as another number; 1.0 is not 1. */
+        char text[32];
+        int digits = 15;
+        do {
+            (void)snprintf(text, sizeof text, "%.*g", digits, v);
+        } while (digits++ < 17 && strtod(text, NULL) != v);
+        buffer_append_str(b, text);
+        buffer_append_str(b, text[strcspn(text, ".e")] == '\0' ? ".0" : "");
     }
 }
 

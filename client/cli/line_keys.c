@@ -1,5 +1,6 @@
 #include "cli/line_keys.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/hash.h"
@@ -60,17 +61,83 @@ static void collect_create(const json_t *op, struct line_keys *k)
     }
 }
 
+/* "version/m/7" of "//TEAM//version/m/7". */
+static const char *without_team(const char *ref)
+{
+    const char *end = strncmp(ref, "//", 2) == 0 ? strstr(ref + 2, "//") : NULL;
+    return end != NULL ? end + 2 : ref;
+}
+
+static bool is_of(const char *ref, const char *kind)
+{
+    size_t len = strlen(kind);
+    return strncmp(without_team(ref), kind, len) == 0 && without_team(ref)[len] == '/';
+}
+
+/* A version by its model, as a create names it: what moves one pointer of a model may displace
+ * another version of it. */
+static void collect_pointer(const char *ref, struct line_keys *k)
+{
+    char model[4096];
+    if (!is_of(ref, "version")) {
+        k->alone = k->alone || is_of(ref, "id");
+        add(k, hash_of(ref, NULL, NULL), HARD);
+        return;
+    }
+    const char *rest = without_team(ref);
+    const char *name = rest + strlen("version/");
+    size_t len = strlen(name);
+    while (len > 0 && name[len] != '/' && name[len] != '@') {
+        len--;
+    }
+    int n = snprintf(model, sizeof model, "%.*smodel/%.*s", (int)(rest - ref), ref, (int)len, name);
+    k->alone = k->alone || n < 0 || (size_t)n >= sizeof model;
+    add(k, hash_of(model, NULL, NULL), HARD);
+}
+
+static bool is_pointer_op(const char *what)
+{
+    static const char *const ops[] = {"set_alias", "unset_alias", "set_stage", "set_targets"};
+    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
+        if (strcmp(what, ops[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What a type asks for touches whatever has it. */
+static bool is_of_a_type(const json_t *op)
+{
+    const char *kind = text(op, "kind");
+    const char *ref = text(op, "ref");
+    return (kind != NULL && strcmp(kind, "type") == 0) ||
+           (ref != NULL && (strncmp(ref, "type/", 5) == 0 || strstr(ref, "//type/") != NULL));
+}
+
 static void collect(const json_t *op, struct line_keys *k)
 {
     const char *what = text(op, "op");
     if (what == NULL) {
         return;
     }
+    /* Which names a rename touches is not known here when it goes by an id. */
+    bool renames = strcmp(what, "rename") == 0 || strcmp(what, "undelete") == 0;
+    k->alone = k->alone || renames || is_of_a_type(op);
     if (strcmp(what, "create") == 0) {
         collect_create(op, k);
     } else if (strcmp(what, "link") == 0 || strcmp(what, "unlink") == 0) {
         add(k, hash_of(text(op, "from"), text(op, "label"), text(op, "to")), HARD);
+    } else if (text(op, "ref") != NULL && is_pointer_op(what)) {
+        collect_pointer(text(op, "ref"), k);
+    } else if (strcmp(what, "log") == 0 && json_object_get(op, "params") == NULL) {
+        /* Points may come in any order. */
+        add(k, text(op, "ref") == NULL ? 0 : hash_of(text(op, "ref"), NULL, NULL), 0);
     } else if (text(op, "ref") != NULL) {
+        /* Whatever let go of a version, or of a model's, comes before its end. */
+        const char *ref = text(op, "ref");
+        k->alone = k->alone || (strcmp(what, "delete") == 0 &&
+                                (is_of(ref, "version") || is_of(ref, "model") || is_of(ref, "id")));
         add(k, hash_of(text(op, "ref"), NULL, NULL), HARD);
     }
 }

@@ -48,6 +48,41 @@ static void cell_status(const struct clade_value *item, struct buffer *b)
     cell_text(item, "status", b);
 }
 
+static void cell_stage(const struct clade_value *item, struct buffer *b)
+{
+    cell_text(item, "stage", b);
+}
+
+static void cell_desired(const struct clade_value *item, struct buffer *b)
+{
+    cell_text(item, "desired", b);
+}
+
+static void cell_observed(const struct clade_value *item, struct buffer *b)
+{
+    cell_text(item, "observed", b);
+}
+
+/* "m/7 90%, m/8 10%, m/9 5% shadow" */
+static void cell_targets(const struct clade_value *item, struct buffer *b)
+{
+    const struct clade_value *targets = clade_value_get(item, "targets");
+    for (size_t i = 0; i < clade_value_len(targets); i++) {
+        const struct clade_value *target = clade_value_at(targets, i);
+        unsigned share = (unsigned)clade_value_uint(clade_value_get(target, "share"));
+        size_t len = 0;
+        const char *mode = clade_value_strn(clade_value_get(target, "mode"), &len);
+        buffer_append_str(b, i > 0 ? ", " : "");
+        cell_text(target, "version", b);
+        buffer_append_fmt(b, " %u", share / 100);
+        if (share % 100 != 0) {
+            buffer_append_fmt(b, ".%02u", share % 100);
+        }
+        buffer_append_str(b, "%");
+        buffer_append_str(b, span_equal_str(span_make(mode, len), "shadow") ? " shadow" : "");
+    }
+}
+
 static void cell_run(const struct clade_value *item, struct buffer *b)
 {
     cell_text(item, "run", b);
@@ -125,6 +160,11 @@ static void write_json_item(struct listing *l, const struct clade_value *item)
     (void)fwrite(l->text.data, 1, l->text.len, l->cli->out);
 }
 
+static bool has_table(const struct listing *l)
+{
+    return l->columns != NULL && l->columns->show == NULL;
+}
+
 static void add_item(struct listing *l, const struct clade_value *item)
 {
     bool is_error = clade_value_type(clade_value_get(item, "error")) == CLADE_MAP;
@@ -136,11 +176,11 @@ static void add_item(struct listing *l, const struct clade_value *item)
         write_json_item(l, item);
     } else if (is_error) {
         return;
-    } else if (l->columns != NULL) {
+    } else if (has_table(l)) {
         add_row(l, item);
     } else {
         (void)fputs(l->items > 0 ? "\n" : "", l->cli->out);
-        show_thing(l->cli, item);
+        (l->columns != NULL ? l->columns->show : show_thing)(l->cli, item);
     }
     l->items++;
 }
@@ -157,7 +197,7 @@ static void add_page(struct listing *l, const struct clade_response *response)
     for (size_t i = 0; i < clade_value_len(data); i++) {
         add_item(l, clade_value_at(data, i));
     }
-    if (l->cli->settings.write == WRITE_TABLE && l->columns != NULL && l->items > 0) {
+    if (l->cli->settings.write == WRITE_TABLE && has_table(l) && l->items > 0) {
         table_flush(&l->table, l->cli->out, l->cli->terminal_columns, l->cli->color);
     }
 }
@@ -210,7 +250,7 @@ int listing_run(struct cli *cli,
     }
     struct listing l = {.cli = cli, .columns = columns};
     buffer_init(&l.text, PAGE_BYTES_MAX);
-    if (columns != NULL) {
+    if (has_table(&l)) {
         table_init(&l.table, columns->columns, columns->len);
     }
     bool complete = false;
@@ -253,13 +293,20 @@ static const listing_cell run_cells[] = {cell_ref, cell_status, cell_owner, cell
 COLUMNS(run);
 
 static const struct table_column version_heads[] = {
-    {"REF", TABLE_LEFT, true},
-    {"RUN", TABLE_LEFT, true},
-    {"CHANGED", TABLE_LEFT, false},
-    {"DESCRIPTION", TABLE_LEFT, true},
+    {"REF", TABLE_LEFT, true},      {"STAGE", TABLE_LEFT, false},      {"RUN", TABLE_LEFT, true},
+    {"CHANGED", TABLE_LEFT, false}, {"DESCRIPTION", TABLE_LEFT, true},
 };
-static const listing_cell version_cells[] = {cell_ref, cell_run, cell_changed, cell_description};
+static const listing_cell version_cells[] = {cell_ref, cell_stage, cell_run, cell_changed,
+                                             cell_description};
 COLUMNS(version);
+
+static const struct table_column deployment_heads[] = {
+    {"REF", TABLE_LEFT, true},     {"DESIRED", TABLE_LEFT, false}, {"OBSERVED", TABLE_LEFT, false},
+    {"TARGETS", TABLE_LEFT, true}, {"CHANGED", TABLE_LEFT, false},
+};
+static const listing_cell deployment_cells[] = {cell_ref, cell_desired, cell_observed, cell_targets,
+                                                cell_changed};
+COLUMNS(deployment);
 
 static const struct table_column walk_heads[] = {
     {"DEPTH", TABLE_RIGHT, false},
@@ -285,6 +332,9 @@ const struct listing_columns *listing_columns_things(const char *kind)
 {
     if (strcmp(kind, "run") == 0) {
         return &run;
+    }
+    if (strcmp(kind, "deployment") == 0) {
+        return &deployment;
     }
     return strcmp(kind, "version") == 0 ? &version : &thing;
 }

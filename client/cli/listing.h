@@ -7,10 +7,14 @@
 /* Writes a column's cell for an item into an empty buffer. */
 typedef void (*listing_cell)(const struct clade_value *item, struct buffer *b);
 
+/* Writes an item that does not fit in columns. */
+typedef void (*listing_show)(struct cli *cli, const struct clade_value *item);
+
 struct listing_columns {
     const struct table_column *columns;
     const listing_cell *cells;
     size_t len;
+    listing_show show; /* of items that are no rows; then there are no columns */
 };
 
 /* Asks for the page that `read` describes. */

@@ -68,6 +68,9 @@ int run_show(struct cli *cli)
 int run_transfer(struct cli *cli)
 {
     uint64_t to = 0;
+    if (cli->settings.dry_run) {
+        return cli_no_dry_run(cli);
+    }
     if (cli->args.arguments_len > 0 && !text_parse_uint(cli->args.arguments[0], &to)) {
         return cli_usage(cli, "\"%s\" is not a node's number", cli->args.arguments[0]);
     }

@@ -274,7 +274,8 @@ static int go_on(struct cli *cli,
 int run_member(struct cli *cli)
 {
     struct change change;
-    int code = parse_change(cli, &change);
+    int code = cli_no_dry_run(cli);
+    code = code != EXIT_DONE ? code : parse_change(cli, &change);
     if (code == EXIT_DONE) {
         code = cli_open(cli);
     }

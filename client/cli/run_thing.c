@@ -1,6 +1,8 @@
 #include "base/clock.h"
 #include "cli/cli.h"
+#include "cli/props.h"
 #include "cli/run.h"
+#include "cli/run_ops.h"
 #include "cli/show.h"
 #include "cli/text.h"
 
@@ -18,14 +20,23 @@ static const struct field_flag text_flags[] = {
     {FLAG_OWNER, "owner", NULL},
     {FLAG_TYPE, "type", NULL},
     {FLAG_STATUS, "status", NULL},
+    {FLAG_CONTENT, "content", NULL},
+    {FLAG_CONTENT_REASON, "content_reason", NULL},
     {FLAG_EXPERIMENT, "experiment", "experiment"},
     {FLAG_PARENT, "parent", "run"},
     {FLAG_RUN, "run", "run"},
+    {FLAG_DESIRED, "desired", NULL},
+    {FLAG_OBSERVED, "observed", NULL},
+    {FLAG_ENDPOINT, "endpoint", NULL},
 };
 static const struct field_flag list_flags[] = {
     {FLAG_DIGEST, "digests", NULL},
     {FLAG_URI, "uris", NULL},
     {FLAG_EXTERNAL_ID, "external_ids", NULL},
+};
+static const struct field_flag take_flags[] = {
+    {FLAG_REMOVE_URI, "uris", NULL},
+    {FLAG_REMOVE_EXTERNAL_ID, "external_ids", NULL},
 };
 static const struct field_flag time_flags[] = {
     {FLAG_START, "start", NULL},
@@ -92,6 +103,93 @@ static bool set_tag(struct cli *cli,
     return key != NULL;
 }
 
+/* Takes `end` off the text's end. */
+static bool strip(char *text, const char *end)
+{
+    size_t len = strlen(text);
+    size_t n = strlen(end);
+    bool has = len > n && strcmp(text + len - n, end) == 0;
+    if (has) {
+        text[len - n] = '\0';
+    }
+    return has;
+}
+
+/* NAME[:multiple][:in-use], in any order. */
+static bool set_stage(struct clade_txn *txn, const char *text, struct cli_list *memory)
+{
+    char *name = arena_copy_str(&memory->arena, span_of(text));
+    bool multiple = false;
+    bool in_use = false;
+    for (bool more = name != NULL; more;) {
+        bool many = strip(name, ":multiple");
+        bool used = strip(name, ":in-use");
+        multiple = multiple || many;
+        in_use = in_use || used;
+        more = many || used;
+    }
+    if (name != NULL) {
+        clade_txn_stage(txn, name, multiple, in_use);
+    }
+    return name != NULL;
+}
+
+/* WHAT=N, or WHAT=none. */
+static bool set_quota(struct cli *cli,
+                      struct clade_txn *txn,
+                      const char *text,
+                      struct cli_list *memory)
+{
+    const char *equals = strchr(text, '=');
+    const char *value = equals == NULL ? "" : equals + 1;
+    uint64_t limit = 0;
+    bool is_number = text_parse_uint(value, &limit);
+    bool is_none = strcmp(value, "none") == 0;
+    if (equals == NULL || equals == text || (!is_number && !is_none)) {
+        (void)cli_usage(cli, "--quota: \"%s\" is not WHAT=N or WHAT=none", text);
+        return false;
+    }
+    const char *what = arena_copy_str(&memory->arena, span_make(text, (size_t)(equals - text)));
+    if (what != NULL && is_none) {
+        clade_txn_quota_unset(txn, what);
+    } else if (what != NULL) {
+        clade_txn_quota(txn, what, limit);
+    }
+    return what != NULL;
+}
+
+static bool set_default(struct cli *cli,
+                        struct clade_txn *txn,
+                        const char *text,
+                        struct cli_list *memory)
+{
+    const char *equals = strchr(text, '=');
+    if (equals == NULL || equals == text) {
+        (void)cli_usage(cli, "--default: \"%s\" is not KIND.FIELD=VALUE", text);
+        return false;
+    }
+    const char *key = arena_copy_str(&memory->arena, span_make(text, (size_t)(equals - text)));
+    if (key != NULL) {
+        clade_txn_default(txn, key, equals + 1);
+    }
+    return key != NULL;
+}
+
+static bool set_retention(struct cli *cli, struct clade_txn *txn)
+{
+    const char *text = args_get(&cli->args, FLAG_RETENTION);
+    uint64_t ms = 0;
+    if (text != NULL && strcmp(text, "none") == 0) {
+        clade_txn_set(txn, "retention_s", NULL);
+    } else if (text != NULL && text_parse_duration(text, 0, &ms)) {
+        clade_txn_set_uint(txn, "retention_s", ms / 1000);
+    } else if (text != NULL) {
+        (void)cli_usage(cli, "--retention: \"%s\" is not a time like 90d or 12h, nor none", text);
+        return false;
+    }
+    return true;
+}
+
 static bool set_repeated(struct cli *cli, struct clade_txn *txn, struct cli_list *memory)
 {
     for (size_t i = 0; i < cli->args.flags_len; i++) {
@@ -101,27 +199,54 @@ static bool set_repeated(struct cli *cli, struct clade_txn *txn, struct cli_list
                 clade_txn_add(txn, list_flags[j].field, given->value);
             }
         }
+        for (size_t j = 0; j < sizeof take_flags / sizeof *take_flags; j++) {
+            if (given->id == take_flags[j].flag) {
+                clade_txn_take_away(txn, take_flags[j].field, given->value);
+            }
+        }
+        if ((given->id == FLAG_PROP && !props_add(cli, txn, given->value)) ||
+            (given->id == FLAG_FIELD && !props_add_field(cli, txn, given->value))) {
+            return false;
+        }
+        if (given->id == FLAG_UNPROP) {
+            clade_txn_prop(txn, given->value, NULL);
+        }
         if (given->id == FLAG_TAG && !set_tag(cli, txn, given->value, memory)) {
+            return false;
+        }
+        if (given->id == FLAG_STAGE && !set_stage(txn, given->value, memory)) {
             return false;
         }
         if (given->id == FLAG_UNTAG) {
             clade_txn_tag(txn, given->value, NULL);
         }
+        if ((given->id == FLAG_QUOTA && !set_quota(cli, txn, given->value, memory)) ||
+            (given->id == FLAG_DEFAULT && !set_default(cli, txn, given->value, memory))) {
+            return false;
+        }
+        if (given->id == FLAG_NO_DEFAULT) {
+            clade_txn_default(txn, given->value, NULL);
+        }
     }
     return true;
 }
 
-/* The fields that flags give, for the transaction's current operation. */
-static bool set_fields(struct cli *cli, struct clade_txn *txn)
+bool run_ops_set_fields(struct cli *cli, struct clade_txn *txn)
 {
     struct cli_list memory = {0};
     arena_init(&memory.arena, CLADE_MAX_COMMAND_BYTES);
     set_texts(cli, txn, &memory);
     uint64_t size = 0;
-    bool ok = set_times(cli, txn) && set_repeated(cli, txn, &memory) &&
+    bool ok = set_times(cli, txn) && set_retention(cli, txn) && set_repeated(cli, txn, &memory) &&
               cli_uint(cli, FLAG_SIZE, 0, &size);
     if (ok && args_has(&cli->args, FLAG_SIZE)) {
         clade_txn_set_uint(txn, "size", size);
+    }
+    if (args_has(&cli->args, FLAG_CLOSED) || args_has(&cli->args, FLAG_OPEN)) {
+        clade_txn_set_bool(txn, "closed", args_has(&cli->args, FLAG_CLOSED));
+    }
+    if (args_has(&cli->args, FLAG_CYCLIC)) {
+        clade_txn_set_bool(txn, "cyclic", true);
     }
     const char *as = args_get(&cli->args, FLAG_AS);
     if (as != NULL) {
@@ -149,9 +274,6 @@ static int set_if_exists(struct cli *cli, struct clade_txn *txn)
     return EXIT_DONE;
 }
 
-/* Adds the operation for one name or reference; NULL is a create without a name. */
-typedef int (*add_op)(struct cli *cli, struct clade_txn *txn, const char *name);
-
 static int add_create(struct cli *cli, struct clade_txn *txn, const char *name)
 {
     const char *kind = cli->args.command->subject;
@@ -169,18 +291,48 @@ static int add_create(struct cli *cli, struct clade_txn *txn, const char *name)
         (void)clade_txn_create(txn, kind, name);
     }
     int code = set_if_exists(cli, txn);
-    return code != EXIT_DONE ? code : set_fields(cli, txn) ? EXIT_DONE : EXIT_USAGE;
+    return code != EXIT_DONE ? code : run_ops_set_fields(cli, txn) ? EXIT_DONE : EXIT_USAGE;
 }
 
 static int add_update(struct cli *cli, struct clade_txn *txn, const char *ref)
 {
     (void)clade_txn_update(txn, ref);
-    return set_fields(cli, txn) ? EXIT_DONE : EXIT_USAGE;
+    return run_ops_set_fields(cli, txn) ? EXIT_DONE : EXIT_USAGE;
 }
 
 static int add_delete(struct cli *cli, struct clade_txn *txn, const char *ref)
 {
     (void)clade_txn_delete(txn, ref);
+    return EXIT_DONE;
+}
+
+static int add_undelete(struct cli *cli, struct clade_txn *txn, const char *ref)
+{
+    (void)clade_txn_undelete(txn, ref, args_get(&cli->args, FLAG_NEW_NAME));
+    return EXIT_DONE;
+}
+
+static int add_hold(struct cli *cli, struct clade_txn *txn, const char *ref)
+{
+    (void)clade_txn_hold(txn, ref, NULL);
+    return EXIT_DONE;
+}
+
+static int add_release(struct cli *cli, struct clade_txn *txn, const char *ref)
+{
+    (void)clade_txn_release(txn, ref);
+    return EXIT_DONE;
+}
+
+static int add_rename(struct cli *cli, struct clade_txn *txn, const char *ref)
+{
+    (void)clade_txn_rename(txn, ref, cli->args.arguments[1]);
+    return EXIT_DONE;
+}
+
+static int add_purge(struct cli *cli, struct clade_txn *txn, const char *ref)
+{
+    (void)clade_txn_purge(txn, ref);
     return EXIT_DONE;
 }
 
@@ -216,10 +368,9 @@ static int run_batch(struct cli *cli,
     return code;
 }
 
-static int run_ops(struct cli *cli, const char *ref_kind, add_op add)
+static int run_ops_on(struct cli *cli, struct cli_list *list, int code, add_op add)
 {
-    struct cli_list names;
-    int code = cli_arguments(cli, 0, ref_kind, &names);
+    struct cli_list names = *list;
     struct clade_txn *txn = clade_txn_new();
     if (code == EXIT_DONE && txn == NULL) {
         cli_say(cli, "out of memory");
@@ -240,6 +391,13 @@ static int run_ops(struct cli *cli, const char *ref_kind, add_op add)
     return code;
 }
 
+int run_ops(struct cli *cli, const char *ref_kind, add_op add)
+{
+    struct cli_list names;
+    int code = cli_arguments(cli, 0, ref_kind, &names);
+    return run_ops_on(cli, &names, code, add);
+}
+
 int run_create(struct cli *cli)
 {
     const char *kind = cli->args.command->subject;
@@ -254,4 +412,37 @@ int run_update(struct cli *cli)
 int run_delete(struct cli *cli)
 {
     return run_ops(cli, cli->args.command->subject, add_delete);
+}
+
+/* The second argument is no reference. */
+int run_rename(struct cli *cli)
+{
+    struct cli_list names = {0};
+    arena_init(&names.arena, CLADE_MAX_COMMAND_BYTES);
+    const char *ref = cli_list_ref(&names, cli->args.command->subject, cli->args.arguments[0]);
+    bool ok = ref != NULL && cli_list_add(&names, span_of(ref));
+    return run_ops_on(cli, &names, ok ? EXIT_DONE : EXIT_REFUSED, add_rename);
+}
+
+int run_undelete(struct cli *cli)
+{
+    if (args_has(&cli->args, FLAG_NEW_NAME) && cli->args.arguments_len != 1) {
+        return cli_usage(cli, "--name: one thing at a time can have it");
+    }
+    return run_ops(cli, cli->args.command->subject, add_undelete);
+}
+
+int run_hold(struct cli *cli)
+{
+    return run_ops(cli, NULL, add_hold);
+}
+
+int run_release(struct cli *cli)
+{
+    return run_ops(cli, NULL, add_release);
+}
+
+int run_purge(struct cli *cli)
+{
+    return run_ops(cli, cli->args.command->subject, add_purge);
 }

@@ -1,5 +1,6 @@
 #include "cli/cli.h"
 #include "cli/json.h"
+#include "cli/props.h"
 #include "cli/run.h"
 #include "cli/show.h"
 #include "cli/txn_json.h"
@@ -17,14 +18,25 @@ static int send_txn(struct cli *cli, const struct clade_txn *txn)
     return code;
 }
 
-static void add_link(
+/* False after a usage error. */
+static bool add_link(
     struct cli *cli, struct clade_txn *txn, const char *from, const char *label, const char *to)
 {
-    if (strcmp(cli->args.command->subject, "link") == 0) {
-        (void)clade_txn_link(txn, from, label, to);
-    } else {
+    bool ok = true;
+    if (strcmp(cli->args.command->subject, "unlink") == 0) {
         (void)clade_txn_unlink(txn, from, label, to);
+        return true;
     }
+    (void)clade_txn_link(txn, from, label, to);
+    for (size_t i = 0; ok && i < cli->args.flags_len; i++) {
+        const struct args_flag *given = &cli->args.flags[i];
+        if (given->id == FLAG_PROP) {
+            ok = props_add(cli, txn, given->value);
+        } else if (given->id == FLAG_UNPROP) {
+            clade_txn_prop(txn, given->value, NULL);
+        }
+    }
+    return ok;
 }
 
 /* "FROM<tab>LABEL<tab>TO" is cut up in place. */
@@ -56,7 +68,10 @@ static int link_lines(struct cli *cli, struct clade_txn *txn)
             code = cli_usage(cli, "line %zu is not FROM<tab>LABEL<tab>TO", i + 1);
             break;
         }
-        add_link(cli, txn, parts[0], parts[1], parts[2]);
+        if (!add_link(cli, txn, parts[0], parts[1], parts[2])) {
+            code = EXIT_USAGE;
+            break;
+        }
         pending++;
         if (i + 1 == lines.len || pending == CLADE_MAX_OPERATIONS / 10 ||
             clade_txn_bytes(txn) > CLADE_MAX_COMMAND_BYTES / 2) {
@@ -90,8 +105,8 @@ int run_link(struct cli *cli)
         if (lines) {
             code = link_lines(cli, txn);
         } else {
-            add_link(cli, txn, arguments[0], arguments[1], arguments[2]);
-            code = send_txn(cli, txn);
+            code = add_link(cli, txn, arguments[0], arguments[1], arguments[2]) ? send_txn(cli, txn)
+                                                                                : EXIT_USAGE;
         }
     }
     clade_txn_free(txn);

@@ -172,6 +172,7 @@ int settings_load(const struct args *args,
     ret->ns = choose(&s, FLAG_NAMESPACE, "CLADE_NAMESPACE", file->namespace_path, &where);
     ret->user = choose(&s, FLAG_USER, "CLADE_USER", file->user, &where);
     ret->reason = args_get(args, FLAG_REASON);
+    ret->dry_run = args_has(args, FLAG_DRY_RUN);
     err = set_formats(&s, ret, error);
     return err != 0 ? err : set_reads(&s, ret, error);
 }

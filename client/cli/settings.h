@@ -14,6 +14,7 @@ struct settings {
     const char *ns;        /* NULL = not said: "default" */
     const char *user;      /* NULL = the login name */
     const char *reason;    /* NULL = none */
+    bool dry_run;          /* transactions are only tried */
     enum write_format write;
     enum color_mode color;
     enum clade_consistency consistency;

@@ -129,8 +129,15 @@ static void append_member(struct buffer *b, const struct clade_value *v)
         return;
     }
     for (size_t i = 0; i < clade_value_len(v); i++) {
+        struct span key = text_of(clade_value_key_at(v, i));
+        const struct clade_value *member = clade_value_at(v, i);
         buffer_append_str(b, i > 0 ? " " : "");
-        append_scalar(b, text_of(clade_value_key_at(v, i)), clade_value_at(v, i));
+        /* "float required fixed": what is true is said by its name. */
+        if (clade_value_type(member) == CLADE_BOOL) {
+            table_append_clean(b, clade_value_bool(member) ? key : span_of("-"));
+        } else {
+            append_scalar(b, key, member);
+        }
     }
 }
 
@@ -357,6 +364,9 @@ void show_results(struct cli *cli, const struct clade_response *response)
     if (cli->settings.write == WRITE_NDJSON) {
         show_ndjson(cli, response);
         return;
+    }
+    if (cli->settings.dry_run) {
+        cli_say(cli, "dry run: nothing of this was written");
     }
     for (size_t i = 0; i < clade_value_len(data); i++) {
         show_result(cli, clade_value_at(data, i));

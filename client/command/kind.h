@@ -11,7 +11,7 @@ enum kind {
     KIND_RUN = 5,
     KIND_MODEL = 6,
     KIND_VERSION = 7,
-    KIND_DEPLOYMENT = 8, /* reserved for the model's second part */
+    KIND_DEPLOYMENT = 8,
     KIND_COUNT
 };
 

@@ -22,7 +22,8 @@ static bool is_segment_char(uint8_t c)
     return is_lower(c) || (c >= 'A' && c <= 'Z') || is_digit(c) || is_one_of(c, "._-");
 }
 
-static int namespace_check(struct span path, struct error *error)
+/* A namespace, or a deployment's environment. */
+static int path_check(struct span path, const char *what, struct error *error)
 {
     bool open = false; /* a segment has begun */
     for (size_t i = 0; i < path.len; i++) {
@@ -30,13 +31,37 @@ static int namespace_check(struct span path, struct error *error)
         if (c == '/' ? !open : !is_segment_char(c)) {
             return check_fail(
                 error, CLADE_ERR_INVALID, NULL,
-                "a namespace is a path of segments of letters, digits, '.', '_' and '-', "
-                "joined by single '/'");
+                "%s is a path of segments of letters, digits, '.', '_' and '-', joined by "
+                "single '/'",
+                what);
         }
         open = c != '/';
     }
     return open ? 0
-                : check_fail(error, CLADE_ERR_INVALID, NULL, "a namespace must not end with a '/'");
+                : check_fail(error, CLADE_ERR_INVALID, NULL, "%s must not end with a '/'", what);
+}
+
+/* What stands behind an '@', or is written like it: must not end or split a reference. */
+static int pointer_check(struct span text, const char *what, size_t bytes_max, struct error *error)
+{
+    int r = check_text(text, what, bytes_max, false, error);
+    for (size_t i = 0; r == 0 && i < text.len; i++) {
+        if (is_one_of(text.data[i], "/@")) {
+            r = check_fail(error, CLADE_ERR_INVALID, NULL, "%s must not have a '/' or an '@'",
+                           what);
+        }
+    }
+    return r;
+}
+
+int alias_check(struct span alias, struct error *error)
+{
+    return pointer_check(alias, "an alias", CLADE_MAX_ALIAS_BYTES, error);
+}
+
+int stage_check(struct span stage, struct error *error)
+{
+    return pointer_check(stage, "a stage", CLADE_MAX_STAGE_BYTES, error);
 }
 
 int label_check(struct span label, struct error *error)
@@ -77,8 +102,9 @@ int name_check(enum kind kind, struct span name, struct error *error)
     if (r != 0) {
         return r;
     }
-    if (kind == KIND_NAMESPACE) {
-        return namespace_check(name, error);
+    if (kind == KIND_NAMESPACE || kind == KIND_DEPLOYMENT) {
+        return path_check(name, kind == KIND_NAMESPACE ? "a namespace" : "a deployment's name",
+                          error);
     }
     if (kind == KIND_TYPE) {
         return type_name_check(name, error);

@@ -7,7 +7,9 @@
 
 enum {
     CURSOR_BYTES_MAX = 8192,
-    LABELS_MAX = 256 /* that one lineage names */
+    LABELS_MAX = 256, /* that one lineage names */
+    KEYS_MAX = 1000,  /* of metrics that one query names */
+    SAMPLE_MIN = 4    /* points: the first, the least, the greatest, the last */
 };
 
 /* What every read carries; "deadline_ms" is its server's affair. */
@@ -19,7 +21,11 @@ static const char *const get_keys[] = {"refs", READ_KEYS, NULL};
 static const char *const list_keys[] = {"kind", "under", READ_KEYS, NULL};
 static const char *const lineage_keys[] = {"ref",   "direction", "labels",  "kinds",
                                            "depth", "count",     READ_KEYS, NULL};
+static const char *const history_keys[] = {"ref", READ_KEYS, NULL};
 static const char *const describe_keys[] = {READ_KEYS, NULL};
+static const char *const metrics_keys[] = {"refs",    "keys",      "on",      "from_step",
+                                           "to_step", "from_time", "to_time", "last",
+                                           "sample",  READ_KEYS,   NULL};
 
 struct decode {
     const struct value *params;
@@ -48,8 +54,10 @@ static bool parse_as_of(const struct value *v, struct query_as_of *ret)
         ret->form = AS_OF_REVISION;
         return check_number(text, &ret->revision);
     }
+    /* A date alone has no offset: its end depends on where one is. */
+    bool is_date = text.len == sizeof "2026-03-01" - 1;
     ret->form = AS_OF_TIME;
-    return time_parse(text, &ret->time_us) == 0;
+    return !is_date && time_parse(text, &ret->time_us) == 0;
 }
 
 static int take_as_of(const struct decode *d, struct query_as_of *ret)
@@ -58,8 +66,8 @@ static int take_as_of(const struct decode *d, struct query_as_of *ret)
     if (v != NULL && !parse_as_of(v, ret)) {
         return check_fail(
             d->error, CLADE_ERR_INVALID, "as_of",
-            "expected a revision (an integer), a time as RFC 3339 has it with an offset "
-            "(2026-03-01T12:00:00Z), or a date (2026-03-01)");
+            "expected a revision (an integer), or a time as RFC 3339 has it with an offset "
+            "(2026-03-01T12:00:00Z)");
     }
     return 0;
 }
@@ -100,16 +108,21 @@ static int take_texts(
 
 static int take_with(const struct decode *d, struct query *q)
 {
-    static const char *const choices[] = {"edges", NULL};
+    static const char *const choices[] = {"edges", "aliases", "params", "metrics", NULL};
+    bool *const wanted[] = {&q->with_edges, &q->with_aliases, &q->with_params, &q->with_metrics};
     struct span *texts = NULL;
     size_t len = 0;
     int r = take_texts(d, "with", 16, &texts, &len);
     for (size_t i = 0; r == 0 && i < len; i++) {
-        if (!span_equal_str(texts[i], "edges")) {
+        size_t choice = 0;
+        while (choices[choice] != NULL && !span_equal_str(texts[i], choices[choice])) {
+            choice++;
+        }
+        if (choices[choice] == NULL) {
             check_fail_choice(d->error, NULL, texts[i], choices);
             return check_fail_inside(d->error, CLADE_ERR_INVALID, "with[%zu]", i);
         }
-        q->with_edges = true;
+        *wanted[choice] = true;
     }
     return r;
 }
@@ -146,7 +159,8 @@ static int take_choices(const struct decode *d, struct query *q)
     };
     int consistency = CLADE_LINEARIZABLE;
     int view = CLADE_VIEW_HEADS;
-    bool named = q->kind == QUERY_GET || q->kind == QUERY_LINEAGE;
+    bool named = q->kind == QUERY_GET || q->kind == QUERY_LINEAGE || q->kind == QUERY_HISTORY ||
+                 q->kind == QUERY_METRICS;
     int state = named ? CLADE_STATE_ANY : CLADE_STATE_LIVE;
     int r = take_choice(d->params, "consistency", false, consistencies, &consistency, d->error);
     r = r != 0 ? r : take_choice(d->params, "view", false, views, &view, d->error);
@@ -174,8 +188,14 @@ static int parse_target(struct span text, struct query_target *ret, struct error
 {
     ret->text = text;
     if (span_starts_with(text, "digest:")) {
-        ret->is_digest = true;
-        return check_digest(span_skip(text, strlen("digest:")), error);
+        ret->form = TARGET_DIGEST;
+        ret->what = span_skip(text, strlen("digest:"));
+        return check_digest(ret->what, error);
+    }
+    if (span_starts_with(text, "uri:")) {
+        ret->form = TARGET_URI;
+        ret->what = span_skip(text, strlen("uri:"));
+        return check_text(ret->what, "a uri", CLADE_MAX_URI_BYTES, false, error);
     }
     return ref_parse(text, false, &ret->ref, error);
 }
@@ -276,14 +296,14 @@ static int take_kinds(const struct decode *d, struct query *q)
     return r;
 }
 
-static int take_count(const struct decode *d, struct query *q)
+static int take_bool(const struct decode *d, const char *key, bool *ret)
 {
-    const struct value *v = value_get(d->params, "count");
+    const struct value *v = value_get(d->params, key);
     if (v != NULL && value_type(v) != CLADE_BOOL) {
-        return check_fail(d->error, CLADE_ERR_INVALID, "count", "expected a boolean, got %s",
+        return check_fail(d->error, CLADE_ERR_INVALID, key, "expected a boolean, got %s",
                           check_type_text(v));
     }
-    q->count_only = value_bool(v);
+    *ret = value_bool(v);
     return 0;
 }
 
@@ -299,12 +319,118 @@ static int decode_lineage(const struct decode *d, struct query *q)
     r = r != 0 ? r : take_uint(d->params, "depth", false, UINT32_MAX, &depth, d->error);
     q->downstream = direction == 1;
     q->depth_max = (uint32_t)depth;
-    return r != 0 ? r : take_count(d, q);
+    return r != 0 ? r : take_bool(d, "count", &q->count_only);
 }
 
 static int decode_describe(const struct decode *d, struct query *q)
 {
     return 0;
+}
+
+static int decode_history(const struct decode *d, struct query *q)
+{
+    return take_ref(d->params, "ref", false, &q->start, d->error);
+}
+
+static int take_metric_keys(const struct decode *d, struct query *q)
+{
+    int r = take_texts(d, "keys", KEYS_MAX, &q->keys, &q->keys_len);
+    for (size_t i = 0; r == 0 && i < q->keys_len; i++) {
+        r = check_text(q->keys[i], "a metric's key", CLADE_MAX_METRIC_KEY_BYTES, false, d->error);
+        if (r != 0) {
+            return check_fail_inside(d->error, r, "keys[%zu]", i);
+        }
+    }
+    if (r == 0) {
+        q->keys_len = sort_spans(q->keys, q->keys_len);
+    }
+    return r;
+}
+
+static int take_on(const struct decode *d, struct query *q)
+{
+    const struct value *v = value_get(d->params, "on");
+    if (v == NULL) {
+        return 0;
+    }
+    q->on_form = value_type(v) == CLADE_NIL ? ON_NOTHING : ON_THING;
+    return q->on_form == ON_NOTHING ? 0 : take_ref(d->params, "on", false, &q->on, d->error);
+}
+
+static int take_step(const struct decode *d, const char *key, struct query *q, int64_t *ret)
+{
+    const struct value *v = value_get(d->params, key);
+    if (v == NULL) {
+        return 0;
+    }
+    if (value_type(v) != CLADE_INT && (value_type(v) != CLADE_UINT || value_uint(v) > INT64_MAX)) {
+        return check_fail(d->error, CLADE_ERR_INVALID, key, "a step is an integer of 64 bits");
+    }
+    q->has_range = true;
+    *ret = value_int(v);
+    return 0;
+}
+
+/* Points have milliseconds, times in text may have less: then the bound that is meant is the
+ * millisecond that holds it. */
+static int take_time_ms(const struct decode *d, const char *key, struct query *q, uint64_t *ret)
+{
+    const struct value *v = value_get(d->params, key);
+    uint64_t us = 0;
+    if (v == NULL) {
+        return 0;
+    }
+    q->has_range = true;
+    if (value_type(v) == CLADE_UINT) {
+        *ret = value_uint(v);
+        return 0;
+    }
+    if (value_type(v) != CLADE_STRING || take_time(v, &us, NULL) != 0) {
+        return check_fail(d->error, CLADE_ERR_INVALID, key,
+                          "expected a time: milliseconds since 1970 UTC, or text as RFC 3339 has "
+                          "it, with an offset (2026-03-01T12:00:00Z)");
+    }
+    *ret = us / 1000;
+    return 0;
+}
+
+static int take_range(const struct decode *d, struct query *q)
+{
+    q->step_min = INT64_MIN;
+    q->step_max = INT64_MAX;
+    q->time_max_ms = UINT64_MAX;
+    int r = take_step(d, "from_step", q, &q->step_min);
+    r = r != 0 ? r : take_step(d, "to_step", q, &q->step_max);
+    r = r != 0 ? r : take_time_ms(d, "from_time", q, &q->time_min_ms);
+    return r != 0 ? r : take_time_ms(d, "to_time", q, &q->time_max_ms);
+}
+
+static int take_sample(const struct decode *d, struct query *q)
+{
+    uint64_t sample = 0;
+    int r = take_uint(d->params, "sample", false, CLADE_MAX_PAGE_ITEMS, &sample, d->error);
+    if (r == 0 && value_get(d->params, "sample") != NULL && sample < SAMPLE_MIN) {
+        r = check_fail(d->error, CLADE_ERR_INVALID, "sample", "a sample has %d points at least",
+                       SAMPLE_MIN);
+    }
+    q->sample = (uint32_t)sample;
+    return r;
+}
+
+static int decode_metrics(const struct decode *d, struct query *q)
+{
+    int r = decode_get(d, q);
+    r = r != 0 ? r : take_metric_keys(d, q);
+    r = r != 0 ? r : take_on(d, q);
+    r = r != 0 ? r : take_range(d, q);
+    r = r != 0 ? r : take_sample(d, q);
+    r = r != 0 ? r : take_bool(d, "last", &q->sums_only);
+    if (r == 0 && q->sums_only && (q->has_range || q->sample > 0)) {
+        r = check_fail(
+            d->error, CLADE_ERR_INVALID, "last",
+            "the last point is that of the whole series: no range and no sample with it");
+    }
+    return r;
 }
 
 static const struct {
@@ -315,6 +441,8 @@ static const struct {
     [QUERY_LIST] = {list_keys, decode_list},
     [QUERY_LINEAGE] = {lineage_keys, decode_lineage},
     [QUERY_DESCRIBE] = {describe_keys, decode_describe},
+    [QUERY_HISTORY] = {history_keys, decode_history},
+    [QUERY_METRICS] = {metrics_keys, decode_metrics},
 };
 
 int query_decode(enum query_kind kind,
@@ -323,7 +451,7 @@ int query_decode(enum query_kind kind,
                  struct query *ret,
                  struct error *error)
 {
-    CHECK((size_t)kind < sizeof methods / sizeof methods[0]);
+    CHECK((size_t)kind < sizeof methods / sizeof methods[0] && methods[kind].decode != NULL);
     struct query q = {.kind = kind};
     struct decode d = {.params = params, .arena = arena, .error = error};
     if (value_type(params) != CLADE_MAP && params != NULL) {

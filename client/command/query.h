@@ -7,7 +7,14 @@
 
 #define QUERY_LIMIT_DEFAULT 1000
 
-enum query_kind { QUERY_GET, QUERY_LIST, QUERY_LINEAGE, QUERY_DESCRIBE };
+enum query_kind {
+    QUERY_GET,
+    QUERY_LIST,
+    QUERY_LINEAGE,
+    QUERY_DESCRIBE,
+    QUERY_HISTORY,
+    QUERY_METRICS
+};
 
 struct query_as_of {
     enum { AS_OF_NOW, AS_OF_REVISION, AS_OF_TIME } form;
@@ -15,11 +22,12 @@ struct query_as_of {
     uint64_t time_us;  /* AS_OF_TIME: the last revision stamped at or before it */
 };
 
-/* One reference of a get: a reference, or a digest. */
+/* One reference of a get: a reference, a digest or a uri. */
 struct query_target {
     struct span text; /* as it was written, for the answer */
-    struct ref ref;
-    bool is_digest; /* then `text` after "digest:" is ALGO:VALUE */
+    enum { TARGET_REF, TARGET_DIGEST, TARGET_URI } form;
+    struct ref ref;   /* TARGET_REF */
+    struct span what; /* TARGET_DIGEST: ALGO:VALUE; TARGET_URI: the uri */
 };
 
 struct query {
@@ -35,25 +43,42 @@ struct query {
     enum clade_view view;
     enum clade_state state;
     bool with_edges;
-    /* QUERY_GET */
+    bool with_aliases;
+    bool with_params;
+    bool with_metrics; /* the sums of their series */
+    /* QUERY_GET, QUERY_METRICS */
     struct query_target *targets;
     size_t targets_len;
     /* QUERY_LIST */
     enum kind list_kind;
     bool has_under;
     struct ref under; /* versions of a model, runs of an experiment */
-    /* QUERY_LINEAGE */
+    /* QUERY_LINEAGE, QUERY_HISTORY */
     struct ref start;
+    /* QUERY_LINEAGE */
     bool downstream;
     struct span *labels; /* NULL = all */
     size_t labels_len;
     unsigned kinds;     /* bit set (1 << KIND_...); 0 = all */
     uint32_t depth_max; /* 0 = no bound */
     bool count_only;
+    /* QUERY_METRICS */
+    struct span *keys; /* NULL = all; sorted */
+    size_t keys_len;
+    enum { ON_ANY, ON_NOTHING, ON_THING } on_form;
+    struct ref on; /* ON_THING: what they were measured on */
+    bool has_range;
+    int64_t step_min; /* all four count only when there is a range, and are part of it */
+    int64_t step_max;
+    uint64_t time_min_ms;
+    uint64_t time_max_ms;
+    bool sums_only;
+    uint32_t sample; /* points of each series; 0 = all */
 };
 
-/* Decodes the parameters of method "get", "list", "lineage" or "describe": a map with the keys
- * of client/wire/README.md. Unknown keys are INVALID. `*ret` borrows from params and arena. */
+/* Decodes the parameters of method "get", "list", "lineage", "describe", "history" or "metrics": a
+ * map with the keys of client/wire/README.md. Unknown keys are INVALID. `*ret` borrows from params
+ * and arena. */
 int query_decode(enum query_kind kind,
                  const struct value *params,
                  struct arena *arena,

@@ -83,7 +83,7 @@ static int parse_version(struct span s, struct ref *ref, struct error *error)
     if (s.data[at - 1] == '@') {
         ref->form = REF_ALIAS;
         ref->alias = last;
-        int r = check_text(last, "an alias", CLADE_MAX_NAME_BYTES, false, error);
+        int r = alias_check(last, error);
         return r != 0 ? r : name_check(KIND_MODEL, ref->name, error);
     }
     ref->form = REF_VERSION;

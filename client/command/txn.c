@@ -3,9 +3,9 @@
 #include "base/check.h"
 #include "command/txn_internal.h"
 
-/* The places of the words are the enums' numbers less one. */
-static const char *const guard_words[] = {"exists", "absent", "unchanged", NULL};
-static const char *const op_words[] = {"create", "update", "link", "unlink", "delete", NULL};
+/* The places of the words are the enum's numbers less one. */
+static const char *const guard_words[] = {"exists", "absent",  "unchanged", "alias",
+                                          "stage",  "matches", NULL};
 static const char *const if_exists_words[] = {
     [CLADE_IF_EXISTS_ERROR] = "error",
     [CLADE_IF_EXISTS_RETURN] = "return",
@@ -14,12 +14,22 @@ static const char *const if_exists_words[] = {
 };
 
 static const char *const txn_keys[] = {"v", "ops", "guards", "ns", "reason", "happened", NULL};
-static const char *const guard_keys[] = {"guard", "ref", "revision", NULL};
+static const char *const guard_keys[] = {"guard", "ref", "revision", "alias", "is", "query", NULL};
 static const char *const create_keys[] = {"op",        "as",    "kind",   "name", "namespace",
                                           "if_exists", "model", "number", NULL};
 static const char *const update_keys[] = {"op", "as", "ref", NULL};
-static const char *const link_keys[] = {"op", "as", "from", "label", "to", NULL};
+static const char *const link_keys[] = {"op", "as", "from", "label", "to", "props", NULL};
+static const char *const unlink_keys[] = {"op", "as", "from", "label", "to", NULL};
 static const char *const delete_keys[] = {"op", "as", "ref", NULL};
+static const char *const rename_keys[] = {"op", "as", "ref", "name", NULL};
+static const char *const hold_keys[] = {"op", "as", "ref", "reason", NULL};
+
+struct op_row {
+    const char *word;
+    int (*decode)(struct txn_decode *d, const struct value *map, struct op *op);
+};
+
+static const struct op_row op_rows[OP_KIND_END];
 
 /* --- references to earlier operations ----------------------------------------------------- */
 
@@ -51,6 +61,13 @@ static size_t find_name(const struct txn_decode *d, struct span name)
     return SIZE_MAX;
 }
 
+/* Operations that are of one thing, which `$` then means. */
+static bool names_a_thing(enum op_kind op)
+{
+    return op == OP_CREATE || op == OP_UPDATE || op == OP_RENAME || op == OP_HOLD ||
+           op == OP_RELEASE || op == OP_UNDELETE;
+}
+
 /* A reference into the transaction itself: what it means, as far as that is known here. */
 static int resolve_op(struct txn_decode *d, const struct ref *ref, enum kind *ret_kind)
 {
@@ -60,10 +77,10 @@ static int resolve_op(struct txn_decode *d, const struct ref *ref, enum kind *re
                           "a \"$\" reference means an earlier operation, and there is no such one");
     }
     const struct op *made = &d->ops[op];
-    if (made->op != OP_CREATE && made->op != OP_UPDATE) {
+    if (!names_a_thing(made->op)) {
         return check_fail(d->error, CLADE_ERR_INVALID, NULL,
                           "operation %zu is a %s, which makes no thing", (size_t)op,
-                          op_words[made->op - 1]);
+                          op_rows[made->op].word);
     }
     *ret_kind = made->kind;
     return 0;
@@ -162,35 +179,37 @@ static int decode_create(struct txn_decode *d, const struct value *map, struct o
     if (op->kind == KIND_NONE) {
         return check_fail_kind(d->error, "kind", kind);
     }
-    if (op->kind == KIND_DEPLOYMENT) {
-        return check_fail(d->error, CLADE_ERR_UNSUPPORTED, "kind",
-                          "this version has no deployments yet");
-    }
     r = op->kind == KIND_VERSION ? decode_version(d, map, op) : decode_named(d, map, op);
     return r != 0 ? r : txn_decode_fields(d, map, create_keys, op->kind, op);
 }
 
-/* The thing that an update or a delete is of. */
-static int decode_subject(struct txn_decode *d, const struct value *map, struct op *op)
-{
-    int r = txn_take_ref(d, map, "ref", &op->ref, &op->kind);
-    if (r == 0 && op->kind == KIND_NAMESPACE) {
-        r = check_fail(d->error, CLADE_ERR_UNSUPPORTED, "ref",
-                       "this version does not %s namespaces yet", op_words[op->op - 1]);
-    }
-    return r;
-}
-
 static int decode_update(struct txn_decode *d, const struct value *map, struct op *op)
 {
-    int r = decode_subject(d, map, op);
+    int r = txn_take_ref(d, map, "ref", &op->ref, &op->kind);
     return r != 0 ? r : txn_decode_fields(d, map, update_keys, op->kind, op);
+}
+
+/* An edge's props are written as those of things. */
+static int decode_edge_props(struct txn_decode *d, const struct value *map, struct op *op)
+{
+    const struct value *props = value_get(map, "props");
+    if (props == NULL) {
+        return 0;
+    }
+    op->fields = arena_calloc(d->arena, 1, sizeof *op->fields);
+    if (op->fields == NULL) {
+        return check_fail_no_room(d->arena, sizeof *op->fields, d->error);
+    }
+    op->fields->field = field_by_code(FIELD_PROPS);
+    int r = txn_decode_props(d, op, props, op->fields);
+    op->fields_len = r == 0 && op->fields->len > 0;
+    return r == 0 ? 0 : check_fail_inside(d->error, r, "props");
 }
 
 static int decode_link(struct txn_decode *d, const struct value *map, struct op *op)
 {
     enum kind kind = KIND_NONE;
-    if (!value_keys_known(map, link_keys, d->error)) {
+    if (!value_keys_known(map, op->op == OP_LINK ? link_keys : unlink_keys, d->error)) {
         return CLADE_ERR_INVALID;
     }
     int r = txn_take_ref(d, map, "from", &op->from, &kind);
@@ -200,7 +219,7 @@ static int decode_link(struct txn_decode *d, const struct value *map, struct op 
         return r;
     }
     r = label_check(op->label, d->error);
-    return r == 0 ? 0 : check_fail_inside(d->error, r, "label");
+    return r != 0 ? check_fail_inside(d->error, r, "label") : decode_edge_props(d, map, op);
 }
 
 static int decode_delete(struct txn_decode *d, const struct value *map, struct op *op)
@@ -208,27 +227,93 @@ static int decode_delete(struct txn_decode *d, const struct value *map, struct o
     if (!value_keys_known(map, delete_keys, d->error)) {
         return CLADE_ERR_INVALID;
     }
-    return decode_subject(d, map, op);
+    return txn_take_ref(d, map, "ref", &op->ref, &op->kind);
+}
+
+static int decode_purge(struct txn_decode *d, const struct value *map, struct op *op)
+{
+    int r = decode_delete(d, map, op);
+    if (r == 0 && (op->kind == KIND_NAMESPACE || op->kind == KIND_TYPE)) {
+        r = check_fail(d->error, CLADE_ERR_INVALID, "ref",
+                       "a %s is not purged: things are known by its name", kind_name(op->kind));
+    }
+    return r;
+}
+
+/* A name that is given to a thing of op's kind, as far as that is known; the rest is apply's. */
+static int take_new_name(struct txn_decode *d,
+                         const struct value *map,
+                         bool required,
+                         struct op *op)
+{
+    int r = take_text(map, "name", required, SIZE_MAX, &op->name, d->error);
+    if (r != 0 || op->name.len == 0) {
+        return r;
+    }
+    if (op->kind == KIND_VERSION || op->kind == KIND_NAMESPACE) {
+        return check_fail(d->error, CLADE_ERR_INVALID, "name", "a %s keeps its %s",
+                          kind_name(op->kind), op->kind == KIND_VERSION ? "number" : "path");
+    }
+    r = op->kind == KIND_NONE
+            ? check_text(op->name, "a name", CLADE_MAX_NAME_BYTES, false, d->error)
+            : name_check(op->kind, op->name, d->error);
+    return r == 0 ? 0 : check_fail_inside(d->error, r, "name");
+}
+
+static int decode_rename(struct txn_decode *d, const struct value *map, struct op *op)
+{
+    if (!value_keys_known(map, rename_keys, d->error)) {
+        return CLADE_ERR_INVALID;
+    }
+    int r = txn_take_ref(d, map, "ref", &op->ref, &op->kind);
+    return r != 0 ? r : take_new_name(d, map, op->op == OP_RENAME, op);
+}
+
+static int decode_hold(struct txn_decode *d, const struct value *map, struct op *op)
+{
+    const struct value *reason = value_get(map, "reason");
+    if (!value_keys_known(map, op->op == OP_HOLD ? hold_keys : delete_keys, d->error)) {
+        return CLADE_ERR_INVALID;
+    }
+    int r = txn_take_ref(d, map, "ref", &op->ref, &op->kind);
+    if (r != 0 || reason == NULL) {
+        return r;
+    }
+    if (value_type(reason) != CLADE_STRING) {
+        return check_fail(d->error, CLADE_ERR_INVALID, "reason", "expected a string, got %s",
+                          check_type_text(reason));
+    }
+    op->reason = value_string(reason);
+    r = check_text(op->reason, "a reason", CLADE_MAX_TEXT_BYTES, true, d->error);
+    return r == 0 ? 0 : check_fail_inside(d->error, r, "reason");
+}
+
+static int take_op_kind(struct txn_decode *d, const struct value *map, enum op_kind *ret)
+{
+    const char *words[OP_KIND_END] = {NULL}; /* those of the rows from 1 on, and NULL */
+    for (int kind = 1; kind < OP_KIND_END; kind++) {
+        words[kind - 1] = op_rows[kind].word;
+    }
+    int word = 0;
+    int r = take_choice(map, "op", true, words, &word, d->error);
+    if (r == 0) {
+        *ret = (enum op_kind)(word + 1);
+    }
+    return r;
 }
 
 static int decode_op(struct txn_decode *d, const struct value *map, struct op *op)
 {
-    static int (*const decoders[])(struct txn_decode *, const struct value *, struct op *) = {
-        [OP_CREATE] = decode_create, [OP_UPDATE] = decode_update, [OP_LINK] = decode_link,
-        [OP_UNLINK] = decode_link,   [OP_DELETE] = decode_delete,
-    };
     if (value_type(map) != CLADE_MAP) {
         return check_fail(d->error, CLADE_ERR_INVALID, NULL, "an operation is a map, not %s",
                           check_type_text(map));
     }
-    int word = 0;
-    int r = take_choice(map, "op", true, op_words, &word, d->error);
+    int r = take_op_kind(d, map, &op->op);
     if (r != 0) {
         return r;
     }
-    op->op = (enum op_kind)(word + 1);
     op->as = value_string(value_get(map, "as"));
-    return decoders[op->op](d, map, op);
+    return op_rows[op->op].decode(d, map, op);
 }
 
 /* --- the transaction ---------------------------------------------------------------------- */
@@ -323,8 +408,32 @@ static int decode_ops(struct txn_decode *d, const struct value *root, struct txn
     return 0;
 }
 
-static int decode_guard(const struct value *map, struct guard *guard, struct error *error)
+/* A key of one kind of guard only. */
+static int refuse_guard_key(const struct value *map,
+                            const char *key,
+                            const char *guard,
+                            struct error *error)
 {
+    return value_get(map, key) == NULL ? 0
+                                       : check_fail(error, CLADE_ERR_INVALID, key,
+                                                    "only the guard \"%s\" has a %s", guard, key);
+}
+
+static int decode_query(struct txn_decode *d, const struct value *map, struct guard *guard)
+{
+    const struct value *v = value_get(map, "query");
+    if (value_type(v) != CLADE_STRING) {
+        return check_fail(d->error, CLADE_ERR_INVALID, "query",
+                          "expected a query (a string), got %s",
+                          v == NULL ? "nothing" : check_type_text(v));
+    }
+    int r = filter_parse(value_string(v), d->arena, &guard->filter, d->error);
+    return r == 0 ? 0 : check_fail_inside(d->error, r, "query");
+}
+
+static int decode_guard(struct txn_decode *d, const struct value *map, struct guard *guard)
+{
+    struct error *error = d->error;
     int word = 0;
     if (value_type(map) != CLADE_MAP) {
         return check_fail(error, CLADE_ERR_INVALID, NULL, "a guard is a map, not %s",
@@ -339,23 +448,26 @@ static int decode_guard(const struct value *map, struct guard *guard, struct err
         return r;
     }
     guard->kind = (enum guard_kind)(word + 1);
-    if (guard->kind == GUARD_UNCHANGED) {
-        return take_uint(map, "revision", true, UINT64_MAX, &guard->revision, error);
+    if (guard->kind != GUARD_UNCHANGED) {
+        r = refuse_guard_key(map, "revision", "unchanged", error);
+    } else {
+        r = take_uint(map, "revision", true, UINT64_MAX, &guard->revision, error);
     }
-    return value_get(map, "revision") == NULL
-               ? 0
-               : check_fail(error, CLADE_ERR_INVALID, "revision",
-                            "only the guard \"unchanged\" has a revision");
+    r = r != 0 ? r : txn_decode_pointer_guard(map, guard, d->error);
+    if (r == 0 && guard->kind != GUARD_MATCHES) {
+        return refuse_guard_key(map, "query", "matches", error);
+    }
+    return r != 0 ? r : decode_query(d, map, guard);
 }
 
 static int decode_guards(struct txn_decode *d, const struct value *root, struct txn *txn)
 {
-    const struct value *guards = value_get(root, "guards");
-    size_t len = value_len(guards);
-    if (guards == NULL) {
+    const struct value *list = value_get(root, "guards");
+    size_t len = value_len(list);
+    if (list == NULL) {
         return 0;
     }
-    int r = check_count(guards, "guards", CLADE_MAX_GUARDS, d->error);
+    int r = check_count(list, "guards", CLADE_MAX_GUARDS, d->error);
     if (r != 0 || len == 0) {
         return r;
     }
@@ -364,7 +476,7 @@ static int decode_guards(struct txn_decode *d, const struct value *root, struct 
         return check_fail_no_room(d->arena, len * sizeof *txn->guards, d->error);
     }
     for (size_t i = 0; i < len; i++) {
-        r = decode_guard(value_at(guards, i), &txn->guards[i], d->error);
+        r = decode_guard(d, value_at(list, i), &txn->guards[i]);
         if (r != 0) {
             return check_fail_inside(d->error, r, "guards[%zu]", i);
         }
@@ -455,3 +567,21 @@ int txn_decode(struct span command, struct arena *arena, struct txn *ret, struct
     }
     return r;
 }
+
+static const struct op_row op_rows[OP_KIND_END] = {
+    [OP_CREATE] = {"create", decode_create},
+    [OP_UPDATE] = {"update", decode_update},
+    [OP_LINK] = {"link", decode_link},
+    [OP_UNLINK] = {"unlink", decode_link},
+    [OP_DELETE] = {"delete", decode_delete},
+    [OP_RENAME] = {"rename", decode_rename},
+    [OP_LOG] = {"log", txn_decode_log},
+    [OP_SET_ALIAS] = {"set_alias", txn_decode_set_alias},
+    [OP_UNSET_ALIAS] = {"unset_alias", txn_decode_unset_alias},
+    [OP_SET_STAGE] = {"set_stage", txn_decode_set_stage},
+    [OP_SET_TARGETS] = {"set_targets", txn_decode_set_targets},
+    [OP_HOLD] = {"hold", decode_hold},
+    [OP_RELEASE] = {"release", decode_hold},
+    [OP_UNDELETE] = {"undelete", decode_rename},
+    [OP_PURGE] = {"purge", decode_purge},
+};

@@ -1,5 +1,7 @@
+#include <inttypes.h>
 #include <stdlib.h>
 
+#include "command/stage.h"
 #include "command/txn_internal.h"
 
 static int fail_type(struct txn_decode *d, const struct value *v, const char *expected)
@@ -11,9 +13,9 @@ static int fail_type(struct txn_decode *d, const struct value *v, const char *ex
 static int decode_unset(struct txn_decode *d, const struct op *op, struct field_write *w)
 {
     const struct field *f = w->field;
-    bool mutable_scalar =
-        (f->flags & FIELD_CORE) == 0 && (f->shape == FIELD_TEXT || f->shape == FIELD_TIME);
-    if (op->op != OP_UPDATE || !mutable_scalar) {
+    bool scalar = f->shape == FIELD_TEXT || f->shape == FIELD_TIME || f->shape == FIELD_UINT ||
+                  f->shape == FIELD_PACKED;
+    if (op->op != OP_UPDATE || !scalar || (f->flags & (FIELD_CORE | FIELD_STAYS)) != 0) {
         return check_fail(d->error, CLADE_ERR_INVALID, NULL,
                           op->op != OP_UPDATE ? "nil takes away, and there is nothing yet"
                                               : "nil cannot take this field away");
@@ -41,12 +43,23 @@ static int decode_text(struct txn_decode *d, const struct value *v, struct field
     return check_fail_choice(d->error, NULL, w->text, f->values);
 }
 
-static int decode_uint(struct txn_decode *d, const struct value *v, struct field_write *w)
+static int decode_uint(struct txn_decode *d,
+                       const struct value *v,
+                       const struct field *f,
+                       uint64_t *ret)
 {
     if (value_type(v) != CLADE_UINT) {
         return fail_type(d, v, "an integer of 0 or more");
     }
-    w->number = value_uint(v);
+    *ret = value_uint(v);
+    if (*ret < f->number_min) {
+        return check_fail(d->error, CLADE_ERR_INVALID, NULL, "must be at least %" PRIu64,
+                          f->number_min);
+    }
+    if (f->number_max != 0 && *ret > f->number_max) {
+        return check_fail(d->error, CLADE_ERR_LIMIT, NULL, "must be at most %" PRIu64,
+                          f->number_max);
+    }
     return 0;
 }
 
@@ -99,9 +112,77 @@ static int fail_count(const struct field *f, size_t got, struct error *error)
                       (unsigned)f->count_max, got);
 }
 
-static int decode_set(struct txn_decode *d, const struct value *v, struct field_write *w)
+struct set_member {
+    struct span text;
+    bool gone;
+};
+
+static int compare_members(const void *a, const void *b)
+{
+    return span_compare(((const struct set_member *)a)->text, ((const struct set_member *)b)->text);
+}
+
+static int decode_member(struct txn_decode *d,
+                         const struct op *op,
+                         const struct field *f,
+                         const struct value *v,
+                         struct set_member *member)
+{
+    member->gone = value_type(v) == CLADE_NIL;
+    if (member->gone && op->op != OP_UPDATE) {
+        return check_fail(d->error, CLADE_ERR_INVALID, NULL,
+                          "nil takes away, and there is nothing yet");
+    }
+    if (!member->gone && !(value_type(v) == CLADE_BOOL && value_bool(v))) {
+        return fail_type(d, v, "true (there it shall be) or nil (it shall go)");
+    }
+    return check_element(f, member->text, d->error);
+}
+
+/* A set that is changed: each member with true, or nil to take it away. */
+static int decode_set_changes(struct txn_decode *d,
+                              const struct op *op,
+                              const struct value *v,
+                              struct field_write *w)
 {
     size_t len = value_len(v);
+    struct set_member *members = arena_calloc(d->arena, len, sizeof *members);
+    w->texts = arena_calloc(d->arena, len, sizeof *w->texts);
+    w->gone = arena_calloc(d->arena, len, sizeof *w->gone);
+    if (members == NULL || w->texts == NULL || w->gone == NULL) {
+        return check_fail_no_room(d->arena, len * sizeof *members, d->error);
+    }
+    for (size_t i = 0; i < len; i++) {
+        members[i].text = value_string(value_key_at(v, i));
+        int r = decode_member(d, op, w->field, value_at(v, i), &members[i]);
+        if (r != 0) {
+            return check_fail_inside(d->error, r, "%.*s", SPAN_FMT(members[i].text));
+        }
+    }
+    if (len > 0) {
+        qsort(members, len, sizeof *members, compare_members);
+    }
+    for (size_t i = 0; i < len; i++) {
+        w->texts[i] = members[i].text;
+        w->gone[i] = members[i].gone;
+        if (i > 0 && span_equal(w->texts[i], w->texts[i - 1])) {
+            check_fail(d->error, CLADE_ERR_INVALID, NULL, "the key stands here twice");
+            return check_fail_inside(d->error, CLADE_ERR_INVALID, "%.*s", SPAN_FMT(w->texts[i]));
+        }
+    }
+    w->len = len;
+    return 0;
+}
+
+static int decode_set(struct txn_decode *d,
+                      const struct op *op,
+                      const struct value *v,
+                      struct field_write *w)
+{
+    size_t len = value_len(v);
+    if (value_type(v) == CLADE_MAP && (w->field->flags & FIELD_CORE) == 0) {
+        return decode_set_changes(d, op, v, w);
+    }
     if (value_type(v) != CLADE_ARRAY) {
         return fail_type(d, v, "an array of strings");
     }
@@ -131,13 +212,49 @@ static int compare_pairs(const void *a, const void *b)
     return span_compare(((const struct text_pair *)a)->key, ((const struct text_pair *)b)->key);
 }
 
+static bool is_among(struct span text, const char *const values[])
+{
+    size_t i = 0;
+    while (values[i] != NULL && !span_equal_str(text, values[i])) {
+        i++;
+    }
+    return values[i] != NULL;
+}
+
+/* KIND.type or KIND.tags.KEY: what a namespace can say of its new things. */
+static int check_default_key(struct span key, struct error *error)
+{
+    const uint8_t *dot = memchr(key.data, '.', key.len);
+    struct span kind_text = span_make(key.data, dot == NULL ? 0 : (size_t)(dot - key.data));
+    enum kind kind = kind_parse(kind_text);
+    struct span field = span_skip(key, dot == NULL ? key.len : kind_text.len + 1);
+    bool is_type = span_equal_str(field, "type") && field_belongs(field_by_code(FIELD_TYPE), kind);
+    bool is_tag = span_starts_with(field, "tags.") && field.len > strlen("tags.");
+    return kind != KIND_NONE && (is_type || is_tag)
+               ? 0
+               : check_fail(error, CLADE_ERR_INVALID, NULL,
+                            "a default is of KIND.type or KIND.tags.KEY");
+}
+
+static int check_key(const struct field *f, struct span key, struct error *error)
+{
+    if (f->values != NULL) {
+        return is_among(key, f->values) ? 0 : check_fail_choice(error, NULL, key, f->values);
+    }
+    if (f->code != FIELD_DEFAULTS) {
+        return check_text(key, "a tag's key", CLADE_MAX_TAG_KEY_BYTES, false, error);
+    }
+    int r = check_text(key, "a default's key", CLADE_MAX_TAG_KEY_BYTES, false, error);
+    return r != 0 ? r : check_default_key(key, error);
+}
+
 static int decode_pair(struct txn_decode *d,
                        const struct op *op,
                        const struct field *f,
                        const struct value *v,
                        struct text_pair *pair)
 {
-    int r = check_text(pair->key, "a tag's key", CLADE_MAX_TAG_KEY_BYTES, false, d->error);
+    int r = check_key(f, pair->key, d->error);
     if (r != 0) {
         return r;
     }
@@ -146,6 +263,14 @@ static int decode_pair(struct txn_decode *d,
         return op->op == OP_UPDATE ? 0
                                    : check_fail(d->error, CLADE_ERR_INVALID, NULL,
                                                 "nil takes away, and there is nothing yet");
+    }
+    if (f->shape == FIELD_UINT_MAP) {
+        r = decode_uint(d, v, f, &pair->number);
+        /* None at all could not be undone from within. */
+        bool rate = f->code == FIELD_QUOTA && span_equal_str(pair->key, "writes_per_s");
+        return r == 0 && rate && pair->number == 0
+                   ? check_fail(d->error, CLADE_ERR_INVALID, NULL, "must be at least 1")
+                   : r;
     }
     if (value_type(v) != CLADE_STRING) {
         return fail_type(d, v, "a string");
@@ -174,7 +299,8 @@ static int decode_map(struct txn_decode *d,
 {
     size_t len = value_len(v);
     if (value_type(v) != CLADE_MAP) {
-        return fail_type(d, v, "a map of strings");
+        return fail_type(
+            d, v, w->field->shape == FIELD_UINT_MAP ? "a map of integers" : "a map of strings");
     }
     w->pairs = arena_calloc(d->arena, len, sizeof *w->pairs);
     if (w->pairs == NULL) {
@@ -206,15 +332,24 @@ static int decode_field(struct txn_decode *d,
     case FIELD_TEXT:
         return decode_text(d, v, w);
     case FIELD_UINT:
-        return decode_uint(d, v, w);
+        return decode_uint(d, v, w->field, &w->number);
     case FIELD_TIME:
         return take_time(v, &w->number, d->error);
     case FIELD_REF:
         return decode_ref(d, v, w);
     case FIELD_TEXT_SET:
-        return decode_set(d, v, w);
+        return decode_set(d, op, v, w);
     case FIELD_TEXT_MAP:
+    case FIELD_UINT_MAP:
         return decode_map(d, op, v, w);
+    case FIELD_BOOL:
+        w->number = value_bool(v);
+        return value_type(v) == CLADE_BOOL ? 0 : fail_type(d, v, "a boolean");
+    case FIELD_PROP_MAP:
+    case FIELD_DECL_MAP:
+        return txn_decode_props(d, op, v, w);
+    case FIELD_PACKED:
+        return stages_pack(v, d->arena, &w->text, d->error);
     }
     return check_fail(d->error, CLADE_ERR_INTERNAL, NULL, "a field without a shape");
 }
@@ -250,6 +385,10 @@ static int place_key(struct txn_decode *d,
         check_fail(d->error, CLADE_ERR_INVALID, f->name, "a thing of kind %s has no field \"%s\"",
                    kind_name(kind), f->name);
         return CLADE_ERR_INVALID;
+    } else if ((f->flags & FIELD_BY_OP) != 0) {
+        return check_fail(
+            d->error, CLADE_ERR_INVALID, f->name, "it is written by an operation of its own%s%s",
+            f->code == FIELD_HOLD ? "" : ", set_", f->code == FIELD_HOLD ? "" : f->name);
     } else if (by_code[f->code] != NULL) {
         problem = "the key stands here twice";
     } else {
@@ -265,8 +404,37 @@ static int place_key(struct txn_decode *d,
 /* A set or a map without members writes nothing. */
 static bool says_something(const struct field_write *w)
 {
-    bool many = w->field->shape == FIELD_TEXT_SET || w->field->shape == FIELD_TEXT_MAP;
+    enum field_shape shape = w->field->shape;
+    bool many = shape == FIELD_TEXT_SET || shape == FIELD_TEXT_MAP || shape == FIELD_UINT_MAP ||
+                shape == FIELD_PROP_MAP || shape == FIELD_DECL_MAP;
     return !many || w->len > 0;
+}
+
+static const struct field_write *find_write(const struct op *op, enum field_code code)
+{
+    for (size_t i = 0; i < op->fields_len; i++) {
+        if (op->fields[i].field->code == code) {
+            return &op->fields[i];
+        }
+    }
+    return NULL;
+}
+
+/* Content that failed says why, no other does. */
+static int check_content(struct txn_decode *d, const struct op *op)
+{
+    const struct field_write *content = find_write(op, FIELD_CONTENT);
+    const struct field_write *reason = find_write(op, FIELD_CONTENT_REASON);
+    bool failed = content != NULL && span_equal_str(content->text, "failed");
+    if (failed && (reason == NULL || reason->text.len == 0)) {
+        return check_fail(d->error, CLADE_ERR_INVALID, "content_reason",
+                          "content that failed says why: content_reason is missing");
+    }
+    if (reason != NULL && !failed && (content != NULL || op->op == OP_CREATE)) {
+        return check_fail(d->error, CLADE_ERR_INVALID, "content_reason",
+                          "only content that failed has a reason");
+    }
+    return 0;
 }
 
 int txn_decode_fields(struct txn_decode *d,
@@ -304,5 +472,5 @@ int txn_decode_fields(struct txn_decode *d,
         }
         op->fields_len += says_something(w);
     }
-    return 0;
+    return check_content(d, op);
 }

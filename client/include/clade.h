@@ -90,6 +90,12 @@ CLADE_API enum clade_advice clade_error_advice(int code);
     X(NAME_BYTES,         1024,    "bytes", "a thing's name")                                      \
     X(NAMESPACE_BYTES,    256,     "bytes", "a namespace's path")                                  \
     X(LABEL_BYTES,        128,     "bytes", "an edge's label")                                     \
+    X(ALIAS_BYTES,        128,     "bytes", "an alias")                                            \
+    X(ALIASES,            1000,    "count", "aliases of a model")                                  \
+    X(STAGE_BYTES,        128,     "bytes", "a stage's name")                                      \
+    X(STAGES,             32,      "count", "stages of a namespace")                               \
+    X(DISPLACED,          1000,    "count", "versions that one set_stage displaces")               \
+    X(TARGETS,            64,      "count", "targets of a deployment")                             \
     X(REFERENCE_BYTES,    2304,    "bytes", "a reference")                                         \
     X(TEXT_BYTES,         65536,   "bytes", "a description, a reason")                             \
     X(PRINCIPAL_BYTES,    256,     "bytes", "a user's name")                                       \
@@ -100,13 +106,27 @@ CLADE_API enum clade_advice clade_error_advice(int code);
     X(DIGESTS,            16,      "count", "digests of a thing")                                  \
     X(URI_BYTES,          4096,    "bytes", "a uri")                                               \
     X(URIS,               64,      "count", "uris of a thing")                                     \
+    X(PROP_KEY_BYTES,     256,     "bytes", "a prop's key")                                        \
+    X(PROP_BYTES,         65536,   "bytes", "a prop's value, as it is stored")                     \
+    X(PROPS,              512,     "count", "props of a thing")                                    \
+    X(PROP_JSON_DEPTH,    64,      "levels", "nesting of a prop's JSON")                           \
+    X(TYPE_FIELDS,        512,     "count", "fields of a type")                                    \
+    X(UNIT_BYTES,         64,      "bytes", "the unit of a type's field")                          \
     X(EXTERNAL_ID_BYTES,  1024,    "bytes", "an external id, SYSTEM:ID")                           \
     X(EXTERNAL_IDS,       64,      "count", "external ids of a thing")                             \
     X(ADDRESS_BYTES,      262,     "bytes", "a node's address, HOST:PORT")                         \
+    X(PARAM_KEY_BYTES,    256,     "bytes", "a param's key")                                       \
+    X(PARAM_VALUE_BYTES,  8192,    "bytes", "a param's value")                                     \
+    X(PARAMS,             10000,   "count", "params of a thing")                                   \
+    X(METRIC_KEY_BYTES,   256,     "bytes", "a metric's key")                                      \
+    X(SERIES,             10000,   "count", "metric series of a thing")                            \
     X(RECORD_BYTES,       262144,  "bytes", "a thing with all of its fields")                      \
     X(COMMAND_BYTES,      1048576, "bytes", "a transaction")                                       \
     X(OPERATIONS,         10000,   "count", "operations of a transaction")                         \
     X(GUARDS,             1000,    "count", "guards of a transaction")                             \
+    X(QUERY_BYTES,        16384,   "bytes", "a query in text")                                      \
+    X(MATCH_STEPS,        16000000, "count", "bytes and characters that a transaction's guards compare") \
+    X(CYCLE_EDGES,        1000000, "count", "edges that a transaction's search for cycles visits") \
     X(GET_REFERENCES,     10000,   "count", "references of one get")                               \
     X(FRAME_BYTES,        2097152, "bytes", "a request on the wire")                               \
     X(ANSWER_BYTES,       8388608, "bytes", "an answer on the wire")                               \
@@ -164,12 +184,25 @@ CLADE_API void clade_txn_namespace(struct clade_txn *txn, const char *path);
 CLADE_API void clade_txn_reason(struct clade_txn *txn, const char *reason);
 /* A time that the writer claims, microseconds since 1970 UTC, shown beside the store's time. */
 CLADE_API void clade_txn_happened(struct clade_txn *txn, uint64_t time_us);
+/* Only what it would answer: the guards are checked and the operations run on the newest state, as
+ * of no revision but now, and nothing of it stays. Ids that it answers are given to others. Stays
+ * until clade_txn_clear. */
+CLADE_API void clade_txn_dry_run(struct clade_txn *txn, bool dry_run);
 /* Bytes so far, to keep a batch under CLADE_MAX_COMMAND_BYTES. */
 CLADE_API size_t clade_txn_bytes(const struct clade_txn *txn);
 
 CLADE_API void clade_txn_guard_exists(struct clade_txn *txn, const char *ref);
 CLADE_API void clade_txn_guard_absent(struct clade_txn *txn, const char *ref);
 CLADE_API void clade_txn_guard_unchanged(struct clade_txn *txn, const char *ref, uint64_t revision);
+/* The model's alias points to the version of that number; 0 = it is unset. */
+CLADE_API void clade_txn_guard_alias(struct clade_txn *txn,
+                                     const char *model,
+                                     const char *alias,
+                                     uint64_t number);
+/* The version is in that stage; "none" = in no stage. */
+CLADE_API void clade_txn_guard_stage(struct clade_txn *txn, const char *version, const char *stage);
+/* The thing is as the query says ("stage = 'staging' AND tags.reviewed = 'yes'"). */
+CLADE_API void clade_txn_guard_matches(struct clade_txn *txn, const char *ref, const char *query);
 
 /* Creates a thing. `kind` is "artifact", "run", ...; `name` may be NULL where the store assigns
  * one. For a version, name is NULL and clade_txn_set(txn, "model", ...) says whose. Returns
@@ -177,7 +210,17 @@ CLADE_API void clade_txn_guard_unchanged(struct clade_txn *txn, const char *ref,
 CLADE_API uint32_t clade_txn_create(struct clade_txn *txn, const char *kind, const char *name);
 CLADE_API uint32_t clade_txn_update(struct clade_txn *txn, const char *ref);
 CLADE_API uint32_t clade_txn_delete(struct clade_txn *txn, const char *ref);
-/* `from` depends on `to`. */
+/* Gives it another name; not for versions and namespaces. */
+CLADE_API uint32_t clade_txn_rename(struct clade_txn *txn, const char *ref, const char *name);
+/* Brings back what is deleted, under `name`, or its own when that is NULL and not taken. */
+CLADE_API uint32_t clade_txn_undelete(struct clade_txn *txn, const char *ref, const char *name);
+/* While a thing is held it is not deleted. `reason` NULL is the transaction's. */
+CLADE_API uint32_t clade_txn_hold(struct clade_txn *txn, const char *ref, const char *reason);
+CLADE_API uint32_t clade_txn_release(struct clade_txn *txn, const char *ref);
+/* Takes the content of what is deleted away for good; a tombstone stays. */
+CLADE_API uint32_t clade_txn_purge(struct clade_txn *txn, const char *ref);
+/* `from` depends on `to`. clade_txn_prop and its like set props of the edge; linking again merges
+ * them into those that it has. */
 CLADE_API uint32_t clade_txn_link(struct clade_txn *txn,
                                   const char *from,
                                   const char *label,
@@ -186,15 +229,91 @@ CLADE_API uint32_t clade_txn_unlink(struct clade_txn *txn,
                                     const char *from,
                                     const char *label,
                                     const char *to);
+/* Points the alias of the version's model to the version. The result's "revision" is a fencing
+ * token: it grows with each move. */
+CLADE_API uint32_t clade_txn_set_alias(struct clade_txn *txn,
+                                       const char *version,
+                                       const char *alias);
+CLADE_API uint32_t clade_txn_unset_alias(struct clade_txn *txn,
+                                         const char *model,
+                                         const char *alias);
+/* Of set_alias and unset_alias: only if the alias points to the version of that number, 0 = if it
+ * is unset; else CLADE_ERR_CONFLICT, whose error says what is "there". */
+CLADE_API void clade_txn_expect_version(struct clade_txn *txn, uint64_t number);
+/* Moves a version to a stage. clade_txn_set(txn, "expect", STAGE): only out of that one;
+ * clade_txn_set(txn, "displace", STAGE): where those go that are in it. */
+CLADE_API uint32_t clade_txn_set_stage(struct clade_txn *txn,
+                                       const char *version,
+                                       const char *stage);
+/* Replaces what a deployment serves by the targets that follow; none of them takes all away. */
+CLADE_API uint32_t clade_txn_set_targets(struct clade_txn *txn, const char *deployment);
+/* A target of set_targets; `share` is in 1/10,000, those that are not shadows make 10,000. A shadow
+ * gets a copy of that share of the traffic. */
+CLADE_API void clade_txn_target(struct clade_txn *txn,
+                                const char *version,
+                                unsigned share,
+                                bool shadow);
+/* A stage of a namespace that is created or updated: whether more than one version of a model may
+ * be in it, and whether what is in it is in use and not deleted. They replace the whole list. */
+CLADE_API void clade_txn_stage(struct clade_txn *txn, const char *name, bool multiple, bool in_use);
+/* Logs to a thing of any kind: params and metrics, which the three calls after it add. */
+CLADE_API uint32_t clade_txn_log(struct clade_txn *txn, const char *ref);
+/* A param, written once: the same value again is no change, another one CLADE_ERR_CONFLICT. */
+CLADE_API void clade_txn_param(struct clade_txn *txn, const char *key, const char *value);
+/* A metric, whose points follow. `on` is a reference to what it was measured on, `run` one to the
+ * run that logs it; either may be NULL. */
+CLADE_API void clade_txn_metric(struct clade_txn *txn,
+                                const char *key,
+                                const char *on,
+                                const char *run);
+/* A point of the metric before; time_ms counts from 1970 UTC. The value may be NaN or infinite. A
+ * point that is there already is no change; points may come in any order. */
+CLADE_API void clade_txn_point(struct clade_txn *txn, int64_t step, uint64_t time_ms, double value);
 CLADE_API void clade_txn_as(struct clade_txn *txn, const char *name);
 CLADE_API void clade_txn_if_exists(struct clade_txn *txn, enum clade_if_exists what);
-/* A field of the current operation: "description", "owner", "type", "experiment", "run", ... */
+/* A field of the current operation: "description", "owner", "type", "content", "run", ... */
 CLADE_API void clade_txn_set(struct clade_txn *txn, const char *field, const char *value);
 CLADE_API void clade_txn_set_uint(struct clade_txn *txn, const char *field, uint64_t value);
+CLADE_API void clade_txn_set_bool(struct clade_txn *txn, const char *field, bool value);
 /* A tag; value NULL takes it away. */
 CLADE_API void clade_txn_tag(struct clade_txn *txn, const char *key, const char *value);
+/* A prop, of the type that the function says; value NULL takes it away, in an update. What a type
+ * declares is held against it. */
+CLADE_API void clade_txn_prop(struct clade_txn *txn, const char *key, const char *value);
+CLADE_API void clade_txn_prop_int(struct clade_txn *txn, const char *key, int64_t value);
+/* Finite, else the transaction is refused. */
+CLADE_API void clade_txn_prop_double(struct clade_txn *txn, const char *key, double value);
+CLADE_API void clade_txn_prop_bool(struct clade_txn *txn, const char *key, bool value);
+/* Microseconds since 1970 UTC. */
+CLADE_API void clade_txn_prop_time(struct clade_txn *txn, const char *key, uint64_t time_us);
+CLADE_API void clade_txn_prop_ref(struct clade_txn *txn, const char *key, const char *ref);
+/* Text that is JSON; kept byte for byte. */
+CLADE_API void clade_txn_prop_json(struct clade_txn *txn, const char *key, const char *json);
+/* Any value as the protocol writes it: an array is a list. The document stays the caller's. */
+CLADE_API void clade_txn_prop_doc(struct clade_txn *txn,
+                                  const char *key,
+                                  const struct clade_doc *doc);
+/* What a namespace may hold, all under it included: "things", "edges", "bytes" (of texts), or
+ * "writes_per_s" (operations a second). */
+CLADE_API void clade_txn_quota(struct clade_txn *txn, const char *what, uint64_t limit);
+/* As if it had never been bounded. */
+CLADE_API void clade_txn_quota_unset(struct clade_txn *txn, const char *what);
+/* What new things in a namespace and below get where they say nothing: `key` is "KIND.type" or
+ * "KIND.tags.KEY". value NULL takes it away. */
+CLADE_API void clade_txn_default(struct clade_txn *txn, const char *key, const char *value);
 /* Adds to a list field: "digests", "uris", "external_ids". */
 CLADE_API void clade_txn_add(struct clade_txn *txn, const char *field, const char *value);
+/* Takes from a list field, in an update: "uris", "external_ids". */
+CLADE_API void clade_txn_take_away(struct clade_txn *txn, const char *field, const char *value);
+/* What a type says of a prop: "string", "int", "float", "bool", "time", "json", "ref", or one of
+ * them with "[]" behind it for a list; flags of enum clade_field_flags; a unit, or NULL. */
+enum clade_field_flags {
+    CLADE_FIELD_REQUIRED = 1, /* things that get the type must have it */
+    CLADE_FIELD_FIXED = 2,    /* it is written once */
+    CLADE_FIELD_INDEXED = 4   /* searches will ask for it */
+};
+CLADE_API void clade_txn_type_field(
+    struct clade_txn *txn, const char *key, const char *type, unsigned flags, const char *unit);
 /* An operation or a guard as a document, in the vocabulary of the protocol: what import files
  * carry. The document is a map with "op", respectively "guard". It stays the caller's. */
 CLADE_API void clade_txn_op_doc(struct clade_txn *txn, const struct clade_doc *doc);
@@ -219,6 +338,7 @@ struct clade_options {
     unsigned connect_timeout_ms; /* one attempt; default 2,000 */
     unsigned request_timeout_ms; /* a whole request with its retries; default 10,000 */
     unsigned lease_ms;           /* a session's idle lease in the store's time; default 3,600,000 */
+    bool dry_run;          /* every transaction of the client is only tried: clade_txn_dry_run */
     unsigned requests_max; /* in flight at once, the rest waits; default 1,024, at most 4,096 */
 };
 
@@ -244,6 +364,9 @@ struct clade_read {
     enum clade_state state; /* CLADE_STATE_LIVE leaves it to the server: what is named is
                                answered in any state, lists hold what is live */
     bool with_edges;        /* each thing with its outgoing edges */
+    bool with_aliases;      /* each model and version with its aliases */
+    bool with_params;       /* with its params */
+    bool with_metrics;      /* with what stands of its metrics beside their points */
 };
 
 struct clade_lineage {
@@ -253,6 +376,21 @@ struct clade_lineage {
     const char *const *kinds;  /* NULL-terminated, NULL = all */
     uint32_t depth;            /* 0 = no bound */
     bool count;                /* only the number of things */
+};
+
+/* Which metrics to read, and which of their points. Zeroed fields ask for all. */
+struct clade_metrics {
+    const char *const *refs; /* things */
+    size_t refs_len;
+    const char *const *keys;  /* NULL-terminated, NULL = all */
+    const char *on;           /* only what was measured on this thing */
+    bool on_nothing;          /* only what says of no thing that it was measured on it */
+    const int64_t *from_step; /* bounds, part of the range; NULL = none */
+    const int64_t *to_step;
+    const uint64_t *from_time_ms;
+    const uint64_t *to_time_ms;
+    bool last;       /* no points: count, first, last, min and max of each series */
+    uint32_t sample; /* at most so many points of each series, 4 or more; 0 = all */
 };
 
 /* Called once for each request, never before the call that started it has returned. `response`
@@ -306,6 +444,20 @@ CLADE_API struct clade_request *clade_lineage_walk(struct clade_client *client,
                                                    unsigned deadline_ms,
                                                    clade_cb cb,
                                                    void *arg);
+/* What each revision changed of one thing, newest first; read->limit counts revisions. */
+CLADE_API struct clade_request *clade_history(struct clade_client *client,
+                                              const char *ref,
+                                              const struct clade_read *read,
+                                              unsigned deadline_ms,
+                                              clade_cb cb,
+                                              void *arg);
+/* Points of metrics, series by series; read->limit counts points. */
+CLADE_API struct clade_request *clade_metrics_read(struct clade_client *client,
+                                                   const struct clade_metrics *metrics,
+                                                   const struct clade_read *read,
+                                                   unsigned deadline_ms,
+                                                   clade_cb cb,
+                                                   void *arg);
 /* Any method of the protocol with its parameters as a map (NULL = an empty one), but for
  * deadline_ms, which the library adds: "describe", "limits", "status", "transfer", ...
  * client/wire/README.md lists them. One that writes is repeated only while it is certain that
@@ -338,6 +490,12 @@ CLADE_API struct clade_response *clade_list_wait(struct clade_client *client,
                                                  const struct clade_read *read);
 CLADE_API struct clade_response *clade_lineage_wait(struct clade_client *client,
                                                     const struct clade_lineage *lineage,
+                                                    const struct clade_read *read);
+CLADE_API struct clade_response *clade_history_wait(struct clade_client *client,
+                                                    const char *ref,
+                                                    const struct clade_read *read);
+CLADE_API struct clade_response *clade_metrics_wait(struct clade_client *client,
+                                                    const struct clade_metrics *metrics,
                                                     const struct clade_read *read);
 CLADE_API struct clade_response *clade_call_wait(struct clade_client *client,
                                                  const char *method,

@@ -89,6 +89,22 @@ struct clade_response *clade_lineage_wait(struct clade_client *client,
     return finish(client, clade_lineage_walk(client, lineage, read, 0, on_done, &wait), &wait);
 }
 
+struct clade_response *clade_history_wait(struct clade_client *client,
+                                          const char *ref,
+                                          const struct clade_read *read)
+{
+    struct wait wait = {0};
+    return finish(client, clade_history(client, ref, read, 0, on_done, &wait), &wait);
+}
+
+struct clade_response *clade_metrics_wait(struct clade_client *client,
+                                          const struct clade_metrics *metrics,
+                                          const struct clade_read *read)
+{
+    struct wait wait = {0};
+    return finish(client, clade_metrics_read(client, metrics, read, 0, on_done, &wait), &wait);
+}
+
 struct clade_response *clade_call_wait(struct clade_client *client,
                                        const char *method,
                                        const struct clade_doc *params)

@@ -72,6 +72,7 @@ struct clade_request *clade_txn_send(struct clade_client *client,
     if (client->closing) {
         return NULL;
     }
+    bool dry = client->dry_run || txn_is_dry_run(txn);
     struct params *p = begin(client);
     struct buffer *command = &client->command;
     buffer_clear(command);
@@ -79,12 +80,21 @@ struct clade_request *clade_txn_send(struct clade_client *client,
         p->members = 1;
         value_put_str(&p->bytes, "command");
         value_put_bytes(&p->bytes, buffer_span(command));
+        if (dry) {
+            p->members++;
+            value_put_str(&p->bytes, "dry_run");
+            value_put_bool(&p->bytes, true);
+        }
         if (p->bytes.failed) {
             error_set(&error, CLADE_ERR_NO_MEMORY, NULL, "no memory for the transaction");
         }
     }
-    return start(client, QUEUE_TXNS, span_of(method_name(METHOD_TXN)), &error, deadline_ms, cb,
-                 arg);
+    struct clade_request *r = start(client, dry ? QUEUE_CALLS : QUEUE_TXNS,
+                                    span_of(method_name(METHOD_TXN)), &error, deadline_ms, cb, arg);
+    if (r != NULL && dry) {
+        r->writes = false; /* it may be tried again, anywhere */
+    }
+    return r;
 }
 
 struct clade_request *clade_get(struct clade_client *client,
@@ -136,6 +146,34 @@ struct clade_request *clade_lineage_walk(struct clade_client *client,
     }
     params_lineage(begin(client), lineage, read, client->revision);
     return start_call(client, span_of(method_name(METHOD_LINEAGE)), deadline_ms, cb, arg);
+}
+
+struct clade_request *clade_history(struct clade_client *client,
+                                    const char *ref,
+                                    const struct clade_read *read,
+                                    unsigned deadline_ms,
+                                    clade_cb cb,
+                                    void *arg)
+{
+    if (client->closing) {
+        return NULL;
+    }
+    params_history(begin(client), ref, read, client->revision);
+    return start_call(client, span_of(method_name(METHOD_HISTORY)), deadline_ms, cb, arg);
+}
+
+struct clade_request *clade_metrics_read(struct clade_client *client,
+                                         const struct clade_metrics *metrics,
+                                         const struct clade_read *read,
+                                         unsigned deadline_ms,
+                                         clade_cb cb,
+                                         void *arg)
+{
+    if (client->closing) {
+        return NULL;
+    }
+    params_metrics(begin(client), metrics, read, client->revision);
+    return start_call(client, span_of(method_name(METHOD_METRICS)), deadline_ms, cb, arg);
 }
 
 struct clade_request *clade_call(struct clade_client *client,

@@ -92,11 +92,11 @@ void client_requeue(struct clade_request *r)
     client_kick(r->client);
 }
 
-void client_delay(struct clade_request *r)
+void client_delay(struct clade_request *r, uint64_t least_ms)
 {
     struct clade_client *client = r->client;
     CHECK(!list_is_linked(&r->link));
-    uint64_t until = client_now_ms(client) + backoff_ms(&client->seed, r->attempts);
+    uint64_t until = client_now_ms(client) + least_ms + backoff_ms(&client->seed, r->attempts);
     r->attempts++;
     r->state = REQUEST_DELAYED;
     list_push_back(&client->delayed, &r->link);
@@ -342,6 +342,7 @@ static int take_options(struct clade_client *client, const struct clade_options 
     }
     client->connect_timeout_ms = value_or(o->connect_timeout_ms, CONNECT_TIMEOUT_MS_DEFAULT);
     client->request_timeout_ms = value_or(o->request_timeout_ms, REQUEST_TIMEOUT_MS_DEFAULT);
+    client->dry_run = o->dry_run;
     client->lease_ms = value_or(o->lease_ms, LEASE_MS_DEFAULT);
     client->ns = copy_or(o->ns, "default");
     client->client_name = copy_or(o->client_name, "libclade/" CLADE_VERSION);

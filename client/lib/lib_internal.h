@@ -105,6 +105,7 @@ struct clade_response *response_new_error(const struct error *e);
 /* The document's bytes, checked: one whole value. CLADE_ERR_INVALID, _LIMIT, _NO_MEMORY. */
 int doc_bytes(const struct clade_doc *doc, struct span *ret, struct error *error);
 /* Appends the command. The builder's first mistake, or CLADE_ERR_LIMIT. */
+bool txn_is_dry_run(const struct clade_txn *txn);
 int txn_encode(const struct clade_txn *txn, struct buffer *b, struct error *error);
 
 /* The members of a request's params, without the head of the map. */
@@ -125,6 +126,14 @@ void params_list(struct params *p,
                  uint64_t revision);
 void params_lineage(struct params *p,
                     const struct clade_lineage *lineage,
+                    const struct clade_read *read,
+                    uint64_t revision);
+void params_history(struct params *p,
+                    const char *ref,
+                    const struct clade_read *read,
+                    uint64_t revision);
+void params_metrics(struct params *p,
+                    const struct clade_metrics *metrics,
                     const struct clade_read *read,
                     uint64_t revision);
 int params_doc(struct params *p, const struct clade_doc *doc, struct error *error);
@@ -315,6 +324,7 @@ struct clade_client {
     unsigned connect_timeout_ms;
     unsigned request_timeout_ms;
     unsigned lease_ms;
+    bool dry_run;
     struct endpoints endpoints;
     struct connection *connection; /* NULL between them */
     unsigned connections;          /* with those still closing */
@@ -366,9 +376,10 @@ void client_fail_waiting(struct clade_client *client,
 /* Runs the callbacks that are due. */
 void client_drain(struct clade_client *client);
 
-/* Moves a request that is in no list back, to be sent again at once, resp. after a backoff. */
+/* Moves a request that is in no list back, to be sent again at once, resp. after `least_ms` and a
+ * backoff. */
 void client_requeue(struct clade_request *r);
-void client_delay(struct clade_request *r);
+void client_delay(struct clade_request *r, uint64_t least_ms);
 
 /* --- pump.c: from the queues to the connection --- */
 

@@ -103,7 +103,6 @@ static void put_read(struct params *p, const struct clade_read *read, uint64_t r
         [CLADE_VIEW_HEADS] = NULL, [CLADE_VIEW_FULL] = "full", [CLADE_VIEW_IDS] = "ids"};
     static const char *const states[] = {
         [CLADE_STATE_LIVE] = NULL, [CLADE_STATE_DELETED] = "deleted", [CLADE_STATE_ANY] = "any"};
-    static const char *const with_edges[] = {"edges"};
     if (read == NULL) {
         return;
     }
@@ -113,8 +112,22 @@ static void put_read(struct params *p, const struct clade_read *read, uint64_t r
     put_uint(p, "limit", read->limit);
     put_text(p, "view", read->view <= CLADE_VIEW_IDS ? views[read->view] : NULL);
     put_text(p, "state", read->state <= CLADE_STATE_ANY ? states[read->state] : NULL);
+    const char *with[4];
+    size_t with_len = 0;
     if (read->with_edges) {
-        put_texts(p, "with", with_edges, 1);
+        with[with_len++] = "edges";
+    }
+    if (read->with_aliases) {
+        with[with_len++] = "aliases";
+    }
+    if (read->with_params) {
+        with[with_len++] = "params";
+    }
+    if (read->with_metrics) {
+        with[with_len++] = "metrics";
+    }
+    if (with_len > 0) {
+        put_texts(p, "with", with, with_len);
     }
 }
 
@@ -150,6 +163,52 @@ void params_lineage(struct params *p,
     put_list(p, "kinds", lineage->kinds);
     put_uint(p, "depth", lineage->depth);
     put_true(p, "count", lineage->count);
+    put_read(p, read, revision);
+}
+
+void params_history(struct params *p,
+                    const char *ref,
+                    const struct clade_read *read,
+                    uint64_t revision)
+{
+    put_text(p, "ref", ref);
+    put_read(p, read, revision);
+}
+
+static void put_step(struct params *p, const char *key, const int64_t *step)
+{
+    if (step != NULL) {
+        put_key(p, key);
+        value_put_int(&p->bytes, *step);
+    }
+}
+
+static void put_time_ms(struct params *p, const char *key, const uint64_t *time_ms)
+{
+    if (time_ms != NULL) {
+        put_key(p, key);
+        value_put_uint(&p->bytes, *time_ms);
+    }
+}
+
+void params_metrics(struct params *p,
+                    const struct clade_metrics *metrics,
+                    const struct clade_read *read,
+                    uint64_t revision)
+{
+    put_texts(p, "refs", metrics->refs, metrics->refs_len);
+    put_list(p, "keys", metrics->keys);
+    put_text(p, "on", metrics->on);
+    if (metrics->on_nothing && metrics->on == NULL) {
+        put_key(p, "on");
+        value_put_nil(&p->bytes);
+    }
+    put_step(p, "from_step", metrics->from_step);
+    put_step(p, "to_step", metrics->to_step);
+    put_time_ms(p, "from_time", metrics->from_time_ms);
+    put_time_ms(p, "to_time", metrics->to_time_ms);
+    put_true(p, "last", metrics->last);
+    put_uint(p, "sample", metrics->sample);
     put_read(p, read, revision);
 }
 

@@ -1,46 +1,28 @@
 #include <stdlib.h>
 
 #include "command/txn.h"
-#include "lib/lib_internal.h"
-
-#define SETS_MAX 4 /* list fields of one operation */
-
-/* A list field of the open operation; the operation's setters may come in any order, the command
- * has each field once. */
-struct set {
-    const struct field *field;
-    struct buffer items;
-    uint32_t len;
-};
-
-struct clade_txn {
-    struct buffer ns;
-    struct buffer reason;
-    bool has_happened;
-    uint64_t happened_us;
-    struct buffer guards;
-    uint32_t guards_len;
-    struct buffer ops; /* the last one may be open: its map's head is written at its end */
-    uint32_t ops_len;
-    bool open;
-    size_t open_at;
-    uint32_t open_members;
-    struct buffer tags;
-    uint32_t tags_len;
-    struct set sets[SETS_MAX];
-    struct error mistake; /* the first one */
-};
+#include "lib/txn_builder_internal.h"
 
 static void clear_operation(struct clade_txn *txn)
 {
     txn->open = false;
     txn->open_members = 0;
-    buffer_clear(&txn->tags);
-    txn->tags_len = 0;
+    for (size_t i = 0; i < MAPS; i++) {
+        buffer_clear(&txn->maps[i].pairs);
+        txn->maps[i].len = 0;
+    }
+    txn->logs = false;
+    buffer_clear(&txn->params);
+    txn->params_len = 0;
+    buffer_clear(&txn->metrics);
+    txn->metrics_len = 0;
     for (size_t i = 0; i < SETS_MAX; i++) {
-        txn->sets[i].field = NULL;
-        buffer_clear(&txn->sets[i].items);
-        txn->sets[i].len = 0;
+        struct set *set = &txn->sets[i];
+        set->field = NULL;
+        buffer_clear(&set->items);
+        buffer_clear(&set->pairs);
+        set->len = 0;
+        set->takes = false;
     }
 }
 
@@ -54,9 +36,14 @@ struct clade_txn *clade_txn_new(void)
     buffer_init(&txn->reason, CLADE_MAX_COMMAND_BYTES);
     buffer_init(&txn->guards, CLADE_MAX_COMMAND_BYTES);
     buffer_init(&txn->ops, CLADE_MAX_COMMAND_BYTES);
-    buffer_init(&txn->tags, CLADE_MAX_COMMAND_BYTES);
+    for (size_t i = 0; i < MAPS; i++) {
+        buffer_init(&txn->maps[i].pairs, CLADE_MAX_COMMAND_BYTES);
+    }
+    buffer_init(&txn->params, CLADE_MAX_COMMAND_BYTES);
+    buffer_init(&txn->metrics, CLADE_MAX_COMMAND_BYTES);
     for (size_t i = 0; i < SETS_MAX; i++) {
         buffer_init(&txn->sets[i].items, CLADE_MAX_COMMAND_BYTES);
+        buffer_init(&txn->sets[i].pairs, CLADE_MAX_COMMAND_BYTES);
     }
     return txn;
 }
@@ -70,9 +57,14 @@ void clade_txn_free(struct clade_txn *txn)
     buffer_release(&txn->reason);
     buffer_release(&txn->guards);
     buffer_release(&txn->ops);
-    buffer_release(&txn->tags);
+    for (size_t i = 0; i < MAPS; i++) {
+        buffer_release(&txn->maps[i].pairs);
+    }
+    buffer_release(&txn->params);
+    buffer_release(&txn->metrics);
     for (size_t i = 0; i < SETS_MAX; i++) {
         buffer_release(&txn->sets[i].items);
+        buffer_release(&txn->sets[i].pairs);
     }
     free(txn);
 }
@@ -87,11 +79,12 @@ void clade_txn_clear(struct clade_txn *txn)
     txn->guards_len = 0;
     txn->ops_len = 0;
     txn->has_happened = false;
+    txn->dry_run = false;
     txn->mistake = (struct error){0};
 }
 
 /* Where an operation's mistake is; the one that is open is the last. */
-static void mistake(struct clade_txn *txn, const char *field, const char *message)
+void txn_mistake(struct clade_txn *txn, const char *field, const char *message)
 {
     if (txn->mistake.code != 0) {
         return;
@@ -127,18 +120,21 @@ void clade_txn_happened(struct clade_txn *txn, uint64_t time_us)
 size_t clade_txn_bytes(const struct clade_txn *txn)
 {
     /* The heads of the command, of its arrays and of the open operation's fields. */
-    enum { HEADS = 64, SET_HEAD = 32 };
-    size_t bytes =
-        HEADS + txn->ns.len + txn->reason.len + txn->guards.len + txn->ops.len + txn->tags.len;
+    enum { HEADS = 128, SET_HEAD = 32 };
+    size_t bytes = HEADS + txn->ns.len + txn->reason.len + txn->guards.len + txn->ops.len +
+                   txn->params.len + txn->metrics.len;
+    for (size_t i = 0; i < MAPS; i++) {
+        bytes += txn->maps[i].pairs.len;
+    }
     for (size_t i = 0; i < SETS_MAX; i++) {
-        bytes += txn->sets[i].field == NULL ? 0 : SET_HEAD + txn->sets[i].items.len;
+        bytes += txn->sets[i].field == NULL ? 0 : SET_HEAD + txn->sets[i].pairs.len;
     }
     return bytes;
 }
 
 /* --- guards --- */
 
-static void put_text(struct buffer *b, const char *s)
+void txn_put_text(struct buffer *b, const char *s)
 {
     if (s == NULL) {
         value_put_nil(b);
@@ -147,35 +143,20 @@ static void put_text(struct buffer *b, const char *s)
     }
 }
 
-static void put_pair(struct buffer *b, const char *key, const char *value)
+void txn_put_pair(struct buffer *b, const char *key, const char *value)
 {
     value_put_str(b, key);
-    put_text(b, value);
+    txn_put_text(b, value);
 }
 
-static void guard_begin(struct clade_txn *txn, uint32_t members, const char *guard, const char *ref)
+/* A version's number, or that there is none. */
+void txn_put_expected(struct buffer *b, uint64_t number)
 {
-    txn->guards_len++;
-    value_put_map(&txn->guards, members);
-    put_pair(&txn->guards, "guard", guard);
-    put_pair(&txn->guards, "ref", ref);
-}
-
-void clade_txn_guard_exists(struct clade_txn *txn, const char *ref)
-{
-    guard_begin(txn, 2, "exists", ref);
-}
-
-void clade_txn_guard_absent(struct clade_txn *txn, const char *ref)
-{
-    guard_begin(txn, 2, "absent", ref);
-}
-
-void clade_txn_guard_unchanged(struct clade_txn *txn, const char *ref, uint64_t revision)
-{
-    guard_begin(txn, 3, "unchanged", ref);
-    value_put_str(&txn->guards, "revision");
-    value_put_uint(&txn->guards, revision);
+    if (number == 0) {
+        value_put_str(b, "unset");
+    } else {
+        value_put_uint(b, number);
+    }
 }
 
 /* --- operations --- */
@@ -184,16 +165,38 @@ void clade_txn_guard_unchanged(struct clade_txn *txn, const char *ref, uint64_t 
 static void operation_end(const struct clade_txn *txn, struct buffer *ops, size_t at)
 {
     uint32_t members = txn->open_members;
-    if (txn->tags_len > 0) {
-        value_put_str(ops, "tags");
-        value_put_map(ops, txn->tags_len);
-        buffer_append_span(ops, buffer_span(&txn->tags));
-        members++;
+    for (size_t i = 0; i < MAPS; i++) {
+        const struct map *map = &txn->maps[i];
+        if (map->len > 0) {
+            value_put_str(ops, txn_map_names[i]);
+            value_put_map(ops, map->len);
+            buffer_append_span(ops, buffer_span(&map->pairs));
+            members++;
+        }
     }
     for (size_t i = 0; i < SETS_MAX && txn->sets[i].field != NULL; i++) {
-        value_put_str(ops, txn->sets[i].field->name);
-        value_put_array(ops, txn->sets[i].len);
-        buffer_append_span(ops, buffer_span(&txn->sets[i].items));
+        const struct set *set = &txn->sets[i];
+        value_put_str(ops, set->field->name);
+        if (set->takes) {
+            value_put_map(ops, set->len);
+            buffer_append_span(ops, buffer_span(&set->pairs));
+        } else {
+            value_put_array(ops, set->len);
+            buffer_append_span(ops, buffer_span(&set->items));
+        }
+        members++;
+    }
+    if (txn->params_len > 0) {
+        value_put_str(ops, "params");
+        value_put_map(ops, txn->params_len);
+        buffer_append_span(ops, buffer_span(&txn->params));
+        members++;
+    }
+    /* A log of nothing is one all the same: what it says may come from a loop. */
+    if (txn->logs && (txn->metrics_len > 0 || txn->params_len == 0)) {
+        value_put_str(ops, "metrics");
+        value_put_array(ops, txn->metrics_len);
+        buffer_append_span(ops, buffer_span(&txn->metrics));
         members++;
     }
     if (!ops->failed) {
@@ -201,14 +204,22 @@ static void operation_end(const struct clade_txn *txn, struct buffer *ops, size_
     }
 }
 
+static bool operation_failed(const struct clade_txn *txn)
+{
+    bool failed = txn->params.failed || txn->metrics.failed;
+    for (size_t i = 0; i < MAPS; i++) {
+        failed = failed || txn->maps[i].pairs.failed;
+    }
+    for (size_t i = 0; i < SETS_MAX; i++) {
+        failed = failed || txn->sets[i].items.failed || txn->sets[i].pairs.failed;
+    }
+    return failed;
+}
+
 /* What overflowed would be lost with its buffer's flag. */
 static void note_overflow(struct clade_txn *txn)
 {
-    bool failed = txn->tags.failed;
-    for (size_t i = 0; i < SETS_MAX; i++) {
-        failed = failed || txn->sets[i].items.failed;
-    }
-    txn->ops.failed = txn->ops.failed || failed;
+    txn->ops.failed = txn->ops.failed || operation_failed(txn);
 }
 
 static void operation_close(struct clade_txn *txn)
@@ -222,7 +233,7 @@ static void operation_close(struct clade_txn *txn)
 
 static void op_text(struct clade_txn *txn, const char *key, const char *value)
 {
-    put_pair(&txn->ops, key, value);
+    txn_put_pair(&txn->ops, key, value);
     txn->open_members++;
 }
 
@@ -233,6 +244,20 @@ static uint32_t operation_open(struct clade_txn *txn, const char *op)
     txn->open_at = value_begin_map(&txn->ops);
     op_text(txn, "op", op);
     return txn->ops_len++;
+}
+
+/* The list of a field; NULL when there are too many. */
+static struct set *set_of(struct clade_txn *txn, const struct field *f)
+{
+    size_t i = 0;
+    while (i < SETS_MAX && txn->sets[i].field != NULL && txn->sets[i].field != f) {
+        i++;
+    }
+    if (i == SETS_MAX) {
+        return NULL;
+    }
+    txn->sets[i].field = f;
+    return &txn->sets[i];
 }
 
 uint32_t clade_txn_create(struct clade_txn *txn, const char *kind, const char *name)
@@ -255,6 +280,48 @@ uint32_t clade_txn_update(struct clade_txn *txn, const char *ref)
 uint32_t clade_txn_delete(struct clade_txn *txn, const char *ref)
 {
     uint32_t n = operation_open(txn, "delete");
+    op_text(txn, "ref", ref);
+    return n;
+}
+
+uint32_t clade_txn_rename(struct clade_txn *txn, const char *ref, const char *name)
+{
+    uint32_t n = operation_open(txn, "rename");
+    op_text(txn, "ref", ref);
+    op_text(txn, "name", name);
+    return n;
+}
+
+uint32_t clade_txn_undelete(struct clade_txn *txn, const char *ref, const char *name)
+{
+    uint32_t n = operation_open(txn, "undelete");
+    op_text(txn, "ref", ref);
+    if (name != NULL) {
+        op_text(txn, "name", name);
+    }
+    return n;
+}
+
+uint32_t clade_txn_hold(struct clade_txn *txn, const char *ref, const char *reason)
+{
+    uint32_t n = operation_open(txn, "hold");
+    op_text(txn, "ref", ref);
+    if (reason != NULL) {
+        op_text(txn, "reason", reason);
+    }
+    return n;
+}
+
+uint32_t clade_txn_release(struct clade_txn *txn, const char *ref)
+{
+    uint32_t n = operation_open(txn, "release");
+    op_text(txn, "ref", ref);
+    return n;
+}
+
+uint32_t clade_txn_purge(struct clade_txn *txn, const char *ref)
+{
+    uint32_t n = operation_open(txn, "purge");
     op_text(txn, "ref", ref);
     return n;
 }
@@ -282,21 +349,61 @@ uint32_t clade_txn_unlink(struct clade_txn *txn,
     return open_edge(txn, "unlink", from, label, to);
 }
 
+uint32_t clade_txn_set_alias(struct clade_txn *txn, const char *version, const char *alias)
+{
+    uint32_t n = operation_open(txn, "set_alias");
+    op_text(txn, "ref", version);
+    op_text(txn, "alias", alias);
+    return n;
+}
+
+uint32_t clade_txn_unset_alias(struct clade_txn *txn, const char *model, const char *alias)
+{
+    uint32_t n = operation_open(txn, "unset_alias");
+    op_text(txn, "ref", model);
+    op_text(txn, "alias", alias);
+    return n;
+}
+
+uint32_t clade_txn_set_stage(struct clade_txn *txn, const char *version, const char *stage)
+{
+    uint32_t n = operation_open(txn, "set_stage");
+    op_text(txn, "ref", version);
+    op_text(txn, "stage", stage);
+    return n;
+}
+
+uint32_t clade_txn_set_targets(struct clade_txn *txn, const char *deployment)
+{
+    uint32_t n = operation_open(txn, "set_targets");
+    op_text(txn, "ref", deployment);
+    (void)set_of(txn, field_by_code(FIELD_TARGETS));
+    return n;
+}
+
+uint32_t clade_txn_log(struct clade_txn *txn, const char *ref)
+{
+    uint32_t n = operation_open(txn, "log");
+    op_text(txn, "ref", ref);
+    txn->logs = true;
+    return n;
+}
+
 /* --- setters of the open operation --- */
 
-static bool setter_allowed(struct clade_txn *txn, const char *field)
+bool txn_setter_allowed(struct clade_txn *txn, const char *field)
 {
     if (!txn->open) {
-        mistake(txn, field, "is set, but no operation is open that it could belong to");
+        txn_mistake(txn, field, "is set, but no operation is open that it could belong to");
     } else if (field == NULL) {
-        mistake(txn, NULL, "a field without a name");
+        txn_mistake(txn, NULL, "a field without a name");
     }
     return txn->open && field != NULL;
 }
 
 void clade_txn_as(struct clade_txn *txn, const char *name)
 {
-    if (setter_allowed(txn, "as")) {
+    if (txn_setter_allowed(txn, "as")) {
         op_text(txn, "as", name);
     }
 }
@@ -306,11 +413,11 @@ void clade_txn_if_exists(struct clade_txn *txn, enum clade_if_exists what)
     static const char *const texts[] = {[CLADE_IF_EXISTS_ERROR] = "error",
                                         [CLADE_IF_EXISTS_RETURN] = "return",
                                         [CLADE_IF_EXISTS_MATCH] = "match"};
-    if (!setter_allowed(txn, "if_exists")) {
+    if (!txn_setter_allowed(txn, "if_exists")) {
         return;
     }
     if ((unsigned)what > CLADE_IF_EXISTS_MATCH) {
-        mistake(txn, "if_exists", "is none of error, return and match");
+        txn_mistake(txn, "if_exists", "is none of error, return and match");
         return;
     }
     op_text(txn, "if_exists", texts[what]);
@@ -318,54 +425,115 @@ void clade_txn_if_exists(struct clade_txn *txn, enum clade_if_exists what)
 
 void clade_txn_set(struct clade_txn *txn, const char *field, const char *value)
 {
-    if (setter_allowed(txn, field)) {
+    if (txn_setter_allowed(txn, field)) {
         op_text(txn, field, value);
     }
 }
 
 void clade_txn_set_uint(struct clade_txn *txn, const char *field, uint64_t value)
 {
-    if (setter_allowed(txn, field)) {
+    if (txn_setter_allowed(txn, field)) {
         value_put_str(&txn->ops, field);
         value_put_uint(&txn->ops, value);
         txn->open_members++;
     }
 }
 
-void clade_txn_tag(struct clade_txn *txn, const char *key, const char *value)
+void clade_txn_set_bool(struct clade_txn *txn, const char *field, bool value)
 {
-    if (!setter_allowed(txn, "tags")) {
-        return;
+    if (txn_setter_allowed(txn, field)) {
+        value_put_str(&txn->ops, field);
+        value_put_bool(&txn->ops, value);
+        txn->open_members++;
     }
-    if (key == NULL) {
-        mistake(txn, "tags", "a tag without a key");
-        return;
+}
+
+/* The set of the field, NULL, remembering why, when it has none. */
+static struct set *text_set_of(struct clade_txn *txn, const char *field)
+{
+    if (!txn_setter_allowed(txn, field)) {
+        return NULL;
     }
-    put_pair(&txn->tags, key, value);
-    txn->tags_len++;
+    const struct field *f = field_by_name(span_of(field));
+    if (f == NULL || f->shape != FIELD_TEXT_SET) {
+        txn_mistake(txn, field, "is not a list field");
+        return NULL;
+    }
+    struct set *set = set_of(txn, f);
+    if (set == NULL) {
+        txn_mistake(txn, field, "is one list field too many");
+    }
+    return set;
 }
 
 void clade_txn_add(struct clade_txn *txn, const char *field, const char *value)
 {
-    if (!setter_allowed(txn, field)) {
+    struct set *set = text_set_of(txn, field);
+    if (set == NULL) {
         return;
     }
-    const struct field *f = field_by_name(span_of(field));
-    if (f == NULL || f->shape != FIELD_TEXT_SET) {
-        mistake(txn, field, "is not a list field");
+    txn_put_text(&set->items, value);
+    txn_put_text(&set->pairs, value);
+    value_put_bool(&set->pairs, true);
+    set->len++;
+}
+
+void clade_txn_take_away(struct clade_txn *txn, const char *field, const char *value)
+{
+    struct set *set = text_set_of(txn, field);
+    if (set == NULL) {
         return;
     }
-    size_t i = 0;
-    while (i < SETS_MAX && txn->sets[i].field != NULL && txn->sets[i].field != f) {
-        i++;
+    txn_put_text(&set->pairs, value);
+    value_put_nil(&set->pairs);
+    set->len++;
+    set->takes = true;
+}
+
+void clade_txn_expect_version(struct clade_txn *txn, uint64_t number)
+{
+    if (txn_setter_allowed(txn, "expect")) {
+        value_put_str(&txn->ops, "expect");
+        txn_put_expected(&txn->ops, number);
+        txn->open_members++;
     }
-    if (i == SETS_MAX) {
-        mistake(txn, field, "is one list field too many");
-        return;
+}
+
+/* One more map of `members` in the list of a field; NULL, remembering why, when it cannot be. */
+static struct buffer *add_map(struct clade_txn *txn, enum field_code code, uint32_t members)
+{
+    const struct field *f = field_by_code(code);
+    struct set *set = txn_setter_allowed(txn, f->name) ? set_of(txn, f) : NULL;
+    if (set == NULL) {
+        txn_mistake(txn, f->name, "is one list field too many");
+        return NULL;
     }
-    txn->sets[i].field = f;
-    put_text(&txn->sets[i].items, value);
-    txn->sets[i].len++;
+    value_put_map(&set->items, members);
+    set->len++;
+    return &set->items;
+}
+
+void clade_txn_target(struct clade_txn *txn, const char *version, unsigned share, bool shadow)
+{
+    struct buffer *b = add_map(txn, FIELD_TARGETS, 3);
+    if (b != NULL) {
+        txn_put_pair(b, "version", version);
+        value_put_str(b, "share");
+        value_put_uint(b, share);
+        txn_put_pair(b, "mode", shadow ? "shadow" : "serving");
+    }
+}
+
+void clade_txn_stage(struct clade_txn *txn, const char *name, bool multiple, bool in_use)
+{
+    struct buffer *b = add_map(txn, FIELD_STAGES, 3);
+    if (b != NULL) {
+        txn_put_pair(b, "name", name);
+        value_put_str(b, "multiple");
+        value_put_bool(b, multiple);
+        value_put_str(b, "in_use");
+        value_put_bool(b, in_use);
+    }
 }
 
 /* --- whole documents --- */
@@ -383,7 +551,7 @@ static bool append_doc(struct clade_txn *txn, struct buffer *b, const struct cla
     }
     uint8_t tag = bytes.data[0];
     if ((tag & 0xf0) != 0x80 && tag != 0xde && tag != 0xdf) {
-        mistake(txn, NULL, "an operation, or a guard, is a map");
+        txn_mistake(txn, NULL, "an operation, or a guard, is a map");
         return false;
     }
     buffer_append_span(b, bytes);
@@ -408,12 +576,8 @@ void clade_txn_guard_doc(struct clade_txn *txn, const struct clade_doc *doc)
 
 static bool overflowed(const struct clade_txn *txn)
 {
-    bool failed = txn->ns.failed || txn->reason.failed || txn->guards.failed || txn->ops.failed ||
-                  txn->tags.failed;
-    for (size_t i = 0; i < SETS_MAX; i++) {
-        failed = failed || txn->sets[i].items.failed;
-    }
-    return failed;
+    return txn->ns.failed || txn->reason.failed || txn->guards.failed || txn->ops.failed ||
+           operation_failed(txn);
 }
 
 static int check(const struct clade_txn *txn, struct error *error)
@@ -465,6 +629,16 @@ static int refuse_size(struct error *error)
     return error_set(error, CLADE_ERR_LIMIT, "command",
                      "is above %d bytes, or memory is out; send fewer operations at once",
                      CLADE_MAX_COMMAND_BYTES);
+}
+
+void clade_txn_dry_run(struct clade_txn *txn, bool dry_run)
+{
+    txn->dry_run = dry_run;
+}
+
+bool txn_is_dry_run(const struct clade_txn *txn)
+{
+    return txn->dry_run;
 }
 
 int txn_encode(const struct clade_txn *txn, struct buffer *b, struct error *error)

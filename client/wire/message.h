@@ -17,6 +17,8 @@ enum method {
     METHOD_LIST,
     METHOD_LINEAGE,
     METHOD_DESCRIBE,
+    METHOD_HISTORY,
+    METHOD_METRICS,
     METHOD_LIMITS,
     METHOD_STATUS,
     METHOD_TRANSFER,
@@ -63,6 +65,7 @@ struct txn_params {
     uint64_t session; /* 0 = none */
     uint64_t seq;
     uint64_t answered;
+    bool dry_run; /* only what it would answer; then session and seq are 0 */
 };
 struct session_params {
     uint64_t session;  /* session_close */

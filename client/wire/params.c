@@ -150,6 +150,10 @@ int hello_decode(const struct value *params, struct hello_params *ret, struct er
 
 static int check_sequence(const struct txn_params *p, struct error *error)
 {
+    if (p->dry_run && (p->session != 0 || p->seq != 0)) {
+        return error_set(error, CLADE_ERR_INVALID, "dry_run",
+                         "what is only tried is of no session");
+    }
     if (p->session == 0) {
         return p->seq == 0 && p->answered == 0
                    ? 0
@@ -166,8 +170,8 @@ static int check_sequence(const struct txn_params *p, struct error *error)
 
 int txn_params_decode(const struct value *params, struct txn_params *ret, struct error *error)
 {
-    static const char *const known[] = {"command",  "session",     "seq",
-                                        "answered", "deadline_ms", NULL};
+    static const char *const known[] = {"command", "session",     "seq", "answered",
+                                        "dry_run", "deadline_ms", NULL};
     struct txn_params p = {0};
     const struct value *command = NULL;
     int rc = check_keys(params, known, error);
@@ -185,6 +189,9 @@ int txn_params_decode(const struct value *params, struct txn_params *ret, struct
     }
     if (rc == 0) {
         rc = find_uint(params, "answered", &p.answered, error);
+    }
+    if (rc == 0) {
+        rc = find_bool(params, "dry_run", &p.dry_run, error);
     }
     if (rc == 0) {
         rc = check_sequence(&p, error);

@@ -50,6 +50,9 @@ static void decode_params(const struct message *m, struct arena *arena)
     case METHOD_DESCRIBE:
         decode_read(QUERY_DESCRIBE, m, arena);
         break;
+    case METHOD_HISTORY:
+        decode_read(QUERY_HISTORY, m, arena);
+        break;
     case METHOD_MEMBER:
         rc = member_params_decode(m->params, &member, &error);
         break;

@@ -32,7 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     CHECK(memcmp(&error, &error_again, sizeof error) == 0);
     CHECK(txn.ops_len == again.ops_len && txn.guards_len == again.guards_len);
     for (size_t i = 0; i < again.ops_len; i++) {
-        CHECK(again.ops[i].op >= OP_CREATE && again.ops[i].op <= OP_DELETE);
+        CHECK(again.ops[i].op >= OP_CREATE && again.ops[i].op < OP_KIND_END);
         check_fields(&again.ops[i]);
     }
     arena_release(&arena);

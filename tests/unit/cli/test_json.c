@@ -72,6 +72,26 @@ void clade_doc_nil(struct clade_doc *doc)
     buffer_append_str(&doc->text, "nil ");
 }
 
+/* A value that is a float. */
+struct clade_value {
+    double d;
+};
+
+enum clade_type clade_value_type(const struct clade_value *v)
+{
+    return v == NULL ? CLADE_NIL : CLADE_DOUBLE;
+}
+
+double clade_value_double(const struct clade_value *v)
+{
+    return v->d;
+}
+
+const char *clade_value_strn(const struct clade_value *v, size_t *ret_len)
+{
+    return NULL;
+}
+
 static json_t *parse(const char *text)
 {
     struct error error = {0};
@@ -220,14 +240,33 @@ static void lines_that_must_keep_their_order_conflict(void **state)
         "{\"op\":\"unlink\",\"from\":\"a\",\"label\":\"l\",\"to\":\"b\"}";
     static const char link_other[] =
         "{\"op\":\"link\",\"from\":\"a\",\"label\":\"l\",\"to\":\"c\"}";
+    static const char alias_1[] = "{\"op\":\"set_alias\",\"ref\":\"version/m/1\",\"alias\":\"x\"}";
+    static const char alias_2[] = "{\"op\":\"set_alias\",\"ref\":\"version/m/2\",\"alias\":\"x\"}";
+    static const char alias_n[] = "{\"op\":\"set_alias\",\"ref\":\"version/n@y\",\"alias\":\"x\"}";
+    static const char alias_team[] =
+        "{\"op\":\"set_alias\",\"ref\":\"//t//version/m/2\",\"alias\":\"x\"}";
+    static const char alias_id[] = "{\"op\":\"set_alias\",\"ref\":\"id/9\",\"alias\":\"x\"}";
+    static const char unset[] = "{\"op\":\"unset_alias\",\"ref\":\"model/m\",\"alias\":\"x\"}";
+    static const char stage_2[] = "{\"op\":\"set_stage\",\"ref\":\"version/m@x\",\"stage\":\"s\"}";
+    static const char targets[] =
+        "{\"op\":\"set_targets\",\"ref\":\"deployment/d\",\"targets\":[]}";
+    static const char delete_1[] = "{\"op\":\"delete\",\"ref\":\"//t//version/m/1\"}";
+    static const char delete_a[] = "{\"op\":\"delete\",\"ref\":\"artifact/a\"}";
+    static const char type[] = "{\"op\":\"update\",\"ref\":\"//n//type/run:t\",\"closed\":true}";
+    static const char rename[] = "{\"op\":\"rename\",\"ref\":\"id/7\",\"name\":\"a\"}";
     static const struct {
         const char *a;
         const char *b;
         bool conflict;
     } rows[] = {
+        {type, create_a, true},       {rename, create_a, true},    {rename, link, true},
         {create_a, create_a, false},  {create_a, update_a, true},  {update_a, update_a, true},
         {version_m, version_m, true}, {create_m, version_m, true}, {create_a, version_m, false},
         {link, unlink_same, true},    {link, link_other, false},   {link, update_a, false},
+        {alias_1, alias_2, true},     {alias_1, stage_2, true},    {alias_1, unset, true},
+        {alias_1, version_m, true},   {alias_1, alias_n, false},   {alias_1, update_a, false},
+        {delete_1, targets, true},    {alias_id, alias_2, true},   {delete_a, targets, false},
+        {alias_team, alias_2, false},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct line_keys a;
@@ -254,6 +293,22 @@ static void text_is_escaped_as_json_wants_it(void **state)
     buffer_release(&b);
 }
 
+static void floats_read_as_the_same_float_and_never_as_integers(void **state)
+{
+    static const char *const texts[] = {
+        "0.1", "1.0", "-3.0", "1e+300", "0.30000000000000004", "1e+22", "-0.0", "123456789.5"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct clade_value v = {strtod(texts[i], NULL)};
+        struct buffer b;
+        buffer_init(&b, 1024);
+        json_append_value(&b, &v);
+        if (!span_equal_str(buffer_span(&b), texts[i])) {
+            fail_msg("%.*s, not %s", SPAN_FMT(buffer_span(&b)), texts[i]);
+        }
+        buffer_release(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -264,6 +319,7 @@ int main(void)
         cmocka_unit_test(a_line_is_made_safe_to_run_again),
         cmocka_unit_test(lines_that_must_keep_their_order_conflict),
         cmocka_unit_test(text_is_escaped_as_json_wants_it),
+        cmocka_unit_test(floats_read_as_the_same_float_and_never_as_integers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

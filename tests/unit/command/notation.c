@@ -44,17 +44,27 @@ static const char *put(struct buffer *b, const char *s)
         CHECK(end != NULL);
         value_put_span(b, span_make(s + 1, (size_t)(end - s - 1)));
         s = end + 1;
-    } else if (strncmp(s, "nil", 3) == 0) {
+    } else if (strncmp(s, "nil", 3) == 0 || strncmp(s, "null", 4) == 0) {
         value_put_nil(b);
-        s += 3;
+        s += s[1] == 'i' ? 3 : 4;
     } else if (strncmp(s, "true", 4) == 0) {
         value_put_bool(b, true);
         s += 4;
+    } else if (strncmp(s, "false", 5) == 0) {
+        value_put_bool(b, false);
+        s += 5;
+    } else if (s[strspn(s, "-0123456789")] == '.') {
+        char *end;
+        value_put_double(b, strtod(s, &end));
+        s = end;
     } else {
         char *end;
-        long long v = strtoll(s, &end, 10);
-        CHECK(end != s);
-        value_put_int(b, v);
+        CHECK(*s == '-' || (*s >= '0' && *s <= '9'));
+        if (*s == '-') {
+            value_put_int(b, strtoll(s, &end, 10));
+        } else {
+            value_put_uint(b, strtoull(s, &end, 10));
+        }
         s = end;
     }
     return s;

@@ -42,11 +42,22 @@ struct row {
     const char *where;
 };
 
-#define OPS(s) "{'v':1,'ops':[" s "]}"
-#define A      "{'op':'create','kind':'artifact','name':'a'}"
-#define HEX    "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define OPS(s)    "{'v':1,'ops':[" s "]}"
+#define A         "{'op':'create','kind':'artifact','name':'a'}"
+#define METRIC(s) "{'op':'log','ref':'run/r','metrics':[{'key':'k'," s "}]}"
+#define HEX       "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+#define GUARD(s) "{'v':1,'guards':[{" s "}],'ops':[" A "]}"
 
 static const struct row txn_rows[] = {
+    {GUARD("'guard':'matches','ref':'run/r','query':'status is not null'"), 0, ""},
+    {GUARD("'guard':'matches','ref':'run/r'"), CLADE_ERR_INVALID, "guards[0].query"},
+    {GUARD("'guard':'matches','ref':'run/r','query':1"), CLADE_ERR_INVALID, "guards[0].query"},
+    {GUARD("'guard':'matches','ref':'run/r','query':'status ='"), CLADE_ERR_INVALID,
+     "guards[0].query"},
+    {GUARD("'guard':'matches','ref':'run/r','query':'id=1','revision':1"), CLADE_ERR_INVALID,
+     "guards[0].revision"},
+    {GUARD("'guard':'exists','ref':'run/r','query':'id=1'"), CLADE_ERR_INVALID, "guards[0].query"},
     {OPS(A), 0, ""},
     {"[]", CLADE_ERR_INVALID, ""},
     {"{'ops':[" A "]}", CLADE_ERR_INVALID, "v"},
@@ -63,7 +74,15 @@ static const struct row txn_rows[] = {
     {OPS("7"), CLADE_ERR_INVALID, "ops[0]"},
     {OPS("{'op':'explode'}"), CLADE_ERR_INVALID, "ops[0].op"},
     {OPS("{'op':'create','kind':'artefact'}"), CLADE_ERR_INVALID, "ops[0].kind"},
-    {OPS("{'op':'create','kind':'deployment','name':'x'}"), CLADE_ERR_UNSUPPORTED, "ops[0].kind"},
+    {OPS("{'op':'create','kind':'deployment','name':'prod/eu','desired':'running'}"), 0, ""},
+    {OPS("{'op':'create','kind':'deployment','name':'prod//eu'}"), CLADE_ERR_INVALID,
+     "ops[0].name"},
+    {OPS("{'op':'create','kind':'deployment','name':'x','observed':'finished'}"), CLADE_ERR_INVALID,
+     "ops[0].observed"},
+    {OPS("{'op':'create','kind':'deployment','name':'x','targets':[]}"), CLADE_ERR_INVALID,
+     "ops[0].targets"},
+    {OPS("{'op':'update','ref':'version/m/1','stage':'production'}"), CLADE_ERR_INVALID,
+     "ops[0].stage"},
     {OPS("{'op':'create','kind':'model'}"), CLADE_ERR_INVALID, "ops[0].name"},
     {OPS("{'op':'create','kind':'model','name':'a@b'}"), CLADE_ERR_INVALID, "ops[0].name"},
     {OPS("{'op':'create','kind':'artifact','name':'ext:a'}"), CLADE_ERR_INVALID, "ops[0].name"},
@@ -85,8 +104,61 @@ static const struct row txn_rows[] = {
     {OPS("{'op':'create','kind':'run','owner':nil}"), CLADE_ERR_INVALID, "ops[0].owner"},
     {OPS("{'op':'update','ref':'run/x','owner':nil}"), 0, ""},
     {OPS("{'op':'update','ref':'run/x','start':nil}"), CLADE_ERR_INVALID, "ops[0].start"},
-    {OPS("{'op':'update','ref':'namespace/x','owner':'a'}"), CLADE_ERR_UNSUPPORTED, "ops[0].ref"},
-    {OPS("{'op':'delete','ref':'namespace/x'}"), CLADE_ERR_UNSUPPORTED, "ops[0].ref"},
+    {OPS("{'op':'update','ref':'namespace/x','owner':'a','stages':nil}"), 0, ""},
+    {OPS("{'op':'update','ref':'namespace/x','stages':[]}"), CLADE_ERR_INVALID, "ops[0].stages"},
+    {OPS("{'op':'update','ref':'namespace/x','stages':[{'name':'a','in_use':true},"
+         "{'name':'b','multiple':false},{'name':'none'}]}"),
+     0, ""},
+    {OPS("{'op':'update','ref':'namespace/x','stages':['a']}"), CLADE_ERR_INVALID,
+     "ops[0].stages[0]"},
+    {OPS("{'op':'update','ref':'namespace/x','stages':[{'name':'a'},{'name':'a'}]}"),
+     CLADE_ERR_INVALID, "ops[0].stages[1].name"},
+    {OPS("{'op':'update','ref':'namespace/x','stages':[{'name':'a@b'}]}"), CLADE_ERR_INVALID,
+     "ops[0].stages[0].name"},
+    {OPS("{'op':'update','ref':'namespace/x','stages':[{'name':'a','in_use':1}]}"),
+     CLADE_ERR_INVALID, "ops[0].stages[0].in_use"},
+    {OPS("{'op':'update','ref':'namespace/x','stages':[{'name':'a','colour':1}]}"),
+     CLADE_ERR_INVALID, "ops[0].stages[0].colour"},
+    {OPS("{'op':'update','ref':'namespace/x','stages':[{'name':'none','in_use':true}]}"),
+     CLADE_ERR_INVALID, "ops[0].stages[0]"},
+    {OPS("{'op':'delete','ref':'namespace/x'}"), 0, ""},
+    {OPS("{'op':'purge','ref':'id/7'}"), 0, ""},
+    {OPS("{'op':'purge','ref':'id/7','owner':'a'}"), CLADE_ERR_INVALID, "ops[0].owner"},
+    {OPS("{'op':'purge'}"), CLADE_ERR_INVALID, "ops[0].ref"},
+    {OPS("{'op':'purge','ref':'namespace/x'}"), CLADE_ERR_INVALID, "ops[0].ref"},
+    {OPS("{'op':'purge','ref':'type/run:x'}"), CLADE_ERR_INVALID, "ops[0].ref"},
+    {OPS("{'op':'update','ref':'namespace/x','quota':{'things':5,'edges':0,'bytes':nil}}"), 0, ""},
+    {OPS("{'op':'update','ref':'namespace/x','quota':{'thing':5}}"), CLADE_ERR_INVALID,
+     "ops[0].quota.thing"},
+    {OPS("{'op':'update','ref':'namespace/x','quota':{'things':-5}}"), CLADE_ERR_INVALID,
+     "ops[0].quota.things"},
+    {OPS("{'op':'update','ref':'namespace/x','quota':{'things':'5'}}"), CLADE_ERR_INVALID,
+     "ops[0].quota.things"},
+    {OPS("{'op':'update','ref':'namespace/x','quota':{'bytes':1000000000000000001}}"),
+     CLADE_ERR_LIMIT, "ops[0].quota.bytes"},
+    {OPS("{'op':'update','ref':'namespace/x','quota':{'writes_per_s':0}}"), CLADE_ERR_INVALID,
+     "ops[0].quota.writes_per_s"},
+    {OPS("{'op':'update','ref':'namespace/x','quota':7}"), CLADE_ERR_INVALID, "ops[0].quota"},
+    {OPS("{'op':'create','kind':'namespace','name':'x','quota':{'things':nil}}"), CLADE_ERR_INVALID,
+     "ops[0].quota.things"},
+    {OPS("{'op':'create','kind':'run','quota':{'things':1}}"), CLADE_ERR_INVALID, "ops[0].quota"},
+    {OPS("{'op':'update','ref':'namespace/x','retention_s':900}"), 0, ""},
+    {OPS("{'op':'update','ref':'namespace/x','retention_s':nil}"), 0, ""},
+    {OPS("{'op':'update','ref':'namespace/x','retention_s':899}"), CLADE_ERR_INVALID,
+     "ops[0].retention_s"},
+    {OPS("{'op':'update','ref':'namespace/x','retention_s':99999999999999}"), CLADE_ERR_LIMIT,
+     "ops[0].retention_s"},
+    {OPS("{'op':'update','ref':'namespace/x','defaults':{'run.type':'t','run.tags.k':'v'}}"), 0,
+     ""},
+    {OPS("{'op':'update','ref':'namespace/x','defaults':{'run.type':nil}}"), 0, ""},
+    {OPS("{'op':'update','ref':'namespace/x','defaults':{'run.owner':'v'}}"), CLADE_ERR_INVALID,
+     "ops[0].defaults.run.owner"},
+    {OPS("{'op':'update','ref':'namespace/x','defaults':{'run.tags.':'v'}}"), CLADE_ERR_INVALID,
+     "ops[0].defaults.run.tags."},
+    {OPS("{'op':'update','ref':'namespace/x','defaults':{'type.type':'v'}}"), CLADE_ERR_INVALID,
+     "ops[0].defaults.type.type"},
+    {OPS("{'op':'update','ref':'namespace/x','defaults':{'type':'v'}}"), CLADE_ERR_INVALID,
+     "ops[0].defaults.type"},
     {OPS("{'op':'delete'}"), CLADE_ERR_INVALID, "ops[0].ref"},
     {OPS("{'op':'update','ref':'type/run:x','type':'y'}"), CLADE_ERR_INVALID, "ops[0].type"},
     {OPS("{'op':'create','kind':'run','tags':{'k':nil}}"), CLADE_ERR_INVALID, "ops[0].tags.k"},
@@ -117,12 +189,103 @@ static const struct row txn_rows[] = {
     {OPS("{'op':'create','kind':'run','as':'9'}"), CLADE_ERR_INVALID, "ops[0].as"},
     {OPS("{'op':'link','from':'id/1','label':'Bad','to':'id/2'}"), CLADE_ERR_INVALID,
      "ops[0].label"},
+    {OPS("{'op':'log','ref':'run/r','params':{'lr':'0.1','e':''},'metrics':[{'key':'loss',"
+         "'on':'artifact/a','run':'run/r','points':[[-1,0,1],[9223372036854775807,1,'NaN']]}]}"),
+     0, ""},
+    {OPS("{'op':'log','ref':'run/r'}"), CLADE_ERR_INVALID, "ops[0]"},
+    {OPS("{'op':'log','params':{}}"), CLADE_ERR_INVALID, "ops[0].ref"},
+    {OPS("{'op':'log','ref':'run/r','params':{},'x':1}"), CLADE_ERR_INVALID, "ops[0].x"},
+    {OPS("{'op':'log','ref':'run/r','params':[]}"), CLADE_ERR_INVALID, "ops[0].params"},
+    {OPS("{'op':'log','ref':'run/r','params':{'k':1}}"), CLADE_ERR_INVALID, "ops[0].params.k"},
+    {OPS("{'op':'log','ref':'run/r','params':{'k':'1','k':'1'}}"), CLADE_ERR_INVALID,
+     "ops[0].params.k"},
+    {OPS("{'op':'log','ref':'run/r','metrics':{}}"), CLADE_ERR_INVALID, "ops[0].metrics"},
+    {OPS("{'op':'log','ref':'run/r','metrics':[1]}"), CLADE_ERR_INVALID, "ops[0].metrics[0]"},
+    {OPS("{'op':'log','ref':'run/r','metrics':[{'points':[]}]}"), CLADE_ERR_INVALID,
+     "ops[0].metrics[0].key"},
+    {OPS(METRIC("'x':1")), CLADE_ERR_INVALID, "ops[0].metrics[0].x"},
+    {OPS(METRIC("'on':'id/1'")), CLADE_ERR_INVALID, "ops[0].metrics[0].points"},
+    {OPS(METRIC("'on':1,'points':[]")), CLADE_ERR_INVALID, "ops[0].metrics[0].on"},
+    {OPS(METRIC("'run':'model/m','points':[]")), CLADE_ERR_INVALID, "ops[0].metrics[0].run"},
+    {OPS(METRIC("'run':'$0','points':[]")), CLADE_ERR_INVALID, "ops[0].metrics[0].run"},
+    {OPS(METRIC("'points':[[1,1,1],[1,1]]")), CLADE_ERR_INVALID, "ops[0].metrics[0].points[1]"},
+    {OPS(METRIC("'points':[['1',1,1]]")), CLADE_ERR_INVALID, "ops[0].metrics[0].points[0]"},
+    {OPS(METRIC("'points':[[1,-1,1]]")), CLADE_ERR_INVALID, "ops[0].metrics[0].points[0]"},
+    {OPS(METRIC("'points':[[1,253402300800000,1]]")), CLADE_ERR_INVALID,
+     "ops[0].metrics[0].points[0]"},
+    {OPS(METRIC("'points':[[1,1,'nan']]")), CLADE_ERR_INVALID, "ops[0].metrics[0].points[0]"},
+    {OPS(METRIC("'points':[[1,1,nil]]")), CLADE_ERR_INVALID, "ops[0].metrics[0].points[0]"},
     {"{'v':1,'guards':[{'guard':'exists','ref':'$0'}],'ops':[" A "]}", CLADE_ERR_INVALID,
      "guards[0].ref"},
     {"{'v':1,'guards':[{'guard':'unchanged','ref':'id/1'}],'ops':[" A "]}", CLADE_ERR_INVALID,
      "guards[0].revision"},
     {"{'v':1,'guards':[{'guard':'absent','ref':'id/1','revision':1}],'ops':[" A "]}",
      CLADE_ERR_INVALID, "guards[0].revision"},
+    {OPS("{'op':'set_alias','ref':'version/m/1','alias':'best','expect':'unset'}"), 0, ""},
+    {OPS("{'op':'set_alias','ref':'version/m@best','alias':'best','expect':7}"), 0, ""},
+    {OPS("{'op':'set_alias','ref':'model/m','alias':'best'}"), CLADE_ERR_INVALID, "ops[0].ref"},
+    {OPS("{'op':'set_alias','ref':'version/m/1'}"), CLADE_ERR_INVALID, "ops[0].alias"},
+    {OPS("{'op':'set_alias','ref':'version/m/1','alias':'latest'}"), CLADE_ERR_INVALID,
+     "ops[0].alias"},
+    {OPS("{'op':'set_alias','ref':'version/m/1','alias':'a/b'}"), CLADE_ERR_INVALID,
+     "ops[0].alias"},
+    {OPS("{'op':'set_alias','ref':'version/m/1','alias':''}"), CLADE_ERR_INVALID, "ops[0].alias"},
+    {OPS("{'op':'set_alias','ref':'version/m/1','alias':'b','expect':0}"), CLADE_ERR_INVALID,
+     "ops[0].expect"},
+    {OPS("{'op':'set_alias','ref':'version/m/1','alias':'b','expect':'7'}"), CLADE_ERR_INVALID,
+     "ops[0].expect"},
+    {OPS("{'op':'set_alias','ref':'version/m/1','alias':'b','version':7}"), CLADE_ERR_INVALID,
+     "ops[0].version"},
+    {OPS("{'op':'unset_alias','ref':'model/m','alias':'best'}"), 0, ""},
+    {OPS("{'op':'unset_alias','ref':'version/m/1','alias':'best'}"), CLADE_ERR_INVALID,
+     "ops[0].ref"},
+    {OPS("{'op':'set_stage','ref':'version/m/1','stage':'p','expect':'s','displace':'a'}"), 0, ""},
+    {OPS("{'op':'set_stage','ref':'version/m/1'}"), CLADE_ERR_INVALID, "ops[0].stage"},
+    {OPS("{'op':'set_stage','ref':'run/r','stage':'p'}"), CLADE_ERR_INVALID, "ops[0].ref"},
+    {OPS("{'op':'set_stage','ref':'version/m/1','stage':'p','displace':'p'}"), CLADE_ERR_INVALID,
+     "ops[0].displace"},
+    {OPS("{'op':'set_stage','ref':'version/m/1','stage':'none','displace':'p'}"), CLADE_ERR_INVALID,
+     "ops[0].displace"},
+    {OPS("{'op':'set_targets','ref':'deployment/d','targets':[]}"), 0, ""},
+    {OPS("{'op':'set_targets','ref':'deployment/d'}"), CLADE_ERR_INVALID, "ops[0].targets"},
+    {OPS("{'op':'set_targets','ref':'model/m','targets':[]}"), CLADE_ERR_INVALID, "ops[0].ref"},
+    {OPS("{'op':'set_targets','ref':'deployment/d','targets':[{'version':'version/m/1',"
+         "'share':4000},{'version':'version/m/2','share':6000,'mode':'serving'},"
+         "{'version':'id/9','share':1,'mode':'shadow'}]}"),
+     0, ""},
+    {OPS("{'op':'set_targets','ref':'deployment/d','targets':[{'version':'version/m/1',"
+         "'mode':'shadow'}]}"),
+     0, ""},
+    {OPS("{'op':'set_targets','ref':'deployment/d','targets':[{'version':'version/m/1',"
+         "'share':9999}]}"),
+     CLADE_ERR_INVALID, "ops[0].targets"},
+    {OPS("{'op':'set_targets','ref':'deployment/d','targets':[{'version':'version/m/1'},"
+         "{'version':'version/m/2','share':1}]}"),
+     CLADE_ERR_INVALID, "ops[0].targets"},
+    {OPS("{'op':'set_targets','ref':'deployment/d','targets':[{'version':'version/m/1',"
+         "'share':10001}]}"),
+     CLADE_ERR_INVALID, "ops[0].targets[0].share"},
+    {OPS("{'op':'set_targets','ref':'deployment/d','targets':[{'version':'model/m'}]}"),
+     CLADE_ERR_INVALID, "ops[0].targets[0].version"},
+    {OPS("{'op':'set_targets','ref':'deployment/d','targets':[{'version':'id/1',"
+         "'mode':'mirror'}]}"),
+     CLADE_ERR_INVALID, "ops[0].targets[0].mode"},
+    {OPS("{'op':'set_targets','ref':'deployment/d','targets':['version/m/1']}"), CLADE_ERR_INVALID,
+     "ops[0].targets[0]"},
+    {"{'v':1,'guards':[{'guard':'alias','ref':'model/m','alias':'best','is':7},"
+     "{'guard':'alias','ref':'model/m','alias':'latest','is':'unset'},"
+     "{'guard':'stage','ref':'version/m@best','is':'staging'}],'ops':[" A "]}",
+     0, ""},
+    {"{'v':1,'guards':[{'guard':'alias','ref':'model/m','alias':'best'}],'ops':[" A "]}",
+     CLADE_ERR_INVALID, "guards[0].is"},
+    {"{'v':1,'guards':[{'guard':'alias','ref':'version/m/1','alias':'b','is':1}],'ops':[" A "]}",
+     CLADE_ERR_INVALID, "guards[0].ref"},
+    {"{'v':1,'guards':[{'guard':'stage','ref':'version/m/1'}],'ops':[" A "]}", CLADE_ERR_INVALID,
+     "guards[0].is"},
+    {"{'v':1,'guards':[{'guard':'stage','ref':'id/1','alias':'b','is':'p'}],'ops':[" A "]}",
+     CLADE_ERR_INVALID, "guards[0].alias"},
+    {"{'v':1,'guards':[{'guard':'exists','ref':'id/1','is':'p'}],'ops':[" A "]}", CLADE_ERR_INVALID,
+     "guards[0].is"},
 };
 
 static void each_row_of_transactions_is_answered_with_its_error(void **state)
@@ -251,6 +414,12 @@ static const struct {
     {QUERY_LIST, {"{'kind':'run','as_of':'2026-03-01T00:00:00'}", CLADE_ERR_INVALID, "as_of"}},
     {QUERY_LIST, {"{'kind':'run','as_of':'99999999999999999999'}", CLADE_ERR_INVALID, "as_of"}},
     {QUERY_LIST, {"{'kind':'run','as_of':'17','deadline_ms':5}", 0, ""}},
+    {QUERY_LIST, {"{'kind':'run','as_of':'2026-03-01'}", CLADE_ERR_INVALID, "as_of"}},
+    {QUERY_LIST, {"{'kind':'run','as_of':'2026-03-01T23:59:59+02:00'}", 0, ""}},
+    {QUERY_HISTORY, {"{'ref':'run/r','as_of':3,'limit':1}", 0, ""}},
+    {QUERY_HISTORY, {"{}", CLADE_ERR_INVALID, "ref"}},
+    {QUERY_HISTORY, {"{'ref':'run'}", CLADE_ERR_INVALID, "ref"}},
+    {QUERY_HISTORY, {"{'ref':'run/r','refs':['run/r']}", CLADE_ERR_INVALID, "refs"}},
     {QUERY_LIST, {"{'kind':'run','with':['edges','x']}", CLADE_ERR_INVALID, "with[1]"}},
     {QUERY_LINEAGE,
      {"{'ref':'id/1','direction':'down','labels':['b','a','b'],"
@@ -260,6 +429,20 @@ static const struct {
     {QUERY_LINEAGE, {"{'ref':'id/1','labels':['A']}", CLADE_ERR_INVALID, "labels[0]"}},
     {QUERY_LINEAGE, {"{'ref':'id/1','kinds':['A']}", CLADE_ERR_INVALID, "kinds[0]"}},
     {QUERY_LINEAGE, {"{'ref':'id/1','count':1}", CLADE_ERR_INVALID, "count"}},
+    {QUERY_METRICS,
+     {"{'refs':['run/r'],'keys':['b','a'],'on':nil,'from_step':-5,'to_step':5,'from_time':1,"
+      "'to_time':'2026-03-01T00:00:00Z','sample':4}",
+      0, ""}},
+    {QUERY_METRICS, {"{}", CLADE_ERR_INVALID, "refs"}},
+    {QUERY_METRICS, {"{'refs':['run/r'],'keys':[]}", CLADE_ERR_INVALID, "keys"}},
+    {QUERY_METRICS, {"{'refs':['run/r'],'keys':['a','']}", CLADE_ERR_INVALID, "keys[1]"}},
+    {QUERY_METRICS, {"{'refs':['run/r'],'on':'x'}", CLADE_ERR_INVALID, "on"}},
+    {QUERY_METRICS, {"{'refs':['run/r'],'from_step':'1'}", CLADE_ERR_INVALID, "from_step"}},
+    {QUERY_METRICS, {"{'refs':['run/r'],'to_time':'2026-03-01'}", CLADE_ERR_INVALID, "to_time"}},
+    {QUERY_METRICS, {"{'refs':['run/r'],'sample':3}", CLADE_ERR_INVALID, "sample"}},
+    {QUERY_METRICS, {"{'refs':['run/r'],'sample':10001}", CLADE_ERR_LIMIT, "sample"}},
+    {QUERY_METRICS, {"{'refs':['run/r'],'last':true,'to_step':1}", CLADE_ERR_INVALID, "last"}},
+    {QUERY_GET, {"{'refs':['run/r'],'with':['params','metrics','edges']}", 0, ""}},
     {QUERY_DESCRIBE, {"{'ns':'a/'}", CLADE_ERR_INVALID, "ns"}},
     {QUERY_DESCRIBE, {"{'consistency':'stale','stale_ms':5,'view':'ids'}", 0, ""}},
     {QUERY_DESCRIBE, {"[]", CLADE_ERR_INVALID, ""}},
@@ -283,9 +466,8 @@ static void each_row_of_queries_is_answered_with_its_error(void **state)
         }
         if (r == 0) {
             assert_true(q.limit > 0);
-            assert_int_equal(q.state, q.kind == QUERY_GET || q.kind == QUERY_LINEAGE
-                                          ? CLADE_STATE_ANY
-                                          : CLADE_STATE_LIVE);
+            bool listed = q.kind == QUERY_LIST || q.kind == QUERY_DESCRIBE;
+            assert_int_equal(q.state, listed ? CLADE_STATE_LIVE : CLADE_STATE_ANY);
             assert_int_equal(q.labels_len, q.kind == QUERY_LINEAGE ? 2 : 0);
         }
         fixture_release(&f);
@@ -296,6 +478,9 @@ static void every_field_and_kind_is_found_by_its_name(void **state)
 {
     for (int code = 1; code < FIELD_CODE_COUNT; code++) {
         const struct field *f = field_by_code((enum field_code)code);
+        if (f == NULL) {
+            continue; /* codes have gaps */
+        }
         assert_int_equal(f->code, code);
         assert_ptr_equal(field_by_name(span_of(f->name)), f);
     }

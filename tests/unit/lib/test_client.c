@@ -186,6 +186,30 @@ static void an_unknown_outcome_is_asked_for_again_under_the_session(void **state
     assert_int_equal(txn_at(f, 0, 1)->session, 100);
 }
 
+static bool drop_first_txn(struct fake_server *s, const struct fake_request *r)
+{
+    if (r->method == METHOD_TXN && fake_server_count(s, METHOD_TXN) == 1) {
+        fake_drop(s);
+        return true;
+    }
+    return fake_answer_all(s, r);
+}
+
+static void a_dry_run_has_no_session_and_is_repeated_without_one(void **state)
+{
+    struct fixture *f = *state;
+    struct outcome o = {0};
+    f->servers[0].handler = drop_first_txn;
+    fixture_client(f, NULL, 0, 0);
+    clade_txn_dry_run(f->txn, true);
+    send_txn(f, &o);
+    fixture_wait(f, &o);
+    assert_int_equal(o.code, 0);
+    assert_int_equal(fake_server_count(&f->servers[0], METHOD_TXN), 2);
+    assert_int_equal(fake_server_count(&f->servers[0], METHOD_SESSION_OPEN), 0);
+    assert_int_equal(txn_at(f, 0, 1)->session, 0);
+}
+
 static bool swallow_first(struct fake_server *s, const struct fake_request *r)
 {
     return r->seq == 1 || fake_answer_all(s, r);
@@ -398,6 +422,7 @@ int main(void)
         CLIENT_TEST(a_session_expired_at_the_first_sending_is_replaced),
         CLIENT_TEST(a_session_expired_at_a_repeat_is_unknown_and_never_sent_anew),
         CLIENT_TEST(an_unknown_outcome_is_asked_for_again_under_the_session),
+        CLIENT_TEST(a_dry_run_has_no_session_and_is_repeated_without_one),
         CLIENT_TEST(no_number_is_a_window_above_the_lowest_without_an_answer),
         CLIENT_TEST(a_refused_session_refuses_the_writes_and_not_the_reads),
         CLIENT_TEST(a_deadline_is_unavailable_for_a_read_and_unknown_for_a_sent_write),

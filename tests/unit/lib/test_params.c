@@ -60,7 +60,9 @@ static void a_get_with_everything(void **state)
                               .limit = 10,
                               .view = CLADE_VIEW_FULL,
                               .state = CLADE_STATE_ANY,
-                              .with_edges = true};
+                              .with_edges = true,
+                              .with_params = true,
+                              .with_metrics = true};
     params_get(&f->params, refs, 2, &read, 99);
     decode(f, QUERY_GET);
     assert_int_equal(f->query.targets_len, 2);
@@ -73,7 +75,51 @@ static void a_get_with_everything(void **state)
     assert_int_equal(f->query.limit, 10);
     assert_int_equal(f->query.view, CLADE_VIEW_FULL);
     assert_int_equal(f->query.state, CLADE_STATE_ANY);
-    assert_true(f->query.with_edges);
+    assert_true(f->query.with_edges && f->query.with_params && f->query.with_metrics);
+}
+
+static void metrics_with_everything(void **state)
+{
+    struct fixture *f = *state;
+    const char *const refs[] = {"run/r"};
+    const char *const keys[] = {"b", "a", NULL};
+    int64_t from_step = -3;
+    int64_t to_step = 9;
+    uint64_t from_time_ms = 0;
+    uint64_t to_time_ms = 1767225600000;
+    struct clade_metrics metrics = {.refs = refs,
+                                    .refs_len = 1,
+                                    .keys = keys,
+                                    .on_nothing = true,
+                                    .from_step = &from_step,
+                                    .to_step = &to_step,
+                                    .from_time_ms = &from_time_ms,
+                                    .to_time_ms = &to_time_ms,
+                                    .sample = 100};
+    params_metrics(&f->params, &metrics, NULL, 0);
+    decode(f, QUERY_METRICS);
+    assert_int_equal(f->query.keys_len, 2);
+    assert_int_equal(f->query.on_form, ON_NOTHING);
+    assert_true(f->query.has_range);
+    assert_int_equal(f->query.step_min, -3);
+    assert_int_equal(f->query.step_max, 9);
+    assert_int_equal(f->query.time_min_ms, 0);
+    assert_int_equal(f->query.time_max_ms, 1767225600000);
+    assert_int_equal(f->query.sample, 100);
+}
+
+static void metrics_on_a_thing_and_their_last_point(void **state)
+{
+    struct fixture *f = *state;
+    const char *const refs[] = {"run/r"};
+    struct clade_metrics metrics = {
+        .refs = refs, .refs_len = 1, .on = "artifact/test", .last = true};
+    params_metrics(&f->params, &metrics, NULL, 0);
+    decode(f, QUERY_METRICS);
+    assert_int_equal(f->query.on_form, ON_THING);
+    assert_null(f->query.keys);
+    assert_false(f->query.has_range);
+    assert_true(f->query.sums_only);
 }
 
 static void zeroed_options_are_the_defaults(void **state)
@@ -159,6 +205,8 @@ int main(void)
         PARAMS_TEST(at_least_before_any_answer_is_accepted),
         PARAMS_TEST(a_lineage_with_everything),
         PARAMS_TEST(a_plain_lineage_goes_up),
+        PARAMS_TEST(metrics_with_everything),
+        PARAMS_TEST(metrics_on_a_thing_and_their_last_point),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

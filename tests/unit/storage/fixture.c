@@ -1,6 +1,7 @@
 #include "fixture.h"
 
 #include <ftw.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -162,7 +163,11 @@ static json_t *to_json(const struct value *v)
     case CLADE_INT:
         return json_integer(value_int(v));
     case CLADE_DOUBLE:
-        return json_real(value_double(v));
+        /* JSON has no numbers for the others. */
+        return isfinite(value_double(v)) ? json_real(value_double(v))
+               : isnan(value_double(v))  ? json_string("NaN")
+               : value_double(v) > 0     ? json_string("Infinity")
+                                         : json_string("-Infinity");
     case CLADE_STRING:
         s = value_string(v);
         return json_stringn((const char *)s.data, s.len);
@@ -338,7 +343,8 @@ int fixture_read(struct fixture *f, enum query_kind kind, const char *json)
     if (rc != 0) {
         fail_msg("%s: %s", f->error.where, f->error.message);
     }
-    struct reader_budget budget = {.clock = clock_system(), .bytes_max = BUFFER_BYTES / 2};
+    struct reader_budget budget = {
+        .clock = clock_system(), .deadline_us = f->deadline_us, .bytes_max = BUFFER_BYTES / 2};
     buffer_clear(&f->out);
     f->answer = (struct reader_answer){0};
     rc = reader_query(f->reader, &query, span_of(""), &budget, &f->arena, &f->out, &f->answer,

@@ -605,7 +605,7 @@ static void another_store_format_is_refused(void **state)
     put_u32le(row, 1);
     struct hash128 hash = row_hash(TABLE_META, span_of("format"), span_make(row, 4));
     put_u32le(row + 4, (uint32_t)hash.low);
-    uint64_t at = find_bytes(&t, "format\2", 7);
+    uint64_t at = find_bytes(&t, "format\3", 7);
     assert_int_equal(pwrite(t.fd, row, sizeof row, (off_t)at + 6), sizeof row);
     assert_refused(&t, "of format 1");
     target_close(&t);

@@ -90,6 +90,24 @@ static const struct row rows[] = {
         "answered\x03",
         "answered"),
     ROW(TXN,
+        "a dry run",
+        "\x82\xa7"
+        "command\xc4\x01x\xa7"
+        "dry_run\xc3",
+        NULL),
+    ROW(TXN,
+        "a dry run that is a number",
+        "\x82\xa7"
+        "command\xc4\x01x\xa7"
+        "dry_run\x01",
+        "dry_run"),
+    ROW(TXN,
+        "a dry run under a session",
+        "\x84\xa7"
+        "command\xc4\x01x\xa7session\x05\xa3seq\x02\xa7"
+        "dry_run\xc3",
+        "dry_run"),
+    ROW(TXN,
         "a deadline that is text",
         "\x82\xa7"
         "command\xc4\x01x\xab"

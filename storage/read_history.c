@@ -1,0 +1,552 @@
+/* history: what each revision changed of one thing, newest first. The states of a thing stand in
+ * its record and the history rows, its edges say when they came and went, and the change log says
+ * who did it and why. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "command/value.h"
+#include "storage/command.h"
+#include "storage/pointer.h"
+#include "storage/reading.h"
+#include "storage/varint.h"
+
+#define STATE_ARENA_BYTES (4u << 20)
+/* A thing may have very many edges: the newest events are kept, and the page ends before those
+ * that were dropped. One transaction makes fewer than EVENTS_KEPT. */
+#define EVENTS_MAX  65536
+#define EVENTS_KEPT 32768
+_Static_assert(2 * CLADE_MAX_OPERATIONS < EVENTS_KEPT, "a page shows a revision at least");
+
+enum event_kind { EVENT_ALIAS, EVENT_LINKED, EVENT_CHANGED, EVENT_UNLINKED };
+
+static const char *const event_words[] = {
+    [EVENT_LINKED] = "linked", [EVENT_CHANGED] = "changed", [EVENT_UNLINKED] = "unlinked"};
+
+/* What happened to something that belongs to the thing and is not in its record. */
+struct event {
+    uint64_t revision;
+    uint64_t other;
+    uint32_t label;
+    enum event_kind kind;
+};
+
+/* The thing as of some revision. */
+struct state {
+    struct arena arena;
+    struct thing *thing; /* NULL: it was not yet */
+};
+
+struct history {
+    struct reading *r;
+    uint64_t id;
+    uint64_t below; /* only revisions below it */
+    bool purged;    /* only its edges have a past */
+    struct event *events;
+    size_t len;
+    size_t capacity;
+    size_t at;      /* the next one to be shown */
+    uint64_t floor; /* events at or below it were dropped */
+    struct state states[2];
+    struct state *to;   /* after the next change of the record */
+    struct state *from; /* before it */
+};
+
+/* --- Events --------------------------------------------------------------------------------- */
+
+static int newest_first(const void *a, const void *b)
+{
+    const struct event *x = a;
+    const struct event *y = b;
+    if (x->revision != y->revision) {
+        return x->revision > y->revision ? -1 : 1;
+    }
+    if (x->label != y->label) {
+        return x->label < y->label ? -1 : 1;
+    }
+    if (x->other != y->other) {
+        return x->other < y->other ? -1 : 1;
+    }
+    return (x->kind > y->kind) - (x->kind < y->kind);
+}
+
+static void sort_events(struct history *h)
+{
+    if (h->len > 1) {
+        qsort(h->events, h->len, sizeof *h->events, newest_first);
+    }
+}
+
+static void drop_oldest(struct history *h)
+{
+    sort_events(h);
+    h->floor = h->events[EVENTS_KEPT].revision;
+    h->len = EVENTS_KEPT;
+    while (h->len > 0 && h->events[h->len - 1].revision == h->floor) {
+        h->len--;
+    }
+}
+
+static int add_event(struct history *h,
+                     enum event_kind kind,
+                     uint64_t revision,
+                     const struct edge *e)
+{
+    if (revision >= h->below || revision <= h->floor) {
+        return 0;
+    }
+    if (h->len == EVENTS_MAX) {
+        drop_oldest(h);
+    }
+    if (h->len == h->capacity) {
+        size_t capacity = h->capacity == 0 ? 64 : 2 * h->capacity;
+        struct event *grown = realloc(h->events, capacity * sizeof *grown);
+        if (grown == NULL) {
+            return error_set(h->r->error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
+        }
+        h->events = grown;
+        h->capacity = capacity;
+    }
+    h->events[h->len++] =
+        (struct event){.revision = revision, .other = e->other, .label = e->label, .kind = kind};
+    return 0;
+}
+
+static int on_alias(void *arg, uint64_t revision)
+{
+    struct history *h = arg;
+    static const struct edge none = {.label = 0};
+    if (reading_step(h->r)) {
+        return error_set(h->r->error, CLADE_ERR_LIMIT, NULL,
+                         "the model's aliases moved too often for the time that was given");
+    }
+    return add_event(h, EVENT_ALIAS, revision, &none);
+}
+
+static int on_edge(void *arg, const struct edge *edge)
+{
+    struct history *h = arg;
+    if (reading_step(h->r)) {
+        return error_set(h->r->error, CLADE_ERR_LIMIT, NULL,
+                         "the thing has too many edges for the time that was given");
+    }
+    int rc = add_event(h, EVENT_LINKED, edge->created, edge);
+    return rc != 0 || edge->ended == 0 ? rc : add_event(h, EVENT_UNLINKED, edge->ended, edge);
+}
+
+/* Each row of props but the edge's first is a change. */
+static int collect_props(struct history *h)
+{
+    struct view *v = h->r->view;
+    struct key key = key_u64(h->id);
+    struct row row;
+    int rc = view_seek(v, TABLE_EDGE_PROPS, key_span(&key), &row);
+    for (; rc == 0; rc = view_next(v, TABLE_EDGE_PROPS, &row)) {
+        struct edge_props p;
+        if (row.key.len != EDGE_PROPS_KEY_BYTES || memcmp(row.key.data, key.bytes, 8) != 0) {
+            return 0;
+        }
+        struct edge edge = {.label = get_u32be(row.key.data + 8),
+                            .other = get_u64be(row.key.data + 12)};
+        reading_next_item(h->r);
+        rc = edge_props_decode(v, h->r->scratch, &row, &p);
+        if (rc == 0 && p.set != p.edge) {
+            rc = add_event(h, EVENT_CHANGED, p.set, &edge);
+        }
+        if (rc == 0 && reading_step(h->r)) {
+            rc = error_set(h->r->error, CLADE_ERR_LIMIT, NULL,
+                           "the thing has too many edges for the time that was given");
+        }
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    return rc < 0 ? rc : 0;
+}
+
+/* --- States --------------------------------------------------------------------------------- */
+
+static int load(struct history *h, struct state *s, uint64_t revision)
+{
+    arena_reset(&s->arena);
+    h->r->view->revision = revision;
+    int rc = lookup_thing(h->r->view, &s->arena, h->id, &s->thing);
+    if (rc == 1) {
+        s->thing = NULL;
+        rc = 0;
+    }
+    return rc;
+}
+
+/* --- Showing -------------------------------------------------------------------------------- */
+
+struct who {
+    uint64_t time_us;
+    uint64_t happened_us;
+    struct span principal;
+    struct span on_behalf_of;
+    struct span reason;
+    struct span changes; /* their number and they, as logged */
+};
+
+/* What the change log says of a revision; the first start has no row there. */
+static int find_who(struct reading *r, uint64_t revision, struct who *ret)
+{
+    struct key key = key_u64(revision);
+    struct span row;
+    int rc = view_get(r->view, TABLE_CHANGES, key_span(&key), &row);
+    *ret = (struct who){0};
+    if (rc != 0) {
+        return rc == 1 ? 0 : rc;
+    }
+    struct varint_reader v = {.rest = span_skip(row, row.len > 0)};
+    ret->time_us = varint_get(&v);
+    ret->happened_us = varint_get(&v);
+    ret->principal = varint_get_text(&v);
+    ret->on_behalf_of = varint_get_text(&v);
+    ret->reason = varint_get_text(&v);
+    ret->changes = v.rest;
+    return v.failed ? row_corrupt(r->error, TABLE_CHANGES, key_span(&key), "is damaged") : 0;
+}
+
+static uint32_t put_text_unless_empty(struct buffer *out, const char *key, struct span text)
+{
+    if (text.len == 0) {
+        return 0;
+    }
+    value_put_str(out, key);
+    value_put_span(out, text);
+    return 1;
+}
+
+static uint32_t put_who(struct buffer *out, uint64_t revision, const struct who *who)
+{
+    value_put_str(out, "revision");
+    value_put_uint(out, revision);
+    value_put_str(out, "time");
+    value_put_uint(out, who->time_us);
+    value_put_str(out, "principal");
+    value_put_span(out, who->principal);
+    uint32_t members = 3;
+    members += put_text_unless_empty(out, "on_behalf_of", who->on_behalf_of);
+    if (who->happened_us != 0) {
+        value_put_str(out, "happened");
+        value_put_uint(out, who->happened_us);
+        members++;
+    }
+    return members + put_text_unless_empty(out, "reason", who->reason);
+}
+
+static const char *change_word(const struct thing *from, const struct thing *to)
+{
+    if (to->purged) {
+        return "purged";
+    }
+    if (from == NULL) {
+        return "created";
+    }
+    if (from->deleted != to->deleted) {
+        return to->deleted ? "deleted" : "undeleted";
+    }
+    return "changed";
+}
+
+/* The props that an event wrote: against those before it, unless the edge is new. */
+static int put_event_props(struct history *h, const struct event *e, uint32_t *members)
+{
+    struct reading *r = h->r;
+    struct edge_props from = {0};
+    struct edge_props to = {0};
+    int rc = lookup_edge_props(r->view, r->scratch, h->id, e->label, e->other, &to);
+    if (rc != 0 || to.set != e->revision) {
+        return rc == 1 ? 0 : rc;
+    }
+    if (e->kind == EVENT_CHANGED) {
+        r->view->revision = e->revision - 1;
+        rc = lookup_edge_props(r->view, r->scratch, h->id, e->label, e->other, &from);
+        r->view->revision = e->revision;
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    value_put_str(r->out, "props");
+    size_t at = value_begin_map(r->out);
+    uint32_t keys = 0;
+    rc = history_put_pairs(r, NULL, &from.props, &to.props, &keys);
+    value_end(r->out, at, keys);
+    ++*members;
+    return rc;
+}
+
+static int put_event(struct history *h, const struct event *e)
+{
+    struct reading *r = h->r;
+    struct span label;
+    struct span ref;
+    int rc = lookup_label_text(r->view, r->scratch, e->label, &label);
+    if (rc == 0) {
+        rc = render_ref_of_id(&r->render, e->other, &ref);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    size_t at = value_begin_map(r->out);
+    uint32_t members = 3;
+    value_put_str(r->out, "change");
+    value_put_str(r->out, event_words[e->kind]);
+    value_put_str(r->out, "label");
+    value_put_span(r->out, label);
+    value_put_str(r->out, "to");
+    value_put_span(r->out, ref);
+    if (e->kind != EVENT_UNLINKED && !h->purged) {
+        rc = put_event_props(h, e, &members);
+    }
+    value_end(r->out, at, members);
+    return rc;
+}
+
+/* A change of the change log; label and other of edges are passed over. */
+struct alias_change {
+    enum change_kind kind;
+    uint64_t id;
+    struct span alias;
+    uint64_t from;
+    uint64_t to;
+};
+
+static struct alias_change next_change(struct varint_reader *v)
+{
+    struct alias_change c = {.kind = (enum change_kind)varint_get(v)};
+    c.id = varint_get(v);
+    if (c.kind == CHANGE_LINKED || c.kind == CHANGE_UNLINKED) {
+        (void)varint_get(v);
+        (void)varint_get(v);
+    } else if (c.kind == CHANGE_ALIAS_SET || c.kind == CHANGE_ALIAS_UNSET) {
+        c.alias = varint_get_text(v);
+        c.from = varint_get(v);
+        c.to = varint_get(v);
+    }
+    return c;
+}
+
+static int put_version_side(struct history *h, const char *side, uint64_t version)
+{
+    struct thing *thing;
+    if (version == 0) {
+        return 0;
+    }
+    int rc = lookup_thing(h->r->view, h->r->scratch, version, &thing);
+    if (rc != 0) {
+        struct key key = key_u64(version);
+        return rc < 0 ? rc : row_corrupt(h->r->error, TABLE_THINGS, key_span(&key), "is missing");
+    }
+    value_put_str(h->r->out, side);
+    value_put_uint(h->r->out, thing->number);
+    return 0;
+}
+
+static int put_alias_change(struct history *h, const struct alias_change *c)
+{
+    value_put_map(h->r->out, 1 + (c->from != 0) + (c->to != 0));
+    value_put_str(h->r->out, "alias");
+    value_put_span(h->r->out, c->alias);
+    int rc = put_version_side(h, "from", c->from);
+    return rc != 0 ? rc : put_version_side(h, "to", c->to);
+}
+
+/* What the change log says of the model's aliases at the revision, move by move. */
+static int put_aliases(struct history *h, struct span row)
+{
+    struct reading *r = h->r;
+    struct span copy = arena_copy_span(r->scratch, row);
+    if (copy.data == NULL) {
+        return arena_failure(r->scratch, row.len, r->error);
+    }
+    struct varint_reader v = {.rest = copy};
+    uint64_t changes = varint_get(&v);
+    value_put_str(r->out, "aliases");
+    size_t at = value_begin_array(r->out);
+    uint32_t members = 0;
+    int rc = 0;
+    for (uint64_t i = 0; i < changes && rc == 0 && !v.failed; i++) {
+        struct alias_change c = next_change(&v);
+        if (c.alias.len > 0 && c.id == h->id) {
+            rc = put_alias_change(h, &c);
+            members++;
+        }
+    }
+    value_end(r->out, at, members);
+    return rc;
+}
+
+/* Passes over the aliases' events of the revision, which come first; whether there were any. */
+static bool take_alias_events(struct history *h, uint64_t revision)
+{
+    bool any = false;
+    while (h->at < h->len && h->events[h->at].revision == revision &&
+           h->events[h->at].kind == EVENT_ALIAS) {
+        any = true;
+        h->at++;
+    }
+    return any;
+}
+
+static int put_events(struct history *h, uint64_t revision)
+{
+    value_put_str(h->r->out, "edges");
+    size_t at = value_begin_array(h->r->out);
+    uint32_t members = 0;
+    int rc = 0;
+    for (; h->at < h->len && h->events[h->at].revision == revision && rc == 0; h->at++) {
+        rc = put_event(h, &h->events[h->at]);
+        members++;
+    }
+    value_end(h->r->out, at, members);
+    return rc;
+}
+
+static int put_record_change(struct history *h)
+{
+    value_put_str(h->r->out, "change");
+    value_put_str(h->r->out, change_word(h->from->thing, h->to->thing));
+    const struct thing *from = h->to->thing->purged ? h->to->thing : h->from->thing;
+    return history_put_fields(h->r, from, h->to->thing);
+}
+
+/* The revision that is next: 0 when there is none. */
+static uint64_t next_revision(const struct history *h)
+{
+    uint64_t record = h->to->thing != NULL ? h->to->thing->changed.revision : 0;
+    uint64_t event = h->at < h->len ? h->events[h->at].revision : 0;
+    return record > event ? record : event;
+}
+
+static int show(struct history *h, uint64_t revision, bool of_record)
+{
+    struct reading *r = h->r;
+    struct who who;
+    int rc = find_who(r, revision, &who);
+    if (rc != 0) {
+        return rc;
+    }
+    if (of_record && who.time_us == 0) {
+        who.time_us = h->to->thing->changed.time_us;
+        who.principal = h->to->thing->changed.principal;
+    }
+    size_t mark = r->out->len;
+    size_t at = value_begin_map(r->out);
+    uint32_t members = put_who(r->out, revision, &who);
+    if (of_record) {
+        rc = put_record_change(h);
+        members += 2;
+    }
+    bool aliases = take_alias_events(h, revision);
+    if (rc == 0 && h->at < h->len && h->events[h->at].revision == revision) {
+        rc = put_events(h, revision);
+        members++;
+    }
+    if (rc == 0 && aliases && who.changes.len > 0) {
+        rc = put_aliases(h, who.changes);
+        members++;
+    }
+    value_end(r->out, at, members);
+    return rc != 0 ? rc : reading_emitted(r, mark);
+}
+
+/* One revision: 0, 1 when the page ends before it, 2 when there are no more, or a code. */
+static int step(struct history *h)
+{
+    struct reading *r = h->r;
+    bool has_record = h->to->thing != NULL;
+    uint64_t revision = next_revision(h);
+    if (!has_record && h->at == h->len && h->floor == 0) {
+        return 2;
+    }
+    if (r->items >= r->query->limit || (h->floor > 0 && revision <= h->floor)) {
+        r->full = true;
+        return 1;
+    }
+    if (reading_step(r)) {
+        return 1;
+    }
+    reading_next_item(r);
+    bool of_record = has_record && h->to->thing->changed.revision == revision;
+    h->from->thing = NULL;
+    int rc = 0;
+    if (of_record && !h->purged && h->to->thing->created.revision < revision) {
+        rc = load(h, h->from, revision - 1);
+    }
+    r->view->revision = revision; /* names are shown as they were */
+    if (rc == 0) {
+        rc = show(h, revision, of_record);
+    }
+    if (rc == 0 && of_record) {
+        struct state *newer = h->to;
+        h->to = h->from;
+        h->from = newer;
+    }
+    if (rc == 0) {
+        uint8_t next[8];
+        put_u64be(next, revision);
+        reading_set_next(r, span_make(next, sizeof next));
+    }
+    return rc;
+}
+
+static int answer(struct history *h)
+{
+    struct reading *r = h->r;
+    struct key aliases = key_alias(h->id, (struct span){0});
+    int rc = load(h, h->to, h->below - 1);
+    if (rc == 0 && h->to->thing != NULL && h->to->thing->purged) {
+        h->purged = true;
+        /* It was so at each revision; of its past only when it was purged is told. */
+        h->to->thing = h->to->thing->changed.revision < h->below ? h->to->thing : NULL;
+    }
+    if (rc == 0) {
+        rc = lookup_all_edges(r->view, TABLE_EDGES_OUT, h->id, on_edge, h);
+    }
+    if (rc == 0 && !h->purged) {
+        rc = pointer_moves(r->view, TABLE_ALIASES, &aliases, on_alias, h);
+    }
+    if (rc == 0 && !h->purged) {
+        rc = collect_props(h);
+    }
+    sort_events(h);
+    size_t at = value_begin_array(r->out);
+    while (rc == 0) {
+        rc = step(h);
+    }
+    value_end(r->out, at, r->items);
+    return rc < 0 ? rc : 0;
+}
+
+int read_history(struct reading *r)
+{
+    uint64_t revision = r->view->revision;
+    struct history h = {.r = r, .below = revision + 1};
+    if (r->position.len != 0) {
+        if (r->position.len != 8 || get_u64be(r->position.data) > revision ||
+            get_u64be(r->position.data) == 0) {
+            return reading_bad_cursor(r);
+        }
+        h.below = get_u64be(r->position.data);
+    }
+    struct thing *thing;
+    int rc = reading_resolve(r, &r->query->start, &thing);
+    if (rc != 0) {
+        error_prefix_where(r->error, "ref");
+        return rc;
+    }
+    h.id = thing->id;
+    h.to = &h.states[0];
+    h.from = &h.states[1];
+    arena_init(&h.states[0].arena, STATE_ARENA_BYTES);
+    arena_init(&h.states[1].arena, STATE_ARENA_BYTES);
+    rc = answer(&h);
+    arena_release(&h.states[0].arena);
+    arena_release(&h.states[1].arena);
+    free(h.events);
+    r->view->revision = revision; /* that the answer is of */
+    return rc;
+}
