@@ -433,7 +433,8 @@ static int decode_query(struct txn_decode *d, const struct value *map, struct gu
                           "expected a query (a string), got %s",
                           v == NULL ? "nothing" : check_type_text(v));
     }
-    int r = filter_parse(value_string(v), d->arena, &guard->filter, d->error);
+    guard->query = value_string(v);
+    int r = filter_parse(guard->query, d->arena, &guard->filter, d->error);
     return r == 0 ? 0 : check_fail_inside(d->error, r, "query");
 }
 
