@@ -64,6 +64,10 @@ enum flag_id {
     FLAG_EXPECT_STAGE,
     FLAG_DISPLACE,
     FLAG_SHADOW,
+    FLAG_ALIAS,
+    FLAG_TO_STAGE,
+    FLAG_DEPLOYMENT,
+    FLAG_IF,
     /* reads */
     FLAG_UNDER_MODEL,
     FLAG_UNDER_EXPERIMENT,

@@ -2,6 +2,7 @@
 #include "cli/json.h"
 #include "cli/listing.h"
 #include "cli/run.h"
+#include "cli/show.h"
 #include "cli/table.h"
 #include "cli/text.h"
 
@@ -22,6 +23,8 @@ static void append_side(struct buffer *b, struct span field, const struct clade_
     const char *text = clade_value_strn(v, &len);
     if (v == NULL) {
         buffer_append_str(b, "-");
+    } else if (span_equal_str(field, "targets")) {
+        show_append_targets(b, v);
     } else if (text != NULL) {
         table_append_clean(b, span_make(text, len));
     } else if (span_equal_str(field, "start") || span_equal_str(field, "end")) {

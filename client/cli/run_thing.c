@@ -291,8 +291,10 @@ static int run_batch(struct cli *cli,
         return code;
     }
     struct clade_response *response = clade_txn_wait(cli->client, txn);
-    code = clade_response_code(response) != 0 ? cli_fail(cli, NULL, response) : EXIT_DONE;
-    if (code == EXIT_DONE) {
+    if (clade_response_code(response) != 0) {
+        code = cli_fail_op(cli, names->items == NULL ? NULL : names->items + at,
+                           names->items == NULL ? 0 : n, response);
+    } else {
         show_results(cli, response);
     }
     clade_response_free(response);
@@ -304,8 +306,7 @@ static int run_ops_on(struct cli *cli, struct cli_list *list, int code, add_op a
     struct cli_list names = *list;
     struct clade_txn *txn = clade_txn_new();
     if (code == EXIT_DONE && txn == NULL) {
-        cli_say(cli, "out of memory");
-        code = EXIT_REFUSED;
+        code = cli_no_memory(cli);
     }
     if (code == EXIT_DONE) {
         code = cli_open(cli);

@@ -122,6 +122,63 @@ static void print_mark(struct cli *cli, struct span key, const struct clade_valu
     buffer_release(&b);
 }
 
+static void append_target(struct buffer *b, const struct clade_value *target)
+{
+    unsigned share = (unsigned)clade_value_uint(clade_value_get(target, "share"));
+    table_append_clean(b, text_of(clade_value_get(target, "version")));
+    buffer_append_fmt(b, " %u", share / 100);
+    if (share % 100 != 0) {
+        buffer_append_fmt(b, ".%02u", share % 100);
+    }
+    buffer_append_str(b, "%");
+    if (span_equal_str(text_of(clade_value_get(target, "mode")), "shadow")) {
+        buffer_append_str(b, " shadow");
+    }
+}
+
+void show_append_targets(struct buffer *b, const struct clade_value *targets)
+{
+    for (size_t i = 0; i < clade_value_len(targets); i++) {
+        buffer_append_str(b, i > 0 ? ", " : "");
+        append_target(b, clade_value_at(targets, i));
+    }
+}
+
+/* "@champion -> 7, revision 12": of a model, or of a version itself. */
+static void append_alias(struct buffer *b, const struct clade_value *alias)
+{
+    buffer_append_str(b, "@");
+    table_append_clean(b, text_of(clade_value_get(alias, "alias")));
+    buffer_append_fmt(b, " -> %llu, revision %llu",
+                      (unsigned long long)clade_value_uint(clade_value_get(alias, "version")),
+                      (unsigned long long)clade_value_uint(clade_value_get(alias, "revision")));
+}
+
+/* "loss on artifact/holdout: last 0.3 at step 1200, min 0.2, max 0.9, first 0.9, 120 points" */
+static void append_series(struct buffer *b, const struct clade_value *series)
+{
+    static const char *const points[] = {"last", "min", "max", "first"};
+    char count[TEXT_BYTES_MAX];
+    uint64_t n = clade_value_uint(clade_value_get(series, "count"));
+    struct span on = text_of(clade_value_get(series, "on"));
+    table_append_clean(b, text_of(clade_value_get(series, "key")));
+    buffer_append_str(b, on.len > 0 ? " on " : "");
+    table_append_clean(b, on);
+    for (size_t i = 0; i < sizeof points / sizeof *points; i++) {
+        const struct clade_value *point = clade_value_get(series, points[i]);
+        if (point != NULL) {
+            buffer_append_fmt(b, "%s %s ", i == 0 ? ":" : ",", points[i]);
+            json_append_value(b, clade_value_at(point, 2));
+        }
+        if (point != NULL && i == 0) {
+            buffer_append_str(b, " at step ");
+            json_append_value(b, clade_value_at(point, 0));
+        }
+    }
+    text_count(n, count);
+    buffer_append_fmt(b, ", %s point%s", count, n == 1 ? "" : "s");
+}
+
 static void append_member(struct buffer *b, const struct clade_value *v)
 {
     if (clade_value_type(v) != CLADE_MAP) {
@@ -141,6 +198,22 @@ static void append_member(struct buffer *b, const struct clade_value *v)
     }
 }
 
+/* Members that have a form of their own, by the key that they stand under. */
+static void append_member_of(struct buffer *b, struct span key, const struct clade_value *v)
+{
+    static const struct {
+        const char *key;
+        void (*append)(struct buffer *b, const struct clade_value *v);
+    } forms[] = {{"targets", append_target}, {"aliases", append_alias}, {"metrics", append_series}};
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        if (span_equal_str(key, forms[i].key) && clade_value_type(v) == CLADE_MAP) {
+            forms[i].append(b, v);
+            return;
+        }
+    }
+    append_member(b, v);
+}
+
 /* Tags, digests, edges: a line each, the key before the first. */
 static void print_members(struct cli *cli, struct span key, const struct clade_value *v)
 {
@@ -153,7 +226,7 @@ static void print_members(struct cli *cli, struct span key, const struct clade_v
             table_append_clean(&b, text_of(clade_value_key_at(v, i)));
             buffer_append_str(&b, "=");
         }
-        append_member(&b, clade_value_at(v, i));
+        append_member_of(&b, key, clade_value_at(v, i));
         print_line(cli, 0, i == 0 ? key : span_of(""), buffer_span(&b));
     }
     buffer_release(&b);
@@ -260,14 +333,17 @@ static bool is_nested(const struct clade_value *v)
 /* Scalars first, so that nothing below a table looks as if it belonged to it. */
 static void show_map(struct cli *cli, const struct clade_value *map, unsigned depth)
 {
+    bool begun = depth > 0;
     for (size_t i = 0; i < clade_value_len(map); i++) {
         if (!is_nested(clade_value_at(map, i))) {
             print_scalar(cli, 0, text_of(clade_value_key_at(map, i)), clade_value_at(map, i));
+            begun = true;
         }
     }
     for (size_t i = 0; i < clade_value_len(map); i++) {
         if (is_nested(clade_value_at(map, i))) {
-            (void)fputc('\n', cli->out);
+            (void)fputs(begun ? "\n" : "", cli->out);
+            begun = true;
             show_heading(cli, text_of(clade_value_key_at(map, i)));
             show(cli, clade_value_at(map, i), depth + 1);
         }
@@ -338,23 +414,40 @@ void show_ndjson(struct cli *cli, const struct clade_response *response)
     show_ndjson_part(cli, clade_response_data(response));
 }
 
-static void show_result(struct cli *cli, const struct clade_value *result)
+static void append_displaced(struct buffer *b, const struct clade_value *refs)
 {
-    struct span status = text_of(clade_value_get(result, "status"));
+    for (size_t i = 0; i < clade_value_len(refs); i++) {
+        buffer_append_str(b, i == 0 ? "; displaced " : ", ");
+        table_append_clean(b, text_of(clade_value_at(refs, i)));
+    }
+}
+
+/* "changed @champion: version/fraud/7" */
+static void show_result(struct cli *cli, const char *label, const struct clade_value *result)
+{
     struct span ref = text_of(clade_value_get(result, "ref"));
     struct buffer b;
     buffer_init(&b, SHOW_BYTES_MAX);
-    table_append_clean(&b, status);
+    table_append_clean(&b, text_of(clade_value_get(result, "status")));
+    if (label != NULL) {
+        buffer_append_str(&b, " ");
+        table_append_clean(&b, span_of(label));
+        buffer_append_str(&b, ref.len > 0 ? ":" : "");
+    }
     if (ref.len > 0) {
         buffer_append_str(&b, " ");
         table_append_clean(&b, ref);
     }
+    append_displaced(&b, clade_value_get(result, "displaced"));
     buffer_append_str(&b, "\n");
     (void)fwrite(b.data, 1, b.len, cli->out);
     buffer_release(&b);
 }
 
-void show_results(struct cli *cli, const struct clade_response *response)
+void show_results_of(struct cli *cli,
+                     const char *const labels[],
+                     size_t labels_len,
+                     const struct clade_response *response)
 {
     const struct clade_value *data = clade_response_data(response);
     if (cli->settings.write == WRITE_JSON) {
@@ -369,6 +462,11 @@ void show_results(struct cli *cli, const struct clade_response *response)
         cli_say(cli, "dry run: nothing of this was written");
     }
     for (size_t i = 0; i < clade_value_len(data); i++) {
-        show_result(cli, clade_value_at(data, i));
+        show_result(cli, i < labels_len ? labels[i] : NULL, clade_value_at(data, i));
     }
+}
+
+void show_results(struct cli *cli, const struct clade_response *response)
+{
+    show_results_of(cli, NULL, 0, response);
 }
