@@ -123,7 +123,7 @@ const struct concept concepts[] = {
      WORDS("clade history version/fraud/7", "clade alias history fraud", "clade deployment history prod/eu/fraud"),
      WORDS("revision", "as_of", "deletion")},
     {"hold", WORDS("legal-hold", "release"), "keeps a thing from being deleted",
-     "While it is set, delete and purge are refused (IN_USE), saying why it is held. It is a "
+     "While it is set, delete and purge are refused, saying why it is held. It is a "
      "decision, not a lock: everything else about the thing may change.",
      WORDS("clade hold version/fraud/6 --reason 'audit 2026-12'", "clade release version/fraud/6"),
      WORDS("deletion", "purge")},

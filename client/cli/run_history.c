@@ -16,6 +16,17 @@ static struct span text_of(const struct clade_value *map, const char *key)
     return span_make(text == NULL ? "" : text, text == NULL ? 0 : len);
 }
 
+/* "a, b" */
+static void append_texts(struct buffer *b, const struct clade_value *list)
+{
+    for (size_t i = 0; i < clade_value_len(list); i++) {
+        size_t len = 0;
+        const char *text = clade_value_strn(clade_value_at(list, i), &len);
+        buffer_append_str(b, i > 0 ? ", " : "");
+        table_append_clean(b, span_make(text, len));
+    }
+}
+
 static void append_side(struct buffer *b, struct span field, const struct clade_value *v)
 {
     char time[TEXT_BYTES_MAX];
@@ -25,6 +36,8 @@ static void append_side(struct buffer *b, struct span field, const struct clade_
         buffer_append_str(b, "-");
     } else if (span_equal_str(field, "targets")) {
         show_append_targets(b, v);
+    } else if (clade_value_type(clade_value_at(v, 0)) == CLADE_STRING) {
+        append_texts(b, v);
     } else if (text != NULL) {
         table_append_clean(b, span_make(text, len));
     } else if (span_equal_str(field, "start") || span_equal_str(field, "end")) {

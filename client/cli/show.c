@@ -422,6 +422,25 @@ static void append_displaced(struct buffer *b, const struct clade_value *refs)
     }
 }
 
+/* "; 2 params, 1 point": what of it was new. */
+static void append_logged(struct buffer *b, const struct clade_value *result)
+{
+    static const char *const counted[] = {"param", "point"};
+    bool any = false;
+    for (size_t i = 0; i < sizeof counted / sizeof *counted; i++) {
+        char key[16];
+        char count[TEXT_BYTES_MAX];
+        (void)snprintf(key, sizeof key, "%ss", counted[i]);
+        uint64_t n = clade_value_uint(clade_value_get(result, key));
+        if (n > 0) {
+            text_count(n, count);
+            buffer_append_fmt(b, "%s %s %s%s", any ? "," : ";", count, counted[i],
+                              n == 1 ? "" : "s");
+            any = true;
+        }
+    }
+}
+
 /* "changed @champion: version/fraud/7" */
 static void show_result(struct cli *cli, const char *label, const struct clade_value *result)
 {
@@ -439,6 +458,7 @@ static void show_result(struct cli *cli, const char *label, const struct clade_v
         table_append_clean(&b, ref);
     }
     append_displaced(&b, clade_value_get(result, "displaced"));
+    append_logged(&b, result);
     buffer_append_str(&b, "\n");
     (void)fwrite(b.data, 1, b.len, cli->out);
     buffer_release(&b);
