@@ -179,7 +179,9 @@ const struct concept concepts[] = {
      "From the record, from history and from the change log, in the background. A tombstone of id, "
      "kind, digests, times and edges stays, so that lineage is still true. Only what is deleted and "
      "not held is purged. There is no way back; backups keep what they have.",
-     NULL, WORDS("deletion", "hold", "history")},
+     WORDS("clade artifact delete scratch --reason 'its owner asked'",
+           "clade artifact purge scratch --reason 'its owner asked'"),
+     WORDS("deletion", "hold", "history")},
     {"query", WORDS("matches", "filter", "search"), "a condition on a thing, in text",
      "stage = 'staging' AND tags.reviewed = 'yes' AND props.rows >= 1000: attributes, tags.KEY, "
      "params.KEY, props.KEY; AND OR NOT ( ), = != < <= > >=, LIKE, ILIKE, IN, BETWEEN, IS NULL. A "
@@ -190,7 +192,8 @@ const struct concept concepts[] = {
      "Things, edges, bytes, and writes a second, of the namespace and all those under it. What would "
      "pass one is refused whole: QUOTA says which, how much and where; THROTTLED, until when. "
      "\"clade limits\" shows the limits that everybody has: of names, texts, transactions.",
-     WORDS("clade -n risk describe", "clade limits"),
+     WORDS("clade namespace update risk --quota things=1000000 --quota writes_per_s=500",
+           "clade -n risk describe", "clade limits"),
      WORDS("namespace", "errors")},
     {"reference", WORDS("ref", "refs", "name", "id"), "how a thing is named",
      "KIND/NAME: artifact/reviews-03, deployment/prod/eu/fraud; version/MODEL/7, version/MODEL@ALIAS, "

@@ -68,6 +68,10 @@ enum flag_id {
     FLAG_TO_STAGE,
     FLAG_DEPLOYMENT,
     FLAG_IF,
+    FLAG_QUOTA,
+    FLAG_RETENTION,
+    FLAG_DEFAULT,
+    FLAG_NO_DEFAULT,
     /* reads */
     FLAG_UNDER_MODEL,
     FLAG_UNDER_EXPERIMENT,

@@ -139,7 +139,7 @@ static void a_word_that_is_a_command_too_is_explained_and_shown(void **state)
 {
     holds("alias", NULL, EXIT_DONE, "(compare-and-set)");
     holds("alias", NULL, EXIT_DONE, "alias unset");
-    holds("hold", NULL, EXIT_DONE, "It is a decision, not a lock");
+    holds("hold", NULL, EXIT_DONE, "everything else about the thing may change");
     holds("hold", NULL, EXIT_DONE, "usage: clade [FLAGS] hold REF...");
     holds("alias", "set", EXIT_DONE, "usage: clade [FLAGS] alias set");
 }
