@@ -201,6 +201,13 @@ static const char *of_operation(const char *message, size_t *ret_op)
     return rest;
 }
 
+const char *cli_without_op(const char *message)
+{
+    size_t op;
+    const char *rest = of_operation(message, &op);
+    return rest == NULL ? message : rest;
+}
+
 int cli_fail_op(struct cli *cli,
                 const char *const items[],
                 size_t items_len,

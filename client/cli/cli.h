@@ -52,6 +52,9 @@ int cli_fail_op(struct cli *cli,
                 const char *const items[],
                 size_t items_len,
                 const struct clade_response *response);
+/* The message without the "ops[3].ref: " that it may begin with: for operations that the user did
+ * not number. */
+const char *cli_without_op(const char *message);
 /* Says that memory is out; EXIT_REFUSED. */
 int cli_no_memory(struct cli *cli);
 /* "clade: ..." to the messages; what it quotes may be anything (table_append_clean). */
