@@ -127,6 +127,19 @@ static int move_content(struct merge *m, struct span from, struct span to)
     return CLADE_ERR_CONFLICT;
 }
 
+/* A model's numbers are used up one by one; a number that was given changes nothing. */
+static int write_last_number(struct merge *m, uint64_t number, struct field_value *v)
+{
+    uint64_t given;
+    int rc = lookup_highest_version(m->c->view, m->thing->id, &given);
+    if (rc != 0 || number <= given || (v->set && number <= v->number)) {
+        return rc;
+    }
+    *v = (struct field_value){.set = true, .number = number};
+    m->changed = true;
+    return 0;
+}
+
 static int write_scalar(struct merge *m, const struct field_write *w, struct field_value *v)
 {
     struct field_value new = {.set = true, .text = w->text, .number = w->number};
@@ -323,6 +336,9 @@ static int write_field(struct merge *m, const struct field_write *w)
     if (w->field->code == FIELD_CYCLIC && !span_starts_with(m->thing->name, "edge:")) {
         return error_set(m->c->error, CLADE_ERR_INVALID, w->field->name,
                          "only a type of edges is cyclic or not");
+    }
+    if (w->field->code == FIELD_LAST_NUMBER) {
+        return write_last_number(m, w->number, v);
     }
     if (w->field->shape == FIELD_TEXT_SET) {
         return write_set(m, w, v);

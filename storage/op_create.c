@@ -224,10 +224,16 @@ static int check_type_name(struct command *c, struct span name)
 static int assign_number(struct command *c, const struct op *op, struct thing *new)
 {
     uint64_t highest;
+    struct thing *model;
     int rc = lookup_highest_version(c->view, new->model, &highest);
+    if (rc == 0) {
+        rc = lookup_thing(c->view, c->scratch, new->model, &model);
+    }
     if (rc != 0) {
         return rc;
     }
+    uint64_t used_up = model->fields[FIELD_LAST_NUMBER].number;
+    highest = highest < used_up ? used_up : highest;
     if (op->number != 0 && op->number <= highest) {
         error_set(c->error, CLADE_ERR_CONFLICT, "number",
                   "version %" PRIu64 " was skipped; the next may be %" PRIu64 " or above",
@@ -277,7 +283,7 @@ static int make_new(struct command *c, const struct op *op, struct thing *new)
 
 int op_create(struct command *c, const struct op *op)
 {
-    struct thing new = {.kind = op->kind};
+    struct thing new = {.kind = op->kind, .happened_us = c->txn.happened_us};
     int rc = find_place(c, op, &new);
     if (rc != 0) {
         return rc;

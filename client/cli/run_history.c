@@ -129,6 +129,10 @@ static void show_revision(struct cli *cli, const struct clade_value *item)
             table_append_clean(&b, text);
         }
     }
+    if (clade_value_get(item, "happened") != NULL) {
+        text_local_time(clade_value_uint(clade_value_get(item, "happened")), time);
+        buffer_append_fmt(&b, "  happened %s", time);
+    }
     buffer_append_str(&b, "\n");
     (void)fwrite(b.data, 1, b.len, cli->out);
     write_fields(cli, clade_value_get(item, "fields"), &b);

@@ -118,6 +118,10 @@ static void print_mark(struct cli *cli, struct span key, const struct clade_valu
     }
     buffer_append_fmt(&b, ", revision %llu",
                       (unsigned long long)clade_value_uint(clade_value_get(v, "revision")));
+    if (clade_value_get(v, "happened") != NULL) {
+        text_local_time(clade_value_uint(clade_value_get(v, "happened")), time);
+        buffer_append_fmt(&b, ", happened %s", time);
+    }
     print_line(cli, 0, key, buffer_span(&b));
     buffer_release(&b);
 }

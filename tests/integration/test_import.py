@@ -180,8 +180,10 @@ class TfHubUnderKills(Case):
                     self.assertEqual(count_in(self.run_json(c, *words, node=node)), count)
                 with node.client() as client:
                     self.assertEqual(client.call('describe')['data']['namespace'], want)
-            self.assertTrue(self.run_cli(c, 'export').stdout == export,
-                            'nothing lost, nothing doubled')
+            # Each says when its things came to be; the rest of the bytes is the same.
+            timeless = re.compile(r'"happened":"[^"]*",')
+            self.assertTrue(timeless.sub('', self.run_cli(c, 'export').stdout) ==
+                            timeless.sub('', export), 'nothing lost, nothing doubled')
             c.digests()
 
 
