@@ -185,13 +185,21 @@ int command_resolve_any(struct command *c,
     return resolve_in(c, ref, where, true, ret);
 }
 
+int command_wrong_kind(struct command *c,
+                       const char *where,
+                       enum kind wanted,
+                       const struct thing *got)
+{
+    return error_set(c->error, CLADE_ERR_INVALID, where, "must be %s; id/%" PRIu64 " is %s",
+                     kind_with_article(wanted), got->id, kind_with_article(got->kind));
+}
+
 int command_subject(struct command *c, const struct op *op, enum kind kind, struct thing **ret)
 {
     struct thing *thing;
     int rc = command_resolve(c, &op->ref, "ref", &thing);
     if (rc == 0 && thing->kind != kind) {
-        rc = error_set(c->error, CLADE_ERR_INVALID, "ref", "must be a %s; id/%" PRIu64 " is a %s",
-                       kind_name(kind), thing->id, kind_name(thing->kind));
+        rc = command_wrong_kind(c, "ref", kind, thing);
     }
     if (rc == 0) {
         c->op_ids[c->op] = thing->id;

@@ -97,8 +97,8 @@ static int parse_version(struct span s, struct ref *ref, struct error *error)
 static int parse_external(struct span id, struct ref *ref, struct error *error)
 {
     if (!field_belongs(field_by_code(FIELD_EXTERNAL_IDS), ref->kind)) {
-        return check_fail(error, CLADE_ERR_INVALID, NULL, "a %s has no external ids",
-                          kind_name(ref->kind));
+        return check_fail(error, CLADE_ERR_INVALID, NULL, "%s has no external ids",
+                          kind_with_article(ref->kind));
     }
     ref->form = REF_EXTERNAL;
     ref->name = id;
