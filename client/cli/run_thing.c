@@ -78,7 +78,10 @@ static bool set_times(struct cli *cli, struct clade_txn *txn)
         if (strcmp(text, "now") == 0) {
             us = clock_wall_us(clock_system());
         } else if (!text_parse_time(text, &us)) {
-            (void)cli_usage(cli, "--%s: \"%s\" is not a time", time_flags[i].field, text);
+            (void)cli_usage(cli,
+                            "--%s: \"%s\" is not a time: 2026-03-01T12:00:00 (local, or with an "
+                            "offset), a date, or now",
+                            time_flags[i].field, text);
             return false;
         }
         clade_txn_set_uint(txn, time_flags[i].field, us);

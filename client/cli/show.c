@@ -8,6 +8,7 @@
 #define SHOW_DEPTH_MAX 8
 #define KEY_COLUMNS    14
 #define CELL_TEXT_MAX  12
+#define DAY_S          86400
 
 static struct span text_of(const struct clade_value *v)
 {
@@ -41,6 +42,9 @@ static void append_number(struct buffer *b, struct span key, uint64_t n)
     char text[TEXT_BYTES_MAX];
     if (is_one_of(key, times)) {
         text_local_time(n, text);
+    } else if (span_equal_str(key, "retention_s") && n % DAY_S == 0) {
+        buffer_append_fmt(b, "%llu days", (unsigned long long)(n / DAY_S));
+        return;
     } else if (is_one_of(key, names)) {
         buffer_append_fmt(b, "%llu", (unsigned long long)n);
         return;
@@ -192,10 +196,14 @@ static void append_member(struct buffer *b, const struct clade_value *v)
     for (size_t i = 0; i < clade_value_len(v); i++) {
         struct span key = text_of(clade_value_key_at(v, i));
         const struct clade_value *member = clade_value_at(v, i);
-        buffer_append_str(b, i > 0 ? " " : "");
         /* "float required fixed": what is true is said by its name. */
-        if (clade_value_type(member) == CLADE_BOOL) {
-            table_append_clean(b, clade_value_bool(member) ? key : span_of("-"));
+        bool flag = clade_value_type(member) == CLADE_BOOL;
+        if (flag && !clade_value_bool(member)) {
+            continue;
+        }
+        buffer_append_str(b, i > 0 ? " " : "");
+        if (flag) {
+            table_append_clean(b, key);
         } else {
             append_scalar(b, key, member);
         }
