@@ -80,7 +80,7 @@ static int on_series(void *arg, const struct series *series, struct span key)
 static int count_bytes(struct figures *f, const struct thing *thing)
 {
     f->counts[USE_BYTES] += usage_bytes(thing);
-    int rc = params_each(f->r->view, thing->id, on_param, f);
+    int rc = params_each(f->r->view, thing->id, 0, on_param, f);
     return rc != 0 ? rc : series_each(f->r->view, thing->id, NULL, on_series, f);
 }
 

@@ -29,7 +29,8 @@ static int check_purgeable(struct command *c, const struct thing *t)
     }
     if (t->kind == KIND_NAMESPACE || t->kind == KIND_TYPE) {
         return error_set(c->error, CLADE_ERR_INVALID, "ref",
-                         "a %s is not purged: things are known by its name", kind_name(t->kind));
+                         "%s is not purged: things are known by its name",
+                         kind_with_article(t->kind));
     }
     if (live) {
         error_set(c->error, CLADE_ERR_CONFLICT, "ref",

@@ -453,7 +453,7 @@ int lookup_param(struct view *v, uint64_t thing, struct span key, struct span *r
     return get_u64le(value.data) <= v->revision ? 0 : 1;
 }
 
-int params_each(struct view *v, uint64_t thing, param_cb cb, void *arg)
+int params_each(struct view *v, uint64_t thing, uint64_t since, param_cb cb, void *arg)
 {
     struct key prefix = key_tally(thing);
     struct row row;
@@ -468,7 +468,8 @@ int params_each(struct view *v, uint64_t thing, param_cb cb, void *arg)
         if (row.value.len < PARAM_HEADER_BYTES) {
             return row_corrupt(v->error, TABLE_PARAMS, row.key, "has a wrong length");
         }
-        if (get_u64le(row.value.data) <= v->revision) {
+        uint64_t created = get_u64le(row.value.data);
+        if (since <= created && created <= v->revision) {
             rc = cb(arg, span_skip(row.key, prefix.len), span_skip(row.value, PARAM_HEADER_BYTES));
         }
         if (rc != 0) {

@@ -148,6 +148,14 @@ const struct command commands[] = {
      EXAMPLES("clade version stage resnet50/7 production --displace archived",
               "clade version stage resnet50/7 staging --expect none --reason 'passed review'"),
      NULL, run_version_stage},
+    {"version promote", "VERSION", "put a version into use: alias, stage and deployments in one transaction",
+     "All of it happens, or nothing: exit code 4 says what is there now. Going back is the same, with\n"
+     "the version before. \"clade help promotion\" says more.",
+     FLAGS(FLAG_ALIAS, FLAG_EXPECT, FLAG_TO_STAGE, FLAG_DISPLACE, FLAG_DEPLOYMENT, FLAG_IF), 1, 1,
+     EXAMPLES("clade version promote fraud/7 --alias champion --expect 6 --stage production "
+              "--displace archived --deployment prod/eu/fraud --reason 'auc 0.91, was 0.89'",
+              "clade version promote fraud/7 --alias champion --if \"tags.reviewed = 'yes'\" --dry-run"),
+     NULL, run_version_promote},
     HISTORY("version", "resnet50/7"),
 
     {"alias set", "MODEL ALIAS VERSION", "point an alias of a model to one of its versions",
@@ -341,8 +349,10 @@ const struct command commands[] = {
      FLAGS(FLAG_CLIENTS, FLAG_CONNECTIONS, FLAG_COUNT, FLAG_REF, FLAG_LABELS, FLAG_JSON), 0, 0,
      EXAMPLES("clade bench closure --clients 1 --count 100 --ref artifact/imagenet-1k"), "closure",
      run_bench},
-    {"help", "[COMMAND]", "show help for a command", NULL, NULL, 0, COMMAND_ARGS_ANY,
-     EXAMPLES("clade help import", "clade help artifact create"), NULL, run_help},
+    {"help", "[COMMAND|WORD]", "show help for a command, or what a word means", NULL, NULL, 0,
+     COMMAND_ARGS_ANY,
+     EXAMPLES("clade help artifact create", "clade help alias", "clade help promotion"), NULL,
+     run_help},
 };
 /* clang-format on */
 

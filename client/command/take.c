@@ -203,7 +203,7 @@ int check_fail_kind(struct error *error, const char *key, struct span got)
     }
     kinds[KIND_COUNT - 1] = NULL;
     check_fail_choice(error, key, got, kinds);
-    if (error != NULL) {
+    if (error != NULL && key == NULL) {
         error_wrap(error, "kind");
     }
     return CLADE_ERR_INVALID;
