@@ -148,25 +148,26 @@ static int count_versions(struct figures *f, uint64_t model)
     return rc < 0 ? rc : 0;
 }
 
-/* Both kinds of rows end with an id and since when it has ended. */
+/* Rows of both spaces have one value. */
 static int count_rows(struct figures *f, enum name_space space, uint64_t ns, enum kind kind)
 {
-    struct key prefix =
-        space == NAME_SPACE_NAMES ? key_name_prefix(space, ns, kind) : key_nameless(ns, kind, 0);
-    size_t same = NAME_PREFIX_BYTES;
-    struct row row;
-    int rc = view_seek(f->r->view, TABLE_NAMES, key_span(&prefix), &row);
-    for (; rc == 0; rc = view_next(f->r->view, TABLE_NAMES, &row)) {
-        if (row.key.len < same + 8u || row.value.len != NAME_VALUE_BYTES ||
-            memcmp(row.key.data, prefix.bytes, same) != 0) {
-            return 0;
-        }
+    bool named = space == NAME_SPACE_NAMES;
+    struct key from = named ? key_name_prefix(space, ns, kind) : key_nameless(ns, kind, 0);
+    for (;;) {
+        struct row row;
         struct thing *thing;
+        int rc = view_seek(f->r->view, TABLE_NAMES, key_span(&from), &row);
+        if (rc != 0 || row.key.len < NAME_PREFIX_BYTES + 8u || row.value.len != NAME_VALUE_BYTES ||
+            memcmp(row.key.data, from.bytes, NAME_PREFIX_BYTES) != 0) {
+            return rc < 0 ? rc : 0;
+        }
         if (reading_step(f->r)) {
             return 1;
         }
-        rc = space == NAME_SPACE_NAMES ? load_named(f, &row, &thing)
-                                       : load_nameless(f, &row, &thing);
+        memcpy(from.bytes, row.key.data, row.key.len);
+        from.len = (uint16_t)(row.key.len + 1);
+        from.bytes[row.key.len] = 0; /* the next row */
+        rc = named ? load_named(f, &row, &thing) : load_nameless(f, &row, &thing);
         if (rc == 1) {
             continue;
         }
@@ -179,7 +180,6 @@ static int count_rows(struct figures *f, enum name_space space, uint64_t ns, enu
             return rc;
         }
     }
-    return rc < 0 ? rc : 0;
 }
 
 static int count_kind(struct figures *f, uint64_t ns, enum kind kind)

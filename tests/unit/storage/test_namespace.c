@@ -258,13 +258,65 @@ static const char *const paths[] = {"default", "a", "a/b", "a/b/c", "ab", "a-b"}
 
 #define PATHS (sizeof paths / sizeof *paths)
 
+static void random_change(uint64_t *seed, char *json, size_t size)
+{
+    const char *ns = paths[next_random(seed) % PATHS];
+    const char *other = paths[next_random(seed) % PATHS];
+    unsigned i = (unsigned)(next_random(seed) % 4);
+    unsigned j = (unsigned)(next_random(seed) % 4);
+    switch (next_random(seed) % 10) {
+    case 0:
+        snprintf(json, size, "{'op':'undelete','ref':'namespace/%s'}", ns);
+        break;
+    case 1:
+        snprintf(json, size, "{'op':'undelete','ref':'//%s//%s%u'}", ns,
+                 (const char *[]){"model/m", "experiment/e", "run/r"}[j % 3], i);
+        break;
+    case 2:
+        snprintf(json, size, "{'op':'rename','ref':'//%s//%s%u','name':'%s%u'}", ns,
+                 (const char *[]){"model/m", "experiment/e", "run/r"}[j % 3], i,
+                 (const char *[]){"m", "e", "r"}[j % 3], (i + j) % 5);
+        break;
+    case 3:
+        snprintf(json, size, "{'op':'purge','ref':'id/%lu'}",
+                 (unsigned long)(next_random(seed) % 300));
+        break;
+    case 4:
+        snprintf(json, size, "{'op':'undelete','ref':'id/%lu'}",
+                 (unsigned long)(next_random(seed) % 300));
+        break;
+    case 5:
+        snprintf(json, size,
+                 "{'op':'log','ref':'//%s//run/r%u','params':{'p%u':'v'},'metrics':[{'key':'k',"
+                 "'on':'//%s//run/r%u','points':[[%u,1,0.5],[%u,2,0.5]]}]}",
+                 ns, i, j, ns, i, j, i);
+        break;
+    case 6:
+        snprintf(json, size, "{'op':'log','ref':'//%s//model/m%u','params':{'p%u':'v'}}", ns, i, j);
+        break;
+    case 7:
+        snprintf(json, size,
+                 "{'op':'create','kind':'deployment','name':'d%u','namespace':'%s','props':"
+                 "{'a':true,'b':{'json':'[]'}}},"
+                 "{'op':'set_targets','ref':'$0','targets':[{'version':'//%s//version/m%u/1'}]}",
+                 i, ns, other, j);
+        break;
+    case 8:
+        snprintf(json, size, "{'op':'delete','ref':'//%s//deployment/d%u'}", ns, i);
+        break;
+    default:
+        snprintf(json, size, "{'op':'delete','ref':'namespace/%s'}", ns);
+        break;
+    }
+}
+
 static void random_operation(uint64_t *seed, char *json, size_t size)
 {
     const char *ns = paths[next_random(seed) % PATHS];
     const char *other = paths[next_random(seed) % PATHS];
     unsigned i = (unsigned)(next_random(seed) % 4);
     unsigned j = (unsigned)(next_random(seed) % 4);
-    switch (next_random(seed) % 12) {
+    switch (next_random(seed) % 20) {
     case 0:
         snprintf(json, size, "{'op':'create','kind':'model','name':'m%u','namespace':'%s'}", i, ns);
         break;
@@ -295,8 +347,8 @@ static void random_operation(uint64_t *seed, char *json, size_t size)
     case 8:
         snprintf(json, size,
                  "{'op':'link','from':'//%s//run/r%u','label':'l','to':"
-                 "'//%s//version/m%u/1'}",
-                 ns, i, other, j);
+                 "'//%s//version/m%u/1','props':{'w%u':[1,2],'x':'%.*s'}}",
+                 ns, i, other, j, i, (int)j, "abcd");
         break;
     case 9:
         snprintf(json, size,
@@ -308,7 +360,7 @@ static void random_operation(uint64_t *seed, char *json, size_t size)
         snprintf(json, size, "{'op':'create','kind':'namespace','name':'%s'}", ns);
         break;
     default:
-        snprintf(json, size, "{'op':'delete','ref':'namespace/%s'}", ns);
+        random_change(seed, json, size);
         break;
     }
 }
@@ -345,8 +397,8 @@ static void what_is_charged_is_what_a_count_finds(void **state)
         do_txn(f, json);
     }
     for (int round = 0; round < 2000; round++) {
-        char op[2][256];
-        char json[600];
+        char op[2][512];
+        char json[1200];
         random_operation(&seed, op[0], sizeof op[0]);
         random_operation(&seed, op[1], sizeof op[1]);
         snprintf(json, sizeof json, "{'v':1,'ops':[%s%s%s]}", op[0], round % 3 == 0 ? "," : "",

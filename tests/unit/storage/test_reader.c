@@ -223,6 +223,28 @@ static void pages_fit_together(void **state)
     }
 }
 
+static void a_cursor_goes_on_in_a_namespace_that_went(void **state)
+{
+    struct fixture *f = *state;
+    do_txn(f, "{'v':1,'ops':[{'op':'create','kind':'namespace','name':'n'},"
+              "{'op':'create','kind':'run','name':'a','namespace':'n'},"
+              "{'op':'create','kind':'run','name':'b','namespace':'n'}]}");
+    assert_int_equal(fixture_read(f, QUERY_LIST, "{'kind':'run','ns':'n','limit':1,'view':'ids'}"),
+                     0);
+    assert_answer(f, "[3]");
+    char json[1024];
+    snprintf(json, sizeof json, "{'kind':'run','ns':'n','limit':1,'view':'ids','cursor':'%.*s'}",
+             SPAN_FMT(f->answer.cursor));
+    do_txn(f, "{'v':1,'ops':[{'op':'delete','ref':'//n//run/a'},{'op':'delete','ref':'//n//run/b'},"
+              "{'op':'delete','ref':'namespace/n'}]}");
+    assert_int_equal(fixture_read(f, QUERY_LIST, json), 0);
+    assert_answer(f, "[4]");
+    /* Another one of that path is another one. */
+    do_txn(f, "{'v':1,'ops':[{'op':'create','kind':'namespace','name':'n'}]}");
+    assert_int_equal(fixture_read(f, QUERY_LIST, json), 0);
+    assert_answer(f, "[4]");
+}
+
 static void a_bad_cursor_is_invalid(void **state)
 {
     struct fixture *f = *state;
@@ -360,6 +382,7 @@ int main(void)
         TEST(list_goes_by_name_and_state),
         TEST(versions_and_runs_are_listed_under_what_holds_them),
         TEST(pages_fit_together),
+        TEST(a_cursor_goes_on_in_a_namespace_that_went),
         TEST(a_bad_cursor_is_invalid),
         TEST(a_forged_position_is_harmless),
         TEST(a_list_of_whole_things_has_each_once),
