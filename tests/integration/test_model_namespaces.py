@@ -103,9 +103,23 @@ class Namespaces(Case):
         self.cli('-n', 'a', 'artifact', 'purge', 'gone')
         self.cli('namespace', 'update', 'a', '--quota', 'things=1', '--quota', 'writes_per_s=100000',
                  '--default', 'artifact.type=table', '--default', 'artifact.tags.team=a')
-        self.cli('namespace', 'update', 'default', '-d', 'home', '--quota', 'edges=9')
-        first = self.cli('export').stdout
+        self.cli('namespace', 'create', 'b')
+        self.cli('txn', stdin=json.dumps({'ops': [
+            {'op': 'create', 'kind': 'model', 'name': 'm'},
+            {'op': 'create', 'kind': 'version', 'model': '$0'},
+            {'op': 'update', 'ref': 'namespace/default', 'description': 'home',
+             'quota': {'edges': 9}, 'defaults': {'run.tags.k': 'v'},
+             'stages': [{'name': 'blue', 'in_use': True}],
+             'props': {'main': {'ref': '$1'}, 'gone': {'ref': 'namespace/b'}}},
+            {'op': 'set_stage', 'ref': '$1', 'stage': 'blue'},
+            {'op': 'hold', 'ref': 'namespace/default', 'reason': 'it is the default'},
+            {'op': 'delete', 'ref': 'namespace/b'}]}))
+        done = self.cli('export')
+        first = done.stdout
+        self.assertIn('left out 2 links, fields and metrics', done.stderr)
         self.assertIn('"things":1', first)
+        self.assertIn('"stages":[{"name":"blue"', first)
+        self.assertNotIn('namespace/b', first)
         with Cluster(1) as other:
             done = self.run_cli(other, 'import', stdin=first)
             self.assertEqual(self.run_cli(other, 'export').stdout, first, done.stderr)

@@ -7,7 +7,7 @@ from episode import Episode, Mismatch
 
 
 # Without these it is another case.
-KEPT = ('_', 'op', 'kind', 'ref', 'refs', 'from', 'label', 'to', 'model')
+KEPT = ('_', 'op', 'kind', 'ref', 'refs', 'from', 'label', 'to', 'model', 'key', 'points', 'version')
 
 
 class Shrinker:
@@ -75,7 +75,8 @@ class Shrinker:
         for key in ('ops', 'guards'):
             if key in command:
                 def with_list(parts, key=key):
-                    return self.with_item(n, {**item, 'command': {**command, key: parts}})
+                    return self.with_item(n, {**item, 'command': {**command, key: parts}}) \
+                        if parts or key != 'ops' else None
                 command = {**command, key: self.leave_out(command[key], with_list)}
         for i in range(len(command['ops'])):
             def with_op(op, i=i):
@@ -91,13 +92,19 @@ class Shrinker:
             if key not in KEPT and self.fails(whole(fewer)):
                 given = fewer
         for key, value in list(given.items()):
-            if isinstance(value, list) and len(value) > 1:
-                def with_list(parts, key=key):
-                    return whole({**given, key: parts}) if parts else None
-                given = {**given, key: self.leave_out(value, with_list)}
-            elif isinstance(value, dict) and len(value) > 1:
-                for inner in list(value):
-                    fewer = {k: v for k, v in given[key].items() if k != inner}
-                    if self.fails(whole({**given, key: fewer})):
-                        given = {**given, key: fewer}
+            def with_value(part, key=key):
+                return whole({**given, key: part}) if part else None
+            given = {**given, key: self.shrink_value(value, with_value)}
         return given
+
+    def shrink_value(self, value, whole):
+        if isinstance(value, dict) and len(value) > 1:
+            return self.shrink_map(value, whole)
+        if isinstance(value, list):
+            value = self.leave_out(value, whole) if len(value) > 1 else value
+            for i in range(len(value)):
+                if isinstance(value[i], dict):
+                    def with_part(part, i=i):
+                        return whole(value[:i] + [part] + value[i + 1:])
+                    value = value[:i] + [self.shrink_map(value[i], with_part)] + value[i + 1:]
+        return value

@@ -314,6 +314,21 @@ static void the_next_holder_of_a_name_keeps_it(void **state)
     verify(f);
 }
 
+static void the_holder_before_it_has_the_name_again(void **state)
+{
+    struct fixture *f = *state;
+    do_txn(f, TXN("{'op':'create','kind':'artifact','name':'a'}"));
+    do_txn(f, TXN("{'op':'delete','ref':'artifact/a'},{'op':'create','kind':'artifact',"
+                  "'name':'a'}"));
+    do_txn(f, TXN("{'op':'delete','ref':'artifact/a'}"));
+    answer_has(f, QUERY_GET, "{'refs':['artifact/a'],'state':'deleted','view':'ids'}", "[3]");
+    do_txn(f, TXN("{'op':'purge','ref':'artifact/a'}"));
+    answer_has(f, QUERY_GET, "{'refs':['artifact/a'],'state':'deleted','view':'ids'}", "[2]");
+    do_txn(f, TXN("{'op':'undelete','ref':'artifact/a'}"));
+    assert_body(f, "[{'status':'undeleted','id':2,'ref':'artifact/a'}]");
+    verify(f);
+}
+
 static void a_long_history_goes_a_little_with_each_entry(void **state)
 {
     struct fixture *f = *state;
@@ -368,6 +383,7 @@ int main(void)
         TEST(a_model_is_purged_after_its_versions),
         TEST(a_hidden_run_loses_its_name_when_it_is_purged),
         TEST(the_next_holder_of_a_name_keeps_it),
+        TEST(the_holder_before_it_has_the_name_again),
         TEST(a_long_history_goes_a_little_with_each_entry),
         TEST(a_purge_that_is_refused_with_its_transaction_leaves_everything),
     };
