@@ -1,0 +1,3 @@
+module clade/jepsen
+
+go 1.19
