@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"clade/jepsen/checker"
 	"clade/jepsen/history"
 )
 
@@ -172,8 +173,13 @@ func readHistory(path string) (history.History, error) {
 
 // judgeHistory judges one history; says what it found, and whether all is well.
 func judgeHistory(name string, h history.History) (string, bool) {
-	if err := h.Validate(); err != nil {
-		return "the history is no history: " + err.Error(), false
+	verdicts := checker.Judge(name, h, checker.Options{})
+	said := verdicts[0].Sentence
+	for i := range verdicts {
+		if verdicts[i].Valid != checker.True {
+			said = verdicts[i].Line()
+			break
+		}
 	}
-	return "not judged", true
+	return said, checker.Worst(verdicts) == checker.True
 }

@@ -9,7 +9,9 @@ import (
 	"clade/jepsen/wire"
 )
 
-// bank moves counters between things: whatever the snapshot, the total is the same.
+// bank moves counters between things: whatever the snapshot, the total is the same. Transfers are
+// repeated under a session until their outcome is known: of each that is not, a checker would have to
+// try both.
 type bank struct{}
 
 const (
@@ -62,7 +64,7 @@ func (w *bank) transfer(t *Thread, from, to, amount int64) {
 		if !isA || !isB || a < amount {
 			return history.Op{Type: history.Fail, Value: value, Error: "CONFLICT: not enough"}
 		}
-		answer, err := t.txn([]wire.Map{wire.Unchanged(bankRef(from), list[0].Changed),
+		answer, err := t.repeat([]wire.Map{wire.Unchanged(bankRef(from), list[0].Changed),
 			wire.Unchanged(bankRef(to), list[1].Changed)},
 			wire.Update(bankRef(from), "tags", wire.Map{"v": strconv.FormatInt(a-amount, 10)}),
 			wire.Update(bankRef(to), "tags", wire.Map{"v": strconv.FormatInt(b+amount, 10)}))

@@ -3,6 +3,7 @@ package work
 import (
 	"fmt"
 	"math/rand"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,6 +40,8 @@ func (t *Thread) do(f string, value any, run func() history.Op) history.Op {
 	op := t.Do(f, value, run)
 	if op.Type == history.Ok {
 		t.run.noteGood(begin)
+	} else if strings.HasPrefix(op.Error, "NOT_SENT") {
+		time.Sleep(30 * time.Millisecond) // a node that is down refuses thousands a second
 	}
 	if r, is := op.Extra["revision"].(int64); is && op.Type == history.Ok && r > t.seen {
 		t.seen = r
