@@ -169,3 +169,15 @@ func validateProcess(op *Op, open map[int]*Op, retired map[int]bool) error {
 	}
 	return fmt.Errorf("type %q", op.Type)
 }
+
+// Int is the further key's value, where it is there and an integer.
+func (op *Op) Int(key string) (int64, bool) {
+	n, is := op.Extra[key].(int64)
+	return n, is
+}
+
+// Name is the further key's value, where it is a string or a keyword; else empty.
+func (op *Op) Name(key string) string {
+	name, _ := asName(op.Extra[key])
+	return name
+}
