@@ -40,6 +40,7 @@ type Cluster struct {
 	former     []*Node
 	next       int
 	violations []string
+	closed     bool
 }
 
 type spawn struct {
@@ -449,8 +450,17 @@ func (c *Cluster) Check() {
 	}
 }
 
-// Close ends every process and unmounts every disk. The folders stay.
+func (c *Cluster) isClosed() bool {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	return c.closed
+}
+
+// Close ends every process and unmounts every disk; nothing is started any more. The folders stay.
 func (c *Cluster) Close() {
+	c.mutex.Lock()
+	c.closed = true
+	c.mutex.Unlock()
 	for _, n := range c.All() {
 		n.Kill()
 		if err := n.Disk.Unmount(); err != nil {

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -100,6 +101,9 @@ func (n *Node) Start() error {
 	defer n.mutex.Unlock()
 	if n.cmd != nil || n.damaged || n.removed {
 		return nil
+	}
+	if n.cluster.isClosed() {
+		return errors.New("the cluster is closed")
 	}
 	log, err := os.OpenFile(n.log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {

@@ -95,8 +95,7 @@ var kinds []Kind
 func register(k ...Kind) { kinds = append(kinds, k...) }
 
 // Choose returns the kinds that a list of names, split at commas, asks for: "all", a name, or the
-// beginning of names ("kill"). What this world does not allow is left out of "all", and refused
-// when it was named; the names left out are returned too.
+// beginning of names ("kill"). What this world does not allow is left out, and returned by name.
 func Choose(list string, p cluster.Powers, short bool) (chosen []Kind, left []string, err error) {
 	taken := map[string]bool{}
 	for _, word := range strings.Split(list, ",") {
