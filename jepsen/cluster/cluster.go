@@ -157,10 +157,7 @@ func (c *Cluster) Start(timeout time.Duration) error {
 func (c *Cluster) WaitServing(timeout time.Duration) error {
 	deadline := time.Now().Add(timeout)
 	for _, n := range c.Nodes() {
-		if n.Damaged() {
-			continue
-		}
-		for {
+		for !n.Damaged() && !n.isRemoved() {
 			_, err := n.Ask("describe", wire.Map{}, 1500*time.Millisecond)
 			if err == nil {
 				break
@@ -202,6 +199,12 @@ func (c *Cluster) Leader(timeout time.Duration) *Node {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
+}
+
+func (n *Node) isRemoved() bool {
+	n.mutex.Lock()
+	defer n.mutex.Unlock()
+	return n.removed
 }
 
 func (n *Node) isPaused() bool {

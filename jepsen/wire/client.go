@@ -149,8 +149,8 @@ func (c *Client) fail(why string) {
 	}
 }
 
-// Call sends a request and waits for its answer. Without one within the timeout the connection is
-// given up, since a late answer would be taken for none.
+// Call sends a request and waits for its answer. Without one within the timeout it is Lost; the
+// connection stays, and a late answer is thrown away.
 func (c *Client) Call(method string, params Map, timeout time.Duration) (Map, error) {
 	to, err := c.Send(method, params, timeout)
 	if err != nil {
@@ -159,7 +159,7 @@ func (c *Client) Call(method string, params Map, timeout time.Duration) (Map, er
 	return c.Wait(to, timeout)
 }
 
-// Send sends a request; its answer is taken with Wait.
+// Send sends a request; its answer is taken with Wait, once.
 func (c *Client) Send(method string, params Map, timeout time.Duration) (<-chan answer, error) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
@@ -193,8 +193,7 @@ func (c *Client) Wait(to <-chan answer, timeout time.Duration) (Map, error) {
 	select {
 	case got = <-to:
 	case <-timer.C:
-		c.fail("no answer in time")
-		got = <-to
+		return nil, &Lost{Sent: true, Why: "no answer in time"}
 	}
 	if got.err != nil {
 		return nil, got.err

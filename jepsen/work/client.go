@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	deadline    = 2500 * time.Millisecond // of one request
+	deadline    = 2500 * time.Millisecond // of one write
 	dialTimeout = 700 * time.Millisecond
 	patience    = 25 * time.Second // of a write that is repeated under a session
 )
@@ -63,14 +63,22 @@ func (c *Client) drop() {
 	}
 }
 
-// call sends one request once. After an error that another node may not have, it goes elsewhere.
+// call sends one request once. After an error that another node may not have, it goes elsewhere
+// mostly: a node that was frozen still has what is sent to it meanwhile when it wakes up.
 func (c *Client) call(method string, params wire.Map) (wire.Map, error) {
 	conn, err := c.dial()
 	if err != nil {
 		return nil, err
 	}
-	params = wire.With(params, "deadline_ms", deadline.Milliseconds())
-	answer, err := conn.Call(method, params, deadline+1500*time.Millisecond)
+	within := deadline
+	if method != "txn" && c.pinned == "" {
+		within = []time.Duration{300, 800, 2000}[c.rand.Intn(3)] * time.Millisecond
+	}
+	params = wire.With(params, "deadline_ms", within.Milliseconds())
+	answer, err := conn.Call(method, params, within+500*time.Millisecond)
+	if conn.Alive() && c.rand.Intn(2) == 0 {
+		return answer, err
+	}
 	switch wire.Code(err) {
 	case "LOST", "NOT_SENT", "UNAVAILABLE", "UNKNOWN", "RETRY", "CORRUPT", "IO", "INTERNAL", "NO_SPACE":
 		c.drop()
