@@ -61,11 +61,16 @@ func (n *Node) Data() string { return filepath.Join(n.Disk.folder, "data") }
 func (n *Node) config() string { return filepath.Join(n.Folder, "claded.yaml") }
 func (n *Node) log() string    { return filepath.Join(n.Folder, "log") }
 
+// Not the same everywhere: a leader that is cut off may believe in itself for longer than the others
+// do, which is when it answers what it must not.
+var electionTimeouts = []string{"400", "700", "1600"}
+
 func (n *Node) writeConfig() error {
 	settings := map[string]string{
 		"data": n.Data(), "listen": n.Client, "peer_listen": n.Peer, "node": strconv.Itoa(n.ID),
-		"election_timeout_ms": "400", "heartbeat_ms": "50", "headroom_bytes": "16MiB",
-		"log_bytes": "1MiB", "archive_bytes": "32MiB", "threads": "2",
+		"election_timeout_ms": electionTimeouts[n.ID%len(electionTimeouts)], "heartbeat_ms": "50",
+		"headroom_bytes": "16MiB",
+		"log_bytes":      "1MiB", "archive_bytes": "32MiB", "threads": "2",
 	}
 	for k, v := range n.cluster.options.Settings {
 		settings[k] = v

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"clade/jepsen/cluster"
+	"clade/jepsen/wire"
 )
 
 // World is what faults work on.
@@ -235,7 +236,7 @@ func (w *World) pick(which string) []*cluster.Node {
 	all := len(w.Cluster.Nodes())
 	switch which {
 	case "leader":
-		if leader := w.Cluster.Leader(3 * time.Second); leader != nil {
+		if leader := w.anyLeader(); leader != nil {
 			return []*cluster.Node{leader}
 		}
 		return first(running, 1)
@@ -247,6 +248,18 @@ func (w *World) pick(which string) []*cluster.Node {
 		return running
 	}
 	return first(running, 1)
+}
+
+// anyLeader is who leads; half of the time that was handed to a random node first, since those of
+// the shortest election timeout would else lead always. nil when nobody leads.
+func (w *World) anyLeader() *cluster.Node {
+	leader := w.Cluster.Leader(3 * time.Second)
+	if leader == nil || w.Rand.Intn(2) == 0 {
+		return leader
+	}
+	nodes := w.Cluster.Nodes()
+	_, _ = leader.Ask("transfer", wire.Map{"to": nodes[w.Rand.Intn(len(nodes))].ID}, 2*time.Second)
+	return w.Cluster.Leader(3 * time.Second)
 }
 
 func first(nodes []*cluster.Node, n int) []*cluster.Node {

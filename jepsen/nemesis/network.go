@@ -136,7 +136,7 @@ func single(_ *World, nodes []int) (map[cluster.Link]bool, string) {
 
 func leaderAlone(w *World, nodes []int) (map[cluster.Link]bool, string) {
 	set := map[cluster.Link]bool{}
-	leader := w.Cluster.Leader(3 * time.Second)
+	leader := w.anyLeader()
 	if leader == nil {
 		return single(w, nodes)
 	}
