@@ -215,6 +215,7 @@ func TestSet(t *testing.T) {
 		{"one that nobody added", "0 = add 1\n1 = read [1 9]", "unexpected"},
 		{"an old read may lack the newest", "0 = add 1 :revision 1\n0 = add 2 :revision 2\n1 = read [1] :revision 1 :level \"local\"", ""},
 		{"but not what its revision has", "0 = add 1 :revision 1\n0 = add 2 :revision 2\n1 = read [2] :revision 2 :level \"local\"", "lost"},
+		{"what was added while it read it may not have asked for", "1 > read\n0 = add 1 :revision 1\n1 + read [] :revision 1", ""},
 		{"nor have what comes later", "0 = add 1 :revision 1\n0 = add 2 :revision 2\n1 = read [1 2] :revision 1 :level \"local\"", "from-the-future"},
 		{"without a read nothing is known", "0 = add 1", "unknown"},
 		{"an element added twice cannot be judged", "0 = add 1\n0 = add 1\n1 = read [1]", "unknown"},
