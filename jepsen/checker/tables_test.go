@@ -494,6 +494,15 @@ func TestJudgeRefusesWhatIsNoHistory(t *testing.T) {
 	}
 }
 
+func TestAHistoryOfSomethingElseIsNotJudged(t *testing.T) {
+	h := historyOf(t, "0 = nothing 1")
+	for _, name := range Workloads() {
+		if v := Judge(name, h, Options{}); v[0].Valid != Unknown {
+			t.Errorf("%s: %s", name, v[0].Line())
+		}
+	}
+}
+
 func TestOfManyAnomaliesTheSmallestAreKept(t *testing.T) {
 	h := make(history.History, 100)
 	for i := range h {
