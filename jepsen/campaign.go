@@ -43,6 +43,7 @@ type campaign struct {
 	worst    time.Duration
 	left     []string // faults that are not possible here
 	episodes int
+	stalls   stalls
 }
 
 func run(o *options, powers cluster.Powers) int {
@@ -178,6 +179,7 @@ func (c *campaign) mark(f string, value any) {
 }
 
 func (c *campaign) disturb() error {
+	go c.stalls.watch()
 	for _, r := range c.runs {
 		r.Start()
 	}
@@ -272,7 +274,7 @@ func (c *campaign) restore(numbers []int) error {
 	if took > c.worst {
 		c.worst = took
 	}
-	if took > availableLimit {
+	if took > availableLimit+c.stalls.since(healed) {
 		c.fail("nobody was answered for %v after all was healed", took)
 	}
 	c.pause(300 * time.Millisecond)
@@ -281,7 +283,7 @@ func (c *campaign) restore(numbers []int) error {
 
 // watchAnswers says after how long the first operation that began after an instant succeeded.
 func (c *campaign) watchAnswers(since time.Time, to chan<- time.Duration) {
-	for time.Since(since) < availableLimit+time.Second {
+	for time.Since(since) < availableLimit+c.stalls.since(since)+time.Second {
 		for _, r := range c.runs {
 			if at := r.LastGood(); at.After(since) {
 				to <- time.Since(since)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"clade/jepsen/checker"
 	"clade/jepsen/history"
+	"clade/jepsen/report"
 )
 
 // Descriptors that a node may have more of in the end than one that serves nobody, and memory.
@@ -36,14 +38,14 @@ func (c *campaign) conclude() bool {
 		}
 		_ = c.sinks[i].Close()
 	}
-	c.judgeAll()
+	runs := c.judgeAll()
+	c.report(runs)
 	c.tellFaults()
 	good := len(c.bad) == 0
 	verdicts := len(c.runs) + 1
 	if !good {
 		fmt.Printf("what happened stands in %s; to judge a history again: jepsen/check %s/NAME.edn; to try again:\n"+
-			"  jepsen/run --minutes %g --workload %s --nemesis %s --nodes %d --threads %d --seed %d --out DIR\n",
-			c.o.out, c.o.out, c.o.minutes, c.o.workloads, c.o.nemeses, c.o.nodes, c.o.threads, c.o.seed)
+			"  %s\n", c.o.out, c.o.out, c.command())
 	}
 	if len(c.bad) > verdicts {
 		verdicts = len(c.bad)
@@ -88,22 +90,24 @@ func (c *campaign) finalReads() {
 	c.cluster.Check()
 }
 
-func (c *campaign) judgeAll() {
-	verdicts := make([]string, len(c.runs))
-	anomalies := make([]bool, len(c.runs))
-	for i, r := range c.runs {
+func (c *campaign) judgeAll() []report.Workload {
+	var runs []report.Workload
+	for _, r := range c.runs {
 		begin := time.Now()
-		verdict, good := judgeHistory(r.Name, r.Recorder.History())
-		verdicts[i], anomalies[i] = fmt.Sprintf("%s (%.1f s)", verdict, time.Since(begin).Seconds()), !good
-	}
-	for i, r := range c.runs {
+		h := r.Recorder.History()
+		verdicts := checker.Judge(r.Name, h, checker.Options{Recovery: availableLimit + c.stalls.total()})
+		said, good := sentenceOf(verdicts)
 		word := "good"
-		if anomalies[i] {
+		if !good {
 			word = "BAD "
-			c.fail("%s: %s", r.Name, verdicts[i])
 		}
-		c.say("%-10s %s %s; %s", r.Name, word, counts(r.Recorder.History()), verdicts[i])
+		c.say("%-10s %s %s; %s (%.1f s)", r.Name, word, counts(h), said, time.Since(begin).Seconds())
+		if !good {
+			c.fail("%s: %s", r.Name, said)
+		}
+		runs = append(runs, report.Workload{Name: r.Name, History: h, Verdicts: verdicts})
 	}
+	return runs
 }
 
 // counts is how many operations of a history ended how.
@@ -135,45 +139,48 @@ func (c *campaign) tellFaults() {
 	}
 }
 
-// judge judges histories in files; a file's name begins with its workload's.
-func judge(paths []string) int {
-	if len(paths) == 0 {
-		fmt.Fprintln(os.Stderr, "usage: jepsen/check FILE.edn...")
-		return 2
+// report writes what the run showed, as text and as a page.
+func (c *campaign) report(runs []report.Workload) {
+	r := &report.Run{Title: "clade under faults", Command: c.command(), Workloads: runs,
+		Facts: []report.Fact{{Name: "seed", Value: fmt.Sprint(c.o.seed)},
+			{Name: "nodes", Value: fmt.Sprint(c.o.nodes)},
+			{Name: "minutes", Value: fmt.Sprintf("%.1f", time.Since(c.begin).Minutes())},
+			{Name: "episodes", Value: fmt.Sprint(c.episodes)},
+			{Name: "leaders killed", Value: fmt.Sprint(c.world.LeadersKilled())},
+			{Name: "longest time without an answer after all was healed", Value: c.worst.String()}}}
+	own := checker.Verdict{Checker: "cluster", Valid: checker.True,
+		Sentence: "the nodes did what they should, and hold the same"}
+	if bad := c.bad; len(bad) > 0 {
+		own.Valid, own.Sentence = checker.False, bad[0]
+		for _, text := range bad {
+			own.Anomalies = append(own.Anomalies, checker.Anomaly{Kind: "cluster", Sentence: text})
+		}
 	}
-	bad := 0
-	for _, path := range paths {
-		h, err := readHistory(path)
+	r.Verdicts = []checker.Verdict{own}
+	if c.plan != nil {
+		for _, t := range c.plan.Tallies() {
+			r.Faults = append(r.Faults, report.Tally{Name: t.Name, What: t.What, Hits: t.Hits})
+		}
+	}
+	for name, write := range map[string]func(io.Writer) error{"report.txt": r.Text, "report.html": r.HTML} {
+		file, err := os.Create(filepath.Join(c.o.out, name))
+		if err == nil {
+			err = write(file)
+			_ = file.Close()
+		}
 		if err != nil {
-			fmt.Fprintf(os.Stderr, "jepsen: %s: %v\n", path, err)
-			return 2
+			c.fail("%s: %v", name, err)
 		}
-		name := strings.TrimSuffix(filepath.Base(path), ".edn")
-		verdict, good := judgeHistory(name, h)
-		if !good {
-			bad++
-		}
-		fmt.Printf("%s: %s\n", path, verdict)
 	}
-	fmt.Printf("check: %d passed, %d failed\n", len(paths)-bad, bad)
-	if bad > 0 {
-		return 1
-	}
-	return 0
 }
 
-func readHistory(path string) (history.History, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	return history.ReadEDN(file)
+func (c *campaign) command() string {
+	return fmt.Sprintf("jepsen/run --minutes %g --workload %s --nemesis %s --nodes %d --threads %d --seed %d --out DIR",
+		c.o.minutes, c.o.workloads, c.o.nemeses, c.o.nodes, c.o.threads, c.o.seed)
 }
 
-// judgeHistory judges one history; says what it found, and whether all is well.
-func judgeHistory(name string, h history.History) (string, bool) {
-	verdicts := checker.Judge(name, h, checker.Options{})
+// sentenceOf is what the verdicts on a history say, and whether all is well.
+func sentenceOf(verdicts []checker.Verdict) (string, bool) {
 	said := verdicts[0].Sentence
 	for i := range verdicts {
 		if verdicts[i].Valid != checker.True {

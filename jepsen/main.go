@@ -1,5 +1,5 @@
 // Command jepsen runs workloads against real clusters of claded under faults, and judges what was
-// answered. jepsen/run and jepsen/check build and start it; README.md says what it promises.
+// answered. jepsen/run builds and starts it; README.md says what it promises.
 package main
 
 import (
@@ -15,7 +15,7 @@ import (
 )
 
 const usage = `usage: jepsen/run [--minutes N] [--workload all|NAMES] [--nemesis all|NAMES] [--seed S] [--out DIR]
-                  [--nodes N] [--threads N] [--hold SECONDS] [--stop] [--keep]
+                  [--nodes N] [--threads N] [--hold SECONDS] [--keep]
 
   --minutes    how long faults go on; 0 is the short form of tests/run
   --workload   names with commas between them; all run at once, on one cluster
@@ -25,16 +25,12 @@ const usage = `usage: jepsen/run [--minutes N] [--workload all|NAMES] [--nemesis
   --nodes      of the cluster
   --threads    of each workload
   --hold       how long a fault lasts at most
-  --stop       at the first anomaly that a workload's history shows while it grows
   --keep       the nodes' folders, though all is well
 
 The exit code is 0 where every verdict is good and every fault hit.
 `
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == "judge" {
-		os.Exit(judge(os.Args[2:]))
-	}
 	o, err := parse(os.Args[1:])
 	if err == flag.ErrHelp {
 		fmt.Print(usage, "\nworkloads: ", strings.Join(work.Names(), " "), "\nfaults:\n")
@@ -60,7 +56,6 @@ type options struct {
 	nodes     int
 	threads   int
 	hold      time.Duration
-	stop      bool
 	keep      bool
 	short     bool
 	claded    string
@@ -79,7 +74,6 @@ func parse(args []string) (*options, error) {
 	flags.IntVar(&o.nodes, "nodes", 5, "")
 	flags.IntVar(&o.threads, "threads", 3, "")
 	hold := flags.Float64("hold", 0, "")
-	flags.BoolVar(&o.stop, "stop", false, "")
 	flags.BoolVar(&o.keep, "keep", false, "")
 	flags.StringVar(&o.claded, "claded", "", "")
 	flags.StringVar(&o.shim, "shim", "", "")

@@ -87,6 +87,9 @@ func Append(h history.History) Verdict {
 	e.orderInTime()
 	e.graph.build()
 	e.cycles()
+	if len(e.txns) == 0 {
+		e.j.unknown("there is nothing to judge")
+	}
 	e.j.count("transactions", len(e.txns))
 	e.j.count("lists", len(e.keys))
 	return e.j.end("%s on %s are strictly serializable",

@@ -120,6 +120,9 @@ func Creates(h history.History) Verdict {
 			t.read(p, acknowledged, refused)
 		}
 	}
+	if len(creates) == 0 {
+		j.unknown("there is nothing to judge")
+	}
 	j.count("creates", len(creates))
 	j.count("repeats", answers-len(acknowledged))
 	j.count("reads", len(reads))

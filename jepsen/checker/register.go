@@ -60,6 +60,9 @@ func Register(h history.History, budget time.Duration) Verdict {
 			j.unknown("key %s was not decided in %s", text(key), budget)
 		}
 	}
+	if operations == 0 {
+		j.unknown("there is nothing to judge")
+	}
 	j.count("keys", len(byKey))
 	j.count("operations", operations)
 	return j.end("%s on %s are linearizable", plural(operations, "operation"), plural(len(byKey), "key"))

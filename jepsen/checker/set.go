@@ -130,7 +130,10 @@ func (s *setHistory) missing(p history.Pair, what string, revision int64, known 
 		if s.stamp[at] == s.reads {
 			continue
 		}
-		if a.Type() == history.Ok && (current && a.Done.Index < p.Begin.Index || known && a.known && a.revision <= revision) {
+		// A read that asks for each element by its name does not ask for those that come later.
+		asked := a.Begin.Index < p.Begin.Index
+		if a.Type() == history.Ok && (current && a.Done.Index < p.Begin.Index ||
+			asked && known && a.known && a.revision <= revision) {
 			s.j.found("lost", entries(a.Pair, p), "%s lacks %s, which %d had acknowledged", what, text(a.value), a.Done.Index)
 		} else if current && a.seen != nil && a.seen.Index < p.Begin.Index {
 			s.j.found("gone", append(entries(a.Pair, p), a.seen), "%s lacks %s, which %d had found",

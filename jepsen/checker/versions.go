@@ -58,6 +58,9 @@ func Versions(h history.History) Verdict {
 		j.numbersInOrder(name, models[name])
 		j.missingVersions(name, models[name])
 	}
+	if len(creates) == 0 {
+		j.unknown("there is nothing to judge")
+	}
 	j.count("models", len(models))
 	j.count("creates", len(creates))
 	j.count("reads", len(reads))

@@ -31,6 +31,7 @@ type Client struct {
 	rand      *rand.Rand
 	namespace string
 	pinned    string // the only node to go to, or ""
+	roams     int    // of a hundred requests so many go to another node than the one before
 	conn      *wire.Client
 
 	session int64
@@ -38,7 +39,7 @@ type Client struct {
 }
 
 func (c *Client) dial() (*wire.Client, error) {
-	if c.conn != nil && c.conn.Alive() && c.rand.Intn(100) > 0 {
+	if c.conn != nil && c.conn.Alive() && c.rand.Intn(100) >= c.roams {
 		return c.conn, nil
 	}
 	c.drop()

@@ -25,7 +25,7 @@ func (w *longFork) Setup(*Client) error  { return nil }
 func (w *longFork) Think() time.Duration { return 10 * time.Millisecond }
 
 func (w *longFork) Step(t *Thread) {
-	if t.Rand.Intn(4) == 0 {
+	if !t.reads && t.Rand.Intn(2) == 0 {
 		k := atomic.AddInt64(&w.next, 1) - 1
 		value := []any{[]any{history.Keyword("w"), k, int64(1)}}
 		t.do("write", value, func() history.Op {
@@ -98,7 +98,7 @@ func (w *stale) Think() time.Duration { return 10 * time.Millisecond }
 
 func (w *stale) Step(t *Thread) {
 	slot := &w.slots[t.Rand.Intn(len(w.slots))]
-	if t.Rand.Intn(4) == 0 && slot.mutex.TryLock() {
+	if !t.reads && t.Rand.Intn(2) == 0 && slot.mutex.TryLock() {
 		k, v := atomic.LoadInt64(&slot.key), atomic.AddInt64(&w.value, 1)
 		done := t.do("write", []any{k, v}, func() history.Op {
 			answer, err := t.txn(nil, writeTag(fmt.Sprintf("s%d", k), v)...)

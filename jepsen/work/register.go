@@ -47,7 +47,11 @@ func (w *register) Step(t *Thread) {
 	n := atomic.AddInt64(&w.ops, 1)
 	k := n/(registerKeys*registerKeyOps)*registerKeys + t.Rand.Int63n(registerKeys)
 	v := atomic.AddInt64(&w.value, 1) % 8 // few values, so that a compare finds its old one
-	switch t.Rand.Intn(5) {
+	choice := t.Rand.Intn(5)
+	if t.reads && t.Rand.Intn(20) > 0 {
+		choice = 3
+	}
+	switch choice {
 	case 0:
 		w.write(t, k, v)
 	case 1, 2:

@@ -31,7 +31,10 @@ type Thread struct {
 	Rand *rand.Rand
 	seen int64 // the highest revision that it was answered
 	own  any   // what the workload keeps for the thread
-	run  *Run
+	// One that mostly reads, and roams: whoever writes waits for a leader where there is none, and
+	// sees nothing of what a node tells its readers meanwhile.
+	reads bool
+	run   *Run
 }
 
 // do records an operation, and remembers the revision of its answer.
@@ -134,6 +137,10 @@ func (r *Run) Start() {
 		// One more, for the final reads.
 		t := &Thread{Thread: r.Recorder.NewThread(i, r.threads+1), Client: r.client(r.seed + int64(i)*7919), run: r}
 		t.Rand = t.Client.rand
+		t.roams = 1
+		if t.reads = i%2 == 0 && r.threads > 1; t.reads {
+			t.roams = 10
+		}
 		r.group.Add(1)
 		go r.loop(t)
 	}
