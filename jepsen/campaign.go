@@ -18,7 +18,7 @@ import (
 
 const (
 	diskBytes   = 3 << 30
-	repairLimit = 90 * time.Second
+	repairLimit = 4 * time.Minute
 	// After everything is whole again somebody is answered within this.
 	availableLimit = 20 * time.Second
 )

@@ -38,11 +38,11 @@ func (f *members) Begin(w *World) (string, error) {
 		victim = leader
 	}
 	go func() {
-		n, err := w.Cluster.Add(90 * time.Second)
+		n, err := w.Cluster.Add(3 * time.Minute)
 		if err == nil {
 			f.hit(1)
 			w.Log("node %d votes", n.ID)
-			if err = w.Cluster.Remove(victim, 60*time.Second); err == nil {
+			if err = w.Cluster.Remove(victim, 2*time.Minute); err == nil {
 				f.hit(1)
 			}
 		}
