@@ -166,6 +166,9 @@ func (c *Cluster) WaitServing(timeout time.Duration) error {
 			if err := n.Start(); err != nil {
 				return err
 			}
+			if bad := c.Violations(); len(bad) > 0 {
+				return errors.New(bad[0])
+			}
 			if time.Now().After(deadline) {
 				return fmt.Errorf("node %d does not serve within %v: %v (its last line: %s)", n.ID,
 					timeout, err, n.LastLine())

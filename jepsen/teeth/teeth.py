@@ -27,13 +27,12 @@ TEETH = [
      'atomic_store(&n->published_index, p->applied);',
      'atomic_store(&n->published_index, p->applied + 200);',
      'register,stale', 'partition-single,slow'),
-    ('the leader commits what no majority has', 'consensus/group.c',
-     '    raft_index match = 0;\n    if (r->rejected > 0 &&',
-     '    raft_index match = 0;\n'
-     '    if (r->rejected == 0 && r->term == raft_current_term(&g->raft)) {\n'
-     '        r->last_log_index = raft_last_index(&g->raft);\n    }\n'
-     '    if (r->rejected > 0 &&',
-     'set,register', 'kill-leader,partition-leader'),
+    ('a follower acknowledges what its disk does not have yet', 'consensus/group_io.c',
+     '            if (m.type == RAFT_REQUEST_VOTE_RESULT) {',
+     '            if (m.type == RAFT_APPEND_ENTRIES_RESULT && m.append_entries_result.rejected == 0) {\n'
+     '                m.append_entries_result.last_log_index = raft_last_index(&g->raft);\n'
+     '            }\n            if (m.type == RAFT_REQUEST_VOTE_RESULT) {',
+     'set,creates,versions', 'slow-disk,power-all'),
     ('every vote is granted', 'consensus/group_io.c',
      'if (r->pre_vote && !r->vote_granted && r->term < term) {',
      'r->vote_granted = true;\n    if (r->pre_vote && !r->vote_granted && r->term < term) {',
