@@ -212,9 +212,10 @@ func (s *sessions) answered(p history.Pair, known *session, w *sessionWrite) {
 // A session that ended though nobody closed it has outlived its lease since its last use.
 func (s *sessions) refusedAsOver(p history.Pair, known *session) {
 	s.expired++
-	if known.over == nil {
-		known.over = p.Done
+	if known.over != nil {
+		return
 	}
+	known.over = p.Done
 	use := known.use
 	if s.clocks || known.lease == 0 || use.Begin == nil || use.Done.Index > p.Begin.Index {
 		return

@@ -407,7 +407,9 @@ func TestAvailability(t *testing.T) {
 func TestProgress(t *testing.T) {
 	checkRows(t, Progress, []row{
 		{"some of each kind", "0 = read 1\n0 = write 1\n0 > write 2\n0 - write 2", ""},
-		{"none of one kind", "0 = read 1\n0 > write 1\n0 - write 1", "unknown"},
+		{"none of one kind", "0 = read 1\n" + strings.Repeat("0 > write 1\n0 - write 1\n", triesMin), "unknown"},
+		{"none of one kind that was hardly tried", "0 = read 1\n0 > write 1\n0 - write 1", ""},
+		{"none of any kind", "0 > write 1\n0 - write 1", "unknown"},
 		{"none at all", "n ? start-kill nil", "unknown"},
 	})
 }
