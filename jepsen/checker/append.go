@@ -37,11 +37,12 @@ type microOp struct {
 // A list that transactions append to. Its version n is the list after n elements.
 type listKey struct {
 	name    any
-	longest []any // what was appended, as the longest read saw it
-	reader  int   // who read it
-	writers []int // by place in longest: who appended the element, or none
-	next    []int // by place, and one more: the place of the next element whose appender is a node
-	unseen  []int // nodes that appended an element that nobody saw
+	longest []any           // what was appended, as the longest read saw it
+	reader  int             // who read it
+	writers []int           // by place in longest: who appended the element, or none
+	next    []int           // by place, and one more: the place of the next element whose appender is a node
+	unseen  []int           // nodes that appended an element that nobody saw
+	unfit   map[string]bool // lists that were read and are no beginning of the longest
 }
 
 const none = -1
@@ -259,8 +260,16 @@ func endsWith(list, end []any) bool {
 	return true
 }
 
+// Each list that does not fit is reported once, however often it was read.
 func (e *elle) incompatible(t int, m microOp) {
 	k := &e.keys[m.key]
+	if name := text(m.list); k.unfit[name] {
+		return
+	} else if k.unfit == nil {
+		k.unfit = map[string]bool{name: true}
+	} else {
+		k.unfit[name] = true
+	}
 	e.j.found("incompatible-order", entries(e.txns[t].Pair, e.txns[k.reader].Pair),
 		"%d reads %s of list %s, and %d reads %s: neither is the beginning of the other", e.txns[t].Done.Index,
 		short(text(m.list)), text(k.name), e.txns[k.reader].Done.Index, short(text(k.longest)))

@@ -78,7 +78,7 @@ func TestTheCheckerOfTransactionsAgreesWithTryingAllOrders(t *testing.T) {
 	first := firstSeed(t)
 	bugs := append([]string{""}, bugsOf(simulated[1].rates)...)
 	agreed, valid, unseen := 0, 0, 0
-	for i := 0; i < 60**seedsFlag; i++ {
+	for i := 0; i < 200**seedsFlag; i++ {
 		bug := bugs[i%len(bugs)]
 		w := newWorld(first+int64(i), bug, 0.4)
 		simAppend(w)

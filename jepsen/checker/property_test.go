@@ -10,7 +10,7 @@ import (
 
 var (
 	seedFlag  = flag.Int64("seed", 0, "the first seed of simulated histories; by default of the clock")
-	seedsFlag = flag.Int("seeds", 15, "how many simulated histories of each kind")
+	seedsFlag = flag.Int("seeds", 5, "how many simulated histories of each kind")
 )
 
 func firstSeed(t *testing.T) int64 {

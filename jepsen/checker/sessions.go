@@ -34,18 +34,16 @@ type sessions struct {
 	tokens       *tokens
 	acknowledged []acknowledgedToken
 	refused      map[any]history.Pair
-	clocks       bool // the nemesis moved them, so leases are not judged
 	expired      int
 }
 
 // Sessions checks that a write happens once under its session and number, or is refused because the
 // session is over and then never happens; that a session that was over does not come back; and that
-// none is over before its lease is. Leases are not judged when the nemesis moved clocks.
+// none is over before its lease is, whatever the time of day is said to be.
 func Sessions(h history.History) Verdict {
 	j := judge("sessions", h)
 	s := &sessions{
 		j: j, byID: map[any]*session{}, tokens: j.tokens(), refused: map[any]history.Pair{},
-		clocks: hasFault(h, "clock", "drift"),
 	}
 	pairs, reads := j.pairs("open", "create", "close"), j.pairs("read")
 	creates, repeats := 0, 0
@@ -212,11 +210,12 @@ func (s *sessions) answered(p history.Pair, known *session, w *sessionWrite) {
 // A session that ended though nobody closed it has outlived its lease since its last use.
 func (s *sessions) refusedAsOver(p history.Pair, known *session) {
 	s.expired++
-	if known.over == nil {
-		known.over = p.Done
+	if known.over != nil {
+		return
 	}
+	known.over = p.Done
 	use := known.use
-	if s.clocks || known.lease == 0 || use.Begin == nil || use.Done.Index > p.Begin.Index {
+	if known.lease == 0 || use.Begin == nil || use.Done.Index > p.Begin.Index {
 		return
 	}
 	if known.closes != nil && known.closes.Index < p.Done.Index {

@@ -117,12 +117,3 @@ func plural(n int, one string) string {
 	}
 	return fmt.Sprintf("%d %s", n, one)
 }
-
-func contains(s string, words ...string) bool {
-	for _, word := range words {
-		if strings.Contains(s, word) {
-			return true
-		}
-	}
-	return false
-}

@@ -1,6 +1,10 @@
 package checker
 
-import "clade/jepsen/history"
+import (
+	"sort"
+
+	"clade/jepsen/history"
+)
 
 // Stale checks reads of keys whose values are written once each, at every consistency level: the
 // value is the last one written at or below the answer's revision (and that revision is what the
@@ -45,8 +49,11 @@ func Stale(h history.History) Verdict {
 	return j.end("%s give the last value at their revisions", plural(reads, "read"))
 }
 
-// Acknowledged writes of each key by their ends.
-type overwritten map[any][]overwrite
+// The acknowledged writes of each key, by their invocations.
+type overwritten struct {
+	byKey map[any][]overwrite
+	ended map[any]int // by value: the index of its write's completion
+}
 
 type overwrite struct {
 	history.Pair
@@ -54,31 +61,30 @@ type overwrite struct {
 }
 
 func overwrites(writes []history.Pair) overwritten {
-	o := overwritten{}
+	o := overwritten{byKey: map[any][]overwrite{}, ended: map[any]int{}}
 	for _, p := range writes {
-		if kv, is := (answer{p}).value().Value.([]any); is && len(kv) == 2 && scalar(kv[0]) && p.Type() == history.Ok {
-			o[kv[0]] = append(o[kv[0]], overwrite{p, kv[1]})
+		kv, is := (answer{p}).value().Value.([]any)
+		if is && len(kv) == 2 && scalar(kv[0]) && scalar(kv[1]) && p.Type() == history.Ok {
+			o.byKey[kv[0]] = append(o.byKey[kv[0]], overwrite{p, kv[1]})
+			o.ended[kv[1]] = p.Done.Index
 		}
 	}
 	return o
 }
 
 // A write that was acknowledged before an entry and began after the write of value had ended; of
-// several the one that began last.
+// several the one that began last. Nil if there is none, or the outcome of value's write is not
+// known: it may have come late.
 func (o overwritten) replaced(key, value any, index int) *overwrite {
-	writes := o[key]
-	ended := none
-	for i := range writes {
-		if writes[i].value == value {
-			ended = writes[i].Done.Index
-		}
+	ended, is := o.ended[value]
+	if !is && value != nil {
+		return nil
 	}
-	if ended == none && value != nil {
-		return nil // unknown outcome: it may have come late
-	}
-	for i := len(writes) - 1; i >= 0; i-- {
-		if writes[i].Done.Index < index && writes[i].Begin.Index > ended {
-			return &writes[i]
+	writes := o.byKey[key]
+	at := sort.Search(len(writes), func(i int) bool { return writes[i].Begin.Index > index })
+	for at--; at >= 0 && (value == nil || writes[at].Begin.Index > ended); at-- {
+		if writes[at].Done.Index < index {
+			return &writes[at]
 		}
 	}
 	return nil

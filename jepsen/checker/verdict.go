@@ -138,7 +138,13 @@ func (j *judgement) end(good string, args ...any) Verdict {
 		for _, kind := range v.Kinds() {
 			parts = append(parts, fmt.Sprintf("%s (%d)", kind, v.Counts[kind]))
 		}
-		v.Sentence = strings.Join(parts, ", ") + ": " + v.Anomalies[0].Sentence
+		smallest := v.Anomalies[0]
+		for _, a := range v.Anomalies {
+			if len(a.Ops) < len(smallest.Ops) {
+				smallest = a
+			}
+		}
+		v.Sentence = strings.Join(parts, ", ") + ": " + smallest.Sentence
 	case j.reason != "":
 		v.Valid = Unknown
 		v.Sentence = j.reason

@@ -2,6 +2,7 @@ package history
 
 import (
 	"bytes"
+	"errors"
 	"math"
 	"reflect"
 	"strings"
@@ -43,6 +44,46 @@ func TestRecorderGivesDenseIndexesAndTimesThatNeverRunBackwards(t *testing.T) {
 		t.Fatal("what was written while recording is not what was recorded")
 	}
 }
+
+// A sink that checks that it is given whole lines.
+type lineSink struct {
+	t      *testing.T
+	writes int
+}
+
+func (s *lineSink) Write(b []byte) (int, error) {
+	if s.writes++; len(b) == 0 || b[len(b)-1] != '\n' {
+		s.t.Errorf("a write of %d bytes does not end a line", len(b))
+	}
+	return len(b), nil
+}
+
+func TestARunThatDiesLeavesWholeLines(t *testing.T) {
+	sink := &lineSink{t: t}
+	r := NewRecorder(sink)
+	for i := 0; i < 10_000; i++ {
+		r.Nemesis("kill", i)
+	}
+	if sink.writes < 5 || sink.writes > 100 {
+		t.Errorf("%d writes", sink.writes)
+	}
+}
+
+func TestAnErrorOfTheSinkIsKept(t *testing.T) {
+	r := NewRecorder(fullSink{})
+	r.Nemesis("kill", nil)
+	if err := r.Flush(); err == nil {
+		t.Error("no error")
+	}
+	r.Nemesis("kill", nil)
+	if err := r.Flush(); err == nil || len(r.History()) != 2 {
+		t.Error("no error the second time")
+	}
+}
+
+type fullSink struct{}
+
+func (fullSink) Write([]byte) (int, error) { return 0, errors.New("no space") }
 
 func TestThreadRetiresAProcessOfUnknownOutcome(t *testing.T) {
 	r := NewRecorder(nil)

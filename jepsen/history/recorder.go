@@ -1,7 +1,6 @@
 package history
 
 import (
-	"bufio"
 	"io"
 	"sync"
 	"time"
@@ -14,19 +13,20 @@ type Recorder struct {
 	mutex   sync.Mutex
 	start   time.Time
 	ops     History
-	sink    *bufio.Writer
+	sink    io.Writer
 	sinkErr error
+	lines   []byte // whole lines that are not in the sink yet
 }
 
 // NewRecorder begins a run now. What is recorded is also written to sink as EDN, an entry a line,
-// so that a run that dies leaves its history; nil writes nothing. Flush writes out what is buffered.
+// so that a run that dies leaves its history; nil writes nothing. Many lines are written at once,
+// and always whole ones; Flush writes those that wait.
 func NewRecorder(sink io.Writer) *Recorder {
-	r := &Recorder{start: time.Now()}
-	if sink != nil {
-		r.sink = bufio.NewWriterSize(sink, 1<<16)
-	}
-	return r
+	return &Recorder{start: time.Now(), sink: sink}
 }
+
+// So many bytes wait at most before they are written.
+const linesMax = 1 << 16
 
 // Start is when the run began; an entry's Time counts from here.
 func (r *Recorder) Start() time.Time { return r.start }
@@ -42,8 +42,11 @@ func (r *Recorder) Record(op Op) Op {
 	op.Index = len(r.ops)
 	op.Time = int64(time.Since(r.start))
 	r.ops = append(r.ops, op)
-	if r.sink != nil && r.sinkErr == nil {
-		_, r.sinkErr = r.sink.Write(append(appendOp(nil, &op), '\n'))
+	if r.sink != nil {
+		r.lines = append(appendOp(r.lines, &op), '\n')
+		if len(r.lines) > linesMax {
+			r.write()
+		}
 	}
 	return op
 }
@@ -60,14 +63,21 @@ func (r *Recorder) History() History {
 	return append(History(nil), r.ops...)
 }
 
-// Flush writes what is buffered to the sink; the first error of any write so far.
+// Flush writes what waits to the sink; the first error of any write so far.
 func (r *Recorder) Flush() error {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
-	if r.sink != nil && r.sinkErr == nil {
-		r.sinkErr = r.sink.Flush()
+	if r.sink != nil {
+		r.write()
 	}
 	return r.sinkErr
+}
+
+func (r *Recorder) write() {
+	if r.sinkErr == nil {
+		_, r.sinkErr = r.sink.Write(r.lines)
+	}
+	r.lines = r.lines[:0]
 }
 
 // Thread is one client's line of operations, run one after the other by one goroutine. It gives the

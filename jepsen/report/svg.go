@@ -104,15 +104,16 @@ func clip(s string, most int) string {
 	if len(s) <= most {
 		return s
 	}
-	return s[:most]
+	return strings.ToValidUTF8(s[:most], "")
 }
 
 func (c *chart) axes() {
 	bottom := c.strip + c.height
 	step := niceStep(float64(c.end)/1e9, 12)
-	for s := 0.0; s <= float64(c.end)/1e9; s += step {
+	for i := 0; float64(i)*step <= float64(c.end)/1e9; i++ {
+		s := float64(i) * step
 		x := c.x(int64(s * 1e9))
-		c.add(`<line class="grid" x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1f"/><text class="tick" x="%.1f" y="%.1f" text-anchor="middle">%g s</text>`,
+		c.add(`<line class="grid" x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1f"/><text class="tick" x="%.1f" y="%.1f" text-anchor="middle">%.4g s</text>`,
 			x, x, c.strip, bottom, x, bottom+15, s)
 	}
 	for _, v := range c.ticks() {
@@ -131,17 +132,17 @@ func (c *chart) ticks() []float64 {
 		return ticks
 	}
 	step := niceStep(c.top, 4)
-	for v := 0.0; v <= c.top; v += step {
-		ticks = append(ticks, v)
+	for i := 0; float64(i)*step <= c.top; i++ {
+		ticks = append(ticks, float64(i)*step)
 	}
 	return ticks
 }
 
 func (c *chart) unit(v float64) string {
 	if c.log {
-		return fmt.Sprintf("%g ms", v)
+		return fmt.Sprintf("%.4g ms", v)
 	}
-	return fmt.Sprintf("%g", v)
+	return fmt.Sprintf("%.4g", v)
 }
 
 // 1, 2 or 5 times a power of ten, so that about n steps fill a range.
@@ -262,6 +263,15 @@ func windows(ops []timed, end int64) (width int64, parts [][]timed) {
 	return width, parts
 }
 
+// The middle of a window; the last one ends with the run.
+func middle(i int, width, end int64) int64 {
+	from, to := int64(i)*width, int64(i+1)*width
+	if to > end {
+		to = end
+	}
+	return (from + to) / 2
+}
+
 var quantiles = []struct {
 	class string
 	share float64
@@ -281,7 +291,7 @@ func quantileLines(ops []timed, end int64, faults []checker.Fault) string {
 					took = append(took, op.took)
 				}
 			}
-			times = append(times, int64(i)*width+width/2)
+			times = append(times, middle(i, width, end))
 			values = append(values, quantile(took, q.share))
 		}
 		c.line(q.class, times, values)
@@ -308,13 +318,13 @@ func throughput(ops []timed, end int64, faults []checker.Fault) string {
 	var times []int64
 	top := 1.0
 	for i, part := range parts {
-		times = append(times, int64(i)*width+width/2)
+		times = append(times, middle(i, width, end))
 		counts := map[string]int{}
 		for _, op := range part {
 			counts[op.kind]++
 		}
 		for _, kind := range kinds {
-			rate := float64(counts[kind]) / (float64(width) / 1e9)
+			rate := float64(counts[kind]) / (float64(2*(times[i]-int64(i)*width)+1) / 1e9)
 			rates[kind] = append(rates[kind], rate)
 			top = math.Max(top, rate)
 		}
@@ -328,7 +338,7 @@ func throughput(ops []timed, end int64, faults []checker.Fault) string {
 
 // The operations of an anomaly, a lane for each process, by the order of their entries.
 func lanes(ops history.History) string {
-	const row, step, left = 24.0, 34.0, 70.0
+	const row, step, left = 24.0, 70.0, 84.0
 	place := map[int]int{}
 	var order []int
 	for _, op := range ops {
@@ -348,8 +358,9 @@ func lanes(ops history.History) string {
 		x, w := left+float64(from)*step, math.Max(10, float64(to-from)*step)
 		fmt.Fprintf(&b, `<rect class="op %s" x="%.1f" y="%.1f" width="%.1f" height="%.1f"><title>%s</title></rect>`,
 			op.Type, x, y, w, row-8, html.EscapeString(op.String()))
-		fmt.Fprintf(&b, `<text class="label" x="%.1f" y="%.1f">%d %s</text>`, x+4, y+row-13, op.Index,
-			html.EscapeString(clip(op.F, int(w/7))))
+		what := fmt.Sprintf("%d %s %s", op.Index, op.F, history.EDN(op.Value))
+		fmt.Fprintf(&b, `<text class="label" x="%.1f" y="%.1f">%s</text>`, x+4, y+row-13,
+			html.EscapeString(clip(what, int(w/6.5))))
 	}
 	for i := range ops {
 		op := &ops[i]
