@@ -149,7 +149,9 @@ func (n *Node) wait(cmd *exec.Cmd, done chan struct{}) {
 	if status.Signaled() {
 		how = fmt.Sprintf("node %d was ended by signal %d", n.ID, status.Signal())
 	}
-	if mayEnd == "" || status.Signaled() {
+	// A disk that fails or is full is no reason for damage.
+	damaged := strings.Contains(n.LastLine(), "class=CORRUPT") && !strings.Contains(mayEnd, "flipped")
+	if mayEnd == "" || status.Signaled() || damaged {
 		n.cluster.violate("%s (%s): %s", how, mayEnd, n.LastLine())
 	} else {
 		n.cluster.note("%s (%s): %s", how, mayEnd, n.LastLine())
