@@ -295,7 +295,7 @@ func (c *Cluster) member(params wire.Map, timeout time.Duration) error {
 // Remove takes a member out for ever.
 func (c *Cluster) Remove(n *Node, timeout time.Duration) error {
 	deadline := time.Now().Add(timeout)
-	n.MayEnd("it was removed")
+	n.leave()
 	if err := c.member(wire.Map{"action": "remove", "node": n.ID}, timeout); err != nil {
 		return err
 	}

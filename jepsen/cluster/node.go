@@ -33,6 +33,7 @@ type Node struct {
 	killing bool          // we end it ourselves
 	paused  bool
 	damaged bool // it must not run again; a new member takes its place
+	leaving bool // the cluster was asked to remove it
 	removed bool
 	mayEnd  string // why it may end by itself, or ""
 	logFrom int64  // where the log of this start begins
@@ -149,7 +150,9 @@ func (n *Node) wait(cmd *exec.Cmd, done chan struct{}) {
 	if status.Signaled() {
 		how = fmt.Sprintf("node %d was ended by signal %d", n.ID, status.Signal())
 	}
-	if mayEnd == "" || status.Signaled() {
+	// A disk that fails or is full is no reason for damage.
+	damaged := strings.Contains(n.LastLine(), "class=CORRUPT") && !strings.Contains(mayEnd, "flipped")
+	if mayEnd == "" || status.Signaled() || damaged {
 		n.cluster.violate("%s (%s): %s", how, mayEnd, n.LastLine())
 	} else {
 		n.cluster.note("%s (%s): %s", how, mayEnd, n.LastLine())
@@ -260,11 +263,21 @@ func (n *Node) Pid() int {
 	return n.cmd.Process.Pid
 }
 
-// MayEnd says why it may end by itself from now on; "" that it may not.
+// MayEnd says why it may end by itself from now on; "" that it may not. One that is on its way out
+// may whatever is said.
 func (n *Node) MayEnd(why string) {
 	n.mutex.Lock()
 	defer n.mutex.Unlock()
-	n.mayEnd = why
+	if !n.leaving {
+		n.mayEnd = why
+	}
+}
+
+// leave says that the cluster is asked to remove it.
+func (n *Node) leave() {
+	n.mutex.Lock()
+	defer n.mutex.Unlock()
+	n.mayEnd, n.leaving = "it was removed", true
 }
 
 // Damage says that its disk has lost something: its place is taken by a new member when the

@@ -89,7 +89,9 @@ func (f *power) Begin(w *World) (string, error) {
 	for _, n := range nodes {
 		n.Pause()
 	}
+	percent := []int{0, 10, 50, 90}[w.Rand.Intn(4)]
 	for _, n := range nodes {
+		n.Disk.WriteBack(w.Rand, percent)
 		if err := n.Disk.CopyImage(); err != nil {
 			return "", err
 		}
@@ -116,7 +118,7 @@ func (f *power) Begin(w *World) (string, error) {
 			}
 		}
 	}
-	return "nodes " + ids(nodes), nil
+	return fmt.Sprintf("nodes %s, %d %% was written back", ids(nodes), percent), nil
 }
 
 func (f *power) End(*World) error { return nil }

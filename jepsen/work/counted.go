@@ -120,6 +120,16 @@ func (w *creates) Step(t *Thread) {
 		return
 	}
 	token := atomic.AddInt64(&w.tokens, 1) - 1
+	if t.Rand.Intn(10) == 0 {
+		t.do("create", []any{token, nil}, func() history.Op {
+			_, err := t.repeat(nil, unnamed(token), doom)
+			if err == nil {
+				err = errGone // what cannot be refused may have happened
+			}
+			return noWrite(err, []any{token, nil})
+		})
+		return
+	}
 	t.do("create", []any{token, nil}, func() history.Op {
 		answer, err := t.repeat(nil, unnamed(token))
 		if err != nil {

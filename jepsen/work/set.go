@@ -24,6 +24,9 @@ func (w *set) Setup(c *Client) error {
 	return err
 }
 
+// doom is refused, and with it all that stands before it in its transaction.
+var doom = wire.Edge("link", "artifact/hub", "derived_from", "artifact/there-is-none")
+
 // setIndexes are the ways to what was added.
 var setIndexes = []string{"name", "list", "external", "digest", "downstream"}
 
@@ -34,11 +37,14 @@ func (w *set) Step(t *Thread) {
 		return
 	}
 	e := atomic.AddInt64(&w.next, 1) - 1
+	ops := []wire.Map{wire.Create("artifact", fmt.Sprintf("e%d", e),
+		"external_ids", []string{fmt.Sprintf("jepsen:%d", e)}, "digests", []string{fmt.Sprintf("note:%08d", e)}),
+		wire.Edge("link", "$0", "derived_from", "artifact/hub")}
+	if t.Rand.Intn(10) == 0 {
+		ops = append(ops, doom)
+	}
 	t.do("add", e, func() history.Op {
-		answer, err := t.txn(nil,
-			wire.Create("artifact", fmt.Sprintf("e%d", e), "external_ids", []string{fmt.Sprintf("jepsen:%d", e)},
-				"digests", []string{fmt.Sprintf("note:%08d", e)}),
-			wire.Edge("link", "$0", "derived_from", "artifact/hub"))
+		answer, err := t.txn(nil, ops...)
 		if err != nil {
 			return noWrite(err, e)
 		}
