@@ -111,6 +111,8 @@ static const struct flag flags[FLAG_ID_COUNT] = {
     [FLAG_SERIES] = {"series", 0, false, "N", "metrics that the points of a batch are of (default 10)"},
     [FLAG_POINTS] = {"points", 0, false, "N", "points of a batch (default 1,000)"},
     [FLAG_REF] = {"ref", 0, true, "REF", "what to ask for; may be repeated"},
+    [FLAG_REFS_FILE] = {"refs", 0, false, "FILE", "what to ask for, a reference a line"},
+    [FLAG_EACH] = {"each", 0, false, "N", "references of one get (default 1)"},
     [FLAG_JSON] = {"json", 0, false, NULL, "the same as -w json"},
 };
 /* clang-format on */

@@ -109,6 +109,8 @@ enum flag_id {
     FLAG_SERIES,
     FLAG_POINTS,
     FLAG_REF,
+    FLAG_REFS_FILE,
+    FLAG_EACH,
     FLAG_JSON,
     FLAG_ID_COUNT
 };
