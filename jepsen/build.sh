@@ -13,7 +13,7 @@ shim=$root/build/jepsen/shim.so
 (cd "$root/jepsen" && GOFLAGS=-mod=readonly GOTOOLCHAIN=local go build -o "$jepsen" .) || exit 2
 # Not written over while the nodes of another run may be starting with it.
 if [ "$root/jepsen/shim/shim.c" -nt "$shim" ]; then
-    ${CC:-cc} -O2 -Wall -Wextra -shared -fPIC -o "$shim.$$" "$root/jepsen/shim/shim.c" -ldl || exit 2
+    ${CC:-cc} -O2 -Wall -Wextra -shared -fPIC -o "$shim.$$" "$root/jepsen/shim/shim.c" -ldl -lpthread || exit 2
     mv "$shim.$$" "$shim"
 fi
 

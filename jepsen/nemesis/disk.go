@@ -85,6 +85,14 @@ type power struct {
 func (f *power) Begin(w *World) (string, error) {
 	leader := w.leaderID()
 	nodes := w.pick(f.which)
+	// Half of the time disks fall behind before: more is under way when the power goes.
+	behind := w.Rand.Intn(2) == 0
+	if behind {
+		for _, n := range nodes {
+			n.Shim.Set(cluster.SyncDelayUs, 300_000)
+		}
+		time.Sleep(time.Second + time.Duration(w.Rand.Int63n(int64(time.Second))))
+	}
 	// At one instant, as far as signals go: first all stand still, then the disks are copied.
 	for _, n := range nodes {
 		n.Pause()
@@ -99,6 +107,9 @@ func (f *power) Begin(w *World) (string, error) {
 	for _, n := range nodes {
 		before := sums(n.Data())
 		n.Kill()
+		if behind {
+			n.Shim.Set(cluster.SyncDelayUs, 0)
+		}
 		if n.ID == leader {
 			w.killedLeader()
 		}

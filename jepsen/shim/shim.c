@@ -9,6 +9,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -108,7 +109,7 @@ static bool disturb(int fd, enum slot error, enum slot slow, enum slot calls, en
         count(calls);
         return false;
     }
-    if (fd >= 0 && !is_file(fd)) {
+    if (!is_file(fd)) {
         return false;
     }
     count(calls);
@@ -182,7 +183,62 @@ ssize_t pwritev2(int fd, const struct iovec *parts, int n, off_t at, int flags)
     return disturb_write(fd) ? -1 : real(fd, parts, n, at, flags);
 }
 
+/* A submission to the kernel that comes late. */
+struct late_submit {
+    long context;
+    long n;
+    int64_t wait_us;
+    void *blocks[]; /* their memory is the caller's until they are done */
+};
+
+static void *submit_late(void *arg)
+{
+    struct late_submit *l = arg;
+    struct timespec t = {l->wait_us / 1000000, l->wait_us % 1000000 * 1000};
+    (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL);
+    REAL(syscall)
+    if (real(SYS_io_submit, l->context, l->n, l->blocks) != l->n) {
+        _exit(70); /* the caller believes that it was taken */
+    }
+    free(l);
+    return NULL;
+}
+
+/* A slow disk holds up no thread that submits to it. False: it goes the usual way. */
+static bool submit_later(long context, long n, void *const *blocks)
+{
+    int64_t us = get(SYNC_DELAY_US);
+    struct late_submit *l = us == 0 ? NULL : malloc(sizeof *l + (size_t)n * sizeof *blocks);
+    pthread_t thread;
+    if (l == NULL) {
+        return false;
+    }
+    *l = (struct late_submit){context, n, us};
+    for (long i = 0; i < n; i++) {
+        l->blocks[i] = blocks[i];
+    }
+    if (pthread_create(&thread, NULL, submit_late, l) != 0) {
+        free(l);
+        return false;
+    }
+    (void)pthread_detach(thread);
+    count(DELAYED);
+    return true;
+}
+
 /* raft_uv submits its writes, which are synced by a flag of theirs, through this. */
+static bool fails_to_submit(void)
+{
+    count(WRITES);
+    int code = (int)(get(WRITE_ERRNO) != 0 ? get(WRITE_ERRNO) : get(SYNC_ERRNO));
+    if (code == 0 || !is_chosen()) {
+        return false;
+    }
+    count(get(WRITE_ERRNO) != 0 ? WRITES_FAILED : SYNCS_FAILED);
+    errno = code;
+    return true;
+}
+
 long syscall(long number, ...)
 {
     REAL(syscall)
@@ -193,8 +249,13 @@ long syscall(long number, ...)
         a[i] = va_arg(args, long);
     }
     va_end(args);
-    if (number == SYS_io_submit && (disturb_write(-1) || disturb_sync(-1))) {
-        return -1;
+    if (number == SYS_io_submit) {
+        if (fails_to_submit()) {
+            return -1;
+        }
+        if (submit_later(a[0], a[1], (void *const *)a[2])) {
+            return a[1];
+        }
     }
     return real(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }

@@ -32,7 +32,7 @@ TEETH = [
      '            if (m.type == RAFT_APPEND_ENTRIES_RESULT && m.append_entries_result.rejected == 0) {\n'
      '                m.append_entries_result.last_log_index = raft_last_index(&g->raft);\n'
      '            }\n            if (m.type == RAFT_REQUEST_VOTE_RESULT) {',
-     'set,creates,versions', 'slow-disk,power-all'),
+     'set,creates,versions', 'power-all'),
     ('every vote is granted', 'consensus/group_io.c',
      'if (r->pre_vote && !r->vote_granted && r->term < term) {',
      'r->vote_granted = true;\n    if (r->pre_vote && !r->vote_granted && r->term < term) {',
