@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "consensus/address.h"
+#include "consensus/message.h"
 #include "consensus/peers_internal.h"
 
 static const bool may_follow[LINK_STATE_COUNT][LINK_STATE_COUNT] = {
@@ -187,7 +188,7 @@ static void on_connected(uv_connect_t *req, int status)
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
     struct peer_link *l = handle->data;
-    *buf = uv_buf_init((char *)l->read_buf, sizeof l->read_buf);
+    *buf = uv_buf_init(l->peers->read_buf, PEER_READ_BYTES);
 }
 
 static void on_handshake(struct peer_link *l, struct span payload)
@@ -218,29 +219,43 @@ static void on_handshake(struct peer_link *l, struct span payload)
     log_debug("connected to a member", LOG_U64("member", l->member.id));
 }
 
+/* The handshake's answer, then what a member says that has no link to this node. */
+static void drain(struct peer_link *l)
+{
+    struct peers *p = l->peers;
+    size_t done = 0;
+    while (done < l->in.len && (l->state == LINK_SHAKING || l->state == LINK_UP)) {
+        struct span payload;
+        size_t len = 0;
+        struct error e = {0};
+        bool up = l->state == LINK_UP;
+        struct span rest = span_make(l->in.data + done, l->in.len - done);
+        int rv = peer_frame_parse(rest, up ? PEER_MESSAGE_BYTES_MAX : PEER_HANDSHAKE_BYTES,
+                                  &payload, &len, &e);
+        if (rv == 1) {
+            break;
+        }
+        if (rv < 0) {
+            fail(l, up ? "reading" : "shaking hands", e.message);
+        } else if (up) {
+            p->options.on_message(p->options.arg, l->member.id, payload);
+        } else {
+            on_handshake(l, payload);
+        }
+        done += len;
+    }
+    buffer_consume(&l->in, done < l->in.len ? done : l->in.len);
+}
+
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     struct peer_link *l = stream->data;
-    struct span payload;
-    size_t len;
-    struct error e = {0};
-    if (n == 0) {
-        return;
-    }
     if (n < 0) {
         fail(l, "reading", uv_strerror((int)n));
-        return;
-    }
-    /* Nothing but the handshake's answer comes this way. */
-    if (l->state != LINK_SHAKING || !buffer_append(&l->in, buf->base, (size_t)n)) {
-        fail(l, "reading", "unexpected bytes");
-        return;
-    }
-    int rv = peer_frame_parse(buffer_span(&l->in), PEER_HANDSHAKE_BYTES, &payload, &len, &e);
-    if (rv == 0) {
-        on_handshake(l, payload);
-    } else if (rv < 0) {
-        fail(l, "shaking hands", e.message);
+    } else if (n > 0 && !buffer_append(&l->in, buf->base, (size_t)n)) {
+        fail(l, "reading", "a frame is too long");
+    } else if (n > 0) {
+        drain(l);
     }
 }
 
@@ -300,7 +315,7 @@ struct peer_link *peer_link_new(struct peers *p, const struct group_member *memb
     l->backoff_ms = PEER_BACKOFF_MIN_MS;
     buffer_init(&l->out, p->options.queue_bytes_max);
     buffer_init(&l->flight, p->options.queue_bytes_max);
-    buffer_init(&l->in, 4096);
+    buffer_init(&l->in, PEER_FRAME_HEADER_BYTES + PEER_MESSAGE_BYTES_MAX + PEER_READ_BYTES);
     CHECK(uv_timer_init(p->options.loop, &l->timer) == 0);
     l->timer.data = l;
     l->handles = 1;

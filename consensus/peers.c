@@ -100,18 +100,36 @@ static struct peer_link *find_link(struct peers *p, uint64_t id)
     return NULL;
 }
 
+/* The connection that the node made to us. */
+static struct peer_inbound *find_inbound(struct peers *p, uint64_t id)
+{
+    LIST_FOREACH(node, &p->inbound)
+    {
+        struct peer_inbound *c = LIST_ENTRY(node, struct peer_inbound, node);
+        if (c->from == id && !c->closing) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
 static void transport_send(struct group_transport *t, uint64_t to, struct span message)
 {
-    struct peer_link *l = find_link(peers_of(t), to);
+    struct peers *p = peers_of(t);
+    struct peer_link *l = find_link(p, to);
+    struct peer_inbound *c = l == NULL ? find_inbound(p, to) : NULL;
     if (l != NULL) {
         peer_link_send(l, message);
+    } else if (c != NULL) {
+        peer_inbound_send(c, message);
     }
 }
 
 static bool transport_is_connected(struct group_transport *t, uint64_t to)
 {
-    struct peer_link *l = find_link(peers_of(t), to);
-    return l != NULL && l->state == LINK_UP;
+    struct peers *p = peers_of(t);
+    struct peer_link *l = find_link(p, to);
+    return l != NULL ? l->state == LINK_UP : find_inbound(p, to) != NULL;
 }
 
 bool peers_is_gone(const struct peers *p, uint64_t node)
@@ -167,6 +185,10 @@ static void on_prepare(uv_prepare_t *prepare)
     LIST_FOREACH(node, &p->links)
     {
         peer_link_flush(LIST_ENTRY(node, struct peer_link, node));
+    }
+    LIST_FOREACH(node, &p->inbound)
+    {
+        peer_inbound_flush(LIST_ENTRY(node, struct peer_inbound, node));
     }
 }
 

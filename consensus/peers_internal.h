@@ -51,9 +51,8 @@ struct peer_link {
     unsigned backoff_ms;
     struct buffer out;    /* frames not yet given to the socket */
     struct buffer flight; /* frames being written */
-    struct buffer in;     /* the handshake's answer */
+    struct buffer in;     /* the handshake's answer; what comes from one that does not know us */
     unsigned handles;     /* open handles of it */
-    uint8_t read_buf[256];
 };
 
 /* A connection that a member made to us, on which we receive. */
@@ -64,8 +63,10 @@ struct peer_inbound {
     uv_timer_t timer; /* the handshake must come in time */
     uint64_t from;    /* 0 until the handshake */
     struct buffer in;
-    struct buffer out;
+    struct buffer out;    /* the handshake's answer, and answers to whom we have no link to */
+    struct buffer flight; /* frames being written */
     uv_write_t write;
+    bool writing;
     unsigned handles;
     bool closing;
 };
@@ -84,7 +85,7 @@ struct peers {
     uint64_t jitter;
     uint64_t refused[PEER_CAUSE_COUNT];
     uint64_t noticed_ns[PEER_CAUSE_COUNT];
-    char *read_buf; /* PEER_READ_BYTES, for all inbounds */
+    char *read_buf; /* PEER_READ_BYTES, for all connections */
     void (*close_cb)(void *arg);
     void *close_arg;
 };
@@ -107,4 +108,7 @@ void peer_link_flush(struct peer_link *l);
 void peer_link_close(struct peer_link *l);
 
 void peer_inbound_accept(struct peers *p);
+/* Sends backwards, to one that has no link; drops it when it is too much. */
+void peer_inbound_send(struct peer_inbound *c, struct span message);
+void peer_inbound_flush(struct peer_inbound *c);
 void peer_inbound_close(struct peer_inbound *c);

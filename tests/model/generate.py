@@ -294,7 +294,23 @@ class Generator:
                 op['props'] = self.props(True)
         return None, op
 
+    def emptied(self):
+        """What is left in a namespace, else the namespace; None when there is none."""
+        state = self.world.state
+        found = [n for n in state.find('namespace', deleted=False)
+                 if n['name'].startswith(self.env.concrete('%E%/'))]
+        if not found:
+            return None
+        ns = self.rng.choice(found)
+        inside = [t for t in state.things.values() if not t['deleted'] and
+                  (t['ns'] == ns['id'] or t['name'] and t['kind'] == 'namespace' and
+                   t['name'].startswith(ns['name'] + '/'))]
+        return self.rng.choice(inside) if inside else ns
+
     def delete(self):
+        left = self.emptied() if self.has('namespaces') and self.chance(0.3) else None
+        if left:
+            return None, {'op': 'delete', 'ref': self.thing_ref(left)}
         kinds = self.pick(('artifact',), ('run',), ('experiment',), ('model',), ('version',),
                           ('deployment',), ('namespace',), self.kinds,
                           weights=(20, 20, 15, 15, 20, 20 * self.has('pointers'),
@@ -305,10 +321,14 @@ class Generator:
         """A reference to what is deleted, mostly."""
         state = self.world.state
         found = [t for t in state.things.values() if t['deleted']]
-        pointing = [t for t in found if t['fields'].keys() & {'stage', 'targets'}]
+        # What may not come back alone, and what it is in.
+        hard = [t for t in found if t['fields'].keys() & {'stage', 'targets'} or
+                t['kind'] == 'namespace' or state.things[t['ns']]['deleted']]
         if found and self.chance(0.85):
-            return self.thing_ref(self.rng.choice(
-                pointing if pointing and self.chance(0.4) else found))
+            thing = self.rng.choice(hard if hard and self.chance(0.5) else found)
+            label = self.env.label_of(thing['id'])
+            by_id = label and thing['ns'] and state.things[thing['ns']]['deleted']
+            return f'id/%I{label}%' if by_id else self.thing_ref(thing)
         return self.ref(self.kinds)
 
     def rename(self, word):
