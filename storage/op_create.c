@@ -44,6 +44,7 @@ static int find_place(struct command *c, const struct op *op, struct thing *new)
         if (rc == 0) {
             new->ns = model->ns;
             new->model = model->id;
+            new->number = model->fields[FIELD_LAST_NUMBER].number; /* those that are used up */
         }
         return rc;
     }
@@ -222,16 +223,11 @@ static int check_type_name(struct command *c, struct span name)
 static int assign_number(struct command *c, const struct op *op, struct thing *new)
 {
     uint64_t highest;
-    struct thing *model;
     int rc = lookup_highest_version(c->view, new->model, &highest);
-    if (rc == 0) {
-        rc = lookup_thing(c->view, c->scratch, new->model, &model);
-    }
     if (rc != 0) {
         return rc;
     }
-    uint64_t used_up = model->fields[FIELD_LAST_NUMBER].number;
-    highest = highest < used_up ? used_up : highest;
+    highest = highest < new->number ? new->number : highest;
     if (op->number != 0 && op->number <= highest) {
         error_set(c->error, CLADE_ERR_CONFLICT, "number",
                   "version %" PRIu64 " was skipped; the next may be %" PRIu64 " or above",
