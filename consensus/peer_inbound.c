@@ -14,8 +14,7 @@ static void on_closed(uv_handle_t *handle)
     list_remove(&c->node);
     p->inbound_len--;
     buffer_release(&c->in);
-    buffer_release(&c->out);
-    buffer_release(&c->flight);
+    peer_sender_release(&c->sender);
     free(c);
     peers_handle_closed(p);
 }
@@ -46,8 +45,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 static void on_written(uv_write_t *req, int status)
 {
     struct peer_inbound *c = req->data;
-    c->writing = false;
-    buffer_clear(&c->flight);
+    peer_sender_written(&c->sender);
     if (status != 0) {
         peer_inbound_close(c);
     }
@@ -55,24 +53,14 @@ static void on_written(uv_write_t *req, int status)
 
 void peer_inbound_flush(struct peer_inbound *c)
 {
-    if (c->closing || c->writing || c->out.len == 0) {
-        return;
-    }
-    struct buffer full = c->out;
-    c->out = c->flight;
-    c->flight = full;
-    uv_buf_t buf = uv_buf_init((char *)c->flight.data, (unsigned)c->flight.len);
-    c->write.data = c;
-    c->writing = true;
-    if (uv_write(&c->write, (uv_stream_t *)&c->tcp, &buf, 1, on_written) != 0) {
-        c->writing = false;
+    if (!c->closing && peer_sender_flush(&c->sender, &c->tcp, on_written) != 0) {
         peer_inbound_close(c);
     }
 }
 
 void peer_inbound_send(struct peer_inbound *c, struct span message)
 {
-    (void)peer_frame_put(&c->out, message);
+    (void)peer_frame_put(&c->sender.out, message);
 }
 
 /* A member that connects anew has lost its former connection, whatever TCP thinks of it. */
@@ -108,7 +96,7 @@ static bool on_handshake(struct peer_inbound *c, struct span payload)
         peers_refuse(p, ours ? PEER_CAUSE_NODE : PEER_CAUSE_CLUSTER, h.from);
     }
     /* The answer goes out in any case: it tells the other side who is here. */
-    peer_handshake_put(&c->out, &answer);
+    peer_handshake_put(&c->sender.out, &answer);
     peer_inbound_flush(c);
     if (!welcome) {
         return false;
@@ -174,8 +162,7 @@ void peer_inbound_accept(struct peers *p)
     CHECK(c != NULL);
     c->peers = p;
     buffer_init(&c->in, PEER_FRAME_HEADER_BYTES + PEER_MESSAGE_BYTES_MAX + PEER_READ_BYTES);
-    buffer_init(&c->out, PEER_FRAME_HEADER_BYTES + PEER_MESSAGE_BYTES_MAX);
-    buffer_init(&c->flight, PEER_FRAME_HEADER_BYTES + PEER_MESSAGE_BYTES_MAX);
+    peer_sender_init(&c->sender, PEER_FRAME_HEADER_BYTES + PEER_MESSAGE_BYTES_MAX, c);
     CHECK(uv_tcp_init(p->options.loop, &c->tcp) == 0);
     CHECK(uv_timer_init(p->options.loop, &c->timer) == 0);
     c->tcp.data = c;

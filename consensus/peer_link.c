@@ -33,8 +33,7 @@ static void free_if_done(struct peer_link *l)
     }
     struct peers *p = l->peers;
     list_remove(&l->node);
-    buffer_release(&l->out);
-    buffer_release(&l->flight);
+    peer_sender_release(&l->sender);
     buffer_release(&l->in);
     free(l);
     peers_handle_closed(p);
@@ -52,8 +51,8 @@ static void on_tcp_closed(uv_handle_t *handle)
     struct peer_link *l = handle->data;
     l->handles--;
     l->tcp_open = false;
-    l->writing = false;
-    buffer_clear(&l->flight);
+    l->sender.writing = false;
+    buffer_clear(&l->sender.flight);
     free_if_done(l);
 }
 
@@ -92,7 +91,7 @@ static void fail(struct peer_link *l, const char *what, const char *why)
     log_debug("a connection to a member failed", LOG_U64("member", l->member.id),
               LOG_STR("address", l->member.address), LOG_STR("step", what), LOG_STR("error", why));
     move(l, LINK_BACKOFF);
-    buffer_clear(&l->out); /* Raft repeats what matters, and a frame may have been cut */
+    buffer_clear(&l->sender.out); /* Raft repeats what matters, and a frame may have been cut */
     buffer_clear(&l->in);
     close_tcp(l);
     unsigned ms = with_jitter(l->peers, l->backoff_ms);
@@ -175,8 +174,8 @@ static void on_connected(uv_connect_t *req, int status)
     move(l, LINK_SHAKING);
     peers_tune(&l->tcp);
     struct peer_handshake h = peers_handshake(l->peers, l->member.id);
-    buffer_clear(&l->out);
-    peer_handshake_put(&l->out, &h);
+    buffer_clear(&l->sender.out);
+    peer_handshake_put(&l->sender.out, &h);
     int rv = uv_read_start((uv_stream_t *)&l->tcp, on_alloc, on_read);
     if (rv != 0) {
         fail(l, "reading", uv_strerror(rv));
@@ -264,12 +263,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 static void on_written(uv_write_t *req, int status)
 {
     struct peer_link *l = req->data;
-    l->writing = false;
-    if (l->flight.capacity > PEER_KEPT_BYTES) {
-        buffer_release(&l->flight); /* a burst is over: an idle node stays small */
-        buffer_init(&l->flight, l->peers->options.queue_bytes_max);
-    }
-    buffer_clear(&l->flight);
+    peer_sender_written(&l->sender);
     if (status != 0 && l->state != LINK_CLOSING) {
         fail(l, "writing", uv_strerror(status));
     }
@@ -278,18 +272,8 @@ static void on_written(uv_write_t *req, int status)
 void peer_link_flush(struct peer_link *l)
 {
     bool open = l->state == LINK_UP || l->state == LINK_SHAKING;
-    if (!open || l->writing || l->out.len == 0) {
-        return;
-    }
-    struct buffer full = l->out;
-    l->out = l->flight;
-    l->flight = full;
-    uv_buf_t buf = uv_buf_init((char *)l->flight.data, (unsigned)l->flight.len);
-    l->write.data = l;
-    l->writing = true;
-    int rv = uv_write(&l->write, (uv_stream_t *)&l->tcp, &buf, 1, on_written);
+    int rv = open ? peer_sender_flush(&l->sender, &l->tcp, on_written) : 0;
     if (rv != 0) {
-        l->writing = false;
         fail(l, "writing", uv_strerror(rv));
     }
 }
@@ -297,7 +281,7 @@ void peer_link_flush(struct peer_link *l)
 void peer_link_send(struct peer_link *l, struct span message)
 {
     if (l->state == LINK_UP) {
-        (void)peer_frame_put(&l->out, message);
+        (void)peer_frame_put(&l->sender.out, message);
     }
 }
 
@@ -313,8 +297,7 @@ struct peer_link *peer_link_new(struct peers *p, const struct group_member *memb
     l->member = *member;
     l->state = LINK_IDLE;
     l->backoff_ms = PEER_BACKOFF_MIN_MS;
-    buffer_init(&l->out, p->options.queue_bytes_max);
-    buffer_init(&l->flight, p->options.queue_bytes_max);
+    peer_sender_init(&l->sender, p->options.queue_bytes_max, l);
     buffer_init(&l->in, PEER_FRAME_HEADER_BYTES + PEER_MESSAGE_BYTES_MAX + PEER_READ_BYTES);
     CHECK(uv_timer_init(p->options.loop, &l->timer) == 0);
     l->timer.data = l;

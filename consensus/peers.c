@@ -86,6 +86,47 @@ void peers_handle_closed(struct peers *p)
     cb(arg);
 }
 
+/* --- sending --- */
+
+void peer_sender_init(struct peer_sender *s, size_t bytes_max, void *data)
+{
+    *s = (struct peer_sender){.writing = false};
+    s->write.data = data;
+    buffer_init(&s->out, bytes_max);
+    buffer_init(&s->flight, bytes_max);
+}
+
+void peer_sender_release(struct peer_sender *s)
+{
+    buffer_release(&s->out);
+    buffer_release(&s->flight);
+}
+
+int peer_sender_flush(struct peer_sender *s, uv_tcp_t *tcp, uv_write_cb cb)
+{
+    if (s->writing || s->out.len == 0) {
+        return 0;
+    }
+    struct buffer full = s->out;
+    s->out = s->flight;
+    s->flight = full;
+    uv_buf_t buf = uv_buf_init((char *)s->flight.data, (unsigned)s->flight.len);
+    int rv = uv_write(&s->write, (uv_stream_t *)tcp, &buf, 1, cb);
+    s->writing = rv == 0;
+    return rv;
+}
+
+void peer_sender_written(struct peer_sender *s)
+{
+    s->writing = false;
+    if (s->flight.capacity > PEER_KEPT_BYTES) {
+        size_t bytes_max = s->flight.bytes_max;
+        buffer_release(&s->flight); /* a burst is over: an idle node stays small */
+        buffer_init(&s->flight, bytes_max);
+    }
+    buffer_clear(&s->flight);
+}
+
 /* --- the transport --- */
 
 static struct peer_link *find_link(struct peers *p, uint64_t id)

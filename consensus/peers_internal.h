@@ -34,6 +34,14 @@ enum link_state {
     LINK_STATE_COUNT
 };
 
+/* What a connection sends: frames gather in `out` while those before them are written. */
+struct peer_sender {
+    struct buffer out;    /* frames not yet given to the socket */
+    struct buffer flight; /* frames being written */
+    uv_write_t write;     /* its data is the connection's */
+    bool writing;
+};
+
 /* The connection to one member, on which we send. */
 struct peer_link {
     struct list node;
@@ -46,13 +54,10 @@ struct peer_link {
     uv_tcp_t tcp;
     bool tcp_open;
     uv_connect_t connect;
-    uv_write_t write;
-    bool writing;
+    struct peer_sender sender;
     unsigned backoff_ms;
-    struct buffer out;    /* frames not yet given to the socket */
-    struct buffer flight; /* frames being written */
-    struct buffer in;     /* the handshake's answer; what comes from one that does not know us */
-    unsigned handles;     /* open handles of it */
+    struct buffer in; /* the handshake's answer; what comes from one that does not know us */
+    unsigned handles; /* open handles of it */
 };
 
 /* A connection that a member made to us, on which we receive. */
@@ -63,10 +68,7 @@ struct peer_inbound {
     uv_timer_t timer; /* the handshake must come in time */
     uint64_t from;    /* 0 until the handshake */
     struct buffer in;
-    struct buffer out;    /* the handshake's answer, and answers to whom we have no link to */
-    struct buffer flight; /* frames being written */
-    uv_write_t write;
-    bool writing;
+    struct peer_sender sender; /* the handshake's answer; messages to whom we have no link to */
     unsigned handles;
     bool closing;
 };
@@ -99,6 +101,13 @@ void peers_refuse(struct peers *p, enum peer_cause cause, uint64_t node);
 void peers_tune(uv_tcp_t *tcp);
 /* A handle of the mesh was closed; the last one ends it. */
 void peers_handle_closed(struct peers *p);
+
+void peer_sender_init(struct peer_sender *s, size_t bytes_max, void *data);
+void peer_sender_release(struct peer_sender *s);
+/* Writes what has gathered unless a write is under way; `cb` calls peer_sender_written. Returns 0
+ * or libuv's error. */
+int peer_sender_flush(struct peer_sender *s, uv_tcp_t *tcp, uv_write_cb cb);
+void peer_sender_written(struct peer_sender *s);
 
 struct peer_link *peer_link_new(struct peers *p, const struct group_member *member);
 /* Starts to connect, or goes on with a changed address. */

@@ -13,7 +13,7 @@ import (
 	"clade/jepsen/cluster"
 	"clade/jepsen/history"
 	"clade/jepsen/nemesis"
-	"clade/jepsen/work"
+	"clade/jepsen/workload"
 )
 
 const (
@@ -30,7 +30,7 @@ type campaign struct {
 	cluster *cluster.Cluster
 	world   *nemesis.World
 	plan    *nemesis.Schedule
-	runs    []*work.Run
+	runs    []*workload.Run
 	sinks   []*os.File
 	begin   time.Time
 	end     time.Time
@@ -131,14 +131,14 @@ func (c *campaign) port() int {
 func (c *campaign) prepareWorkloads() error {
 	names := strings.Split(c.o.workloads, ",")
 	if c.o.workloads == "all" {
-		names = work.Names()
+		names = workload.Names()
 	}
 	for _, name := range names {
 		sink, err := os.Create(filepath.Join(c.o.out, name+".edn"))
 		if err != nil {
 			return err
 		}
-		r, err := work.New(name, c.cluster, history.NewRecorder(sink), c.o.seed, c.o.threads)
+		r, err := workload.New(name, c.cluster, history.NewRecorder(sink), c.o.seed, c.o.threads)
 		if err != nil {
 			return err
 		}

@@ -11,7 +11,7 @@ import (
 
 	"clade/jepsen/cluster"
 	"clade/jepsen/nemesis"
-	"clade/jepsen/work"
+	"clade/jepsen/workload"
 )
 
 const usage = `usage: jepsen/run [--minutes N] [--workload all|NAMES] [--nemesis all|NAMES] [--seed S] [--out DIR]
@@ -33,7 +33,7 @@ The exit code is 0 where every verdict is good and every fault hit.
 func main() {
 	o, err := parse(os.Args[1:])
 	if err == flag.ErrHelp {
-		fmt.Print(usage, "\nworkloads: ", strings.Join(work.Names(), " "), "\nfaults:\n")
+		fmt.Print(usage, "\nworkloads: ", strings.Join(workload.Names(), " "), "\nfaults:\n")
 		for _, k := range nemesis.Kinds() {
 			fmt.Printf("  %-18s %s\n", k.Name, k.What)
 		}

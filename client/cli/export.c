@@ -118,16 +118,6 @@ void export_put_member(struct export *x, const char *key, const struct clade_val
     json_append_value(&x->line, value);
 }
 
-static bool is_one_of(struct span key, const char *const names[])
-{
-    for (size_t i = 0; names[i] != NULL; i++) {
-        if (span_equal_str(key, names[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Whether a member of a thing is a field that a create writes. */
 static bool is_written(struct export *x,
                        const char *ns,
@@ -140,11 +130,11 @@ static bool is_written(struct export *x,
         "hold",   "stage",   "targets", "quota", "defaults", "last_number", NULL};
     static const char *const refs[] = {"experiment", "run", NULL};
     enum clade_type type = clade_value_type(value);
-    if (is_one_of(key, marks) || type == CLADE_NIL ||
+    if (span_is_one_of(key, marks) || type == CLADE_NIL ||
         ((type == CLADE_ARRAY || type == CLADE_MAP) && clade_value_len(value) == 0)) {
         return false;
     }
-    if (is_one_of(key, refs) && export_is_dead(x, ns, export_text_of(value))) {
+    if (span_is_one_of(key, refs) && export_is_dead(x, ns, export_text_of(value))) {
         x->left_out++;
         return false;
     }
@@ -212,7 +202,7 @@ static unsigned put_fields(struct export *x, const char *ns, const struct clade_
     for (size_t i = 0; i < clade_value_len(thing); i++) {
         const struct clade_value *key = clade_value_key_at(thing, i);
         const struct clade_value *value = clade_value_at(thing, i);
-        if ((later && is_one_of(export_text_of(key), typed)) ||
+        if ((later && span_is_one_of(export_text_of(key), typed)) ||
             (no_owner && span_equal_str(export_text_of(key), "owner")) ||
             (no_type && span_equal_str(export_text_of(key), "type"))) {
             continue;

@@ -23,16 +23,6 @@ static bool ends_with(struct span s, const char *end)
     return s.len >= n && memcmp(s.data + s.len - n, end, n) == 0;
 }
 
-static bool is_one_of(struct span key, const char *const names[])
-{
-    for (size_t i = 0; names[i] != NULL; i++) {
-        if (span_equal_str(key, names[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Numbers mean what their key says: times, bytes, names of nodes, counts. */
 static void append_number(struct buffer *b, struct span key, uint64_t n)
 {
@@ -40,12 +30,12 @@ static void append_number(struct buffer *b, struct span key, uint64_t n)
     static const char *const names[] = {"id",     "node",  "leader", "term",
                                         "number", "depth", "vote",   NULL};
     char text[TEXT_BYTES_MAX];
-    if (is_one_of(key, times)) {
+    if (span_is_one_of(key, times)) {
         text_local_time(n, text);
     } else if (span_equal_str(key, "retention_s") && n % DAY_S == 0) {
         buffer_append_fmt(b, "%llu days", (unsigned long long)(n / DAY_S));
         return;
-    } else if (is_one_of(key, names)) {
+    } else if (span_is_one_of(key, names)) {
         buffer_append_fmt(b, "%llu", (unsigned long long)n);
         return;
     } else if (ends_with(key, "bytes") || span_equal_str(key, "size")) {
@@ -255,7 +245,7 @@ void show_thing(struct cli *cli, const struct clade_value *thing)
         struct span key = text_of(clade_value_key_at(thing, i));
         const struct clade_value *v = clade_value_at(thing, i);
         enum clade_type type = clade_value_type(v);
-        if (type == CLADE_MAP && is_one_of(key, marks)) {
+        if (type == CLADE_MAP && span_is_one_of(key, marks)) {
             print_mark(cli, key, v);
         } else if (type == CLADE_MAP || type == CLADE_ARRAY) {
             print_members(cli, key, v);

@@ -355,15 +355,6 @@ static int decode_field(struct txn_decode *d,
     return check_fail(d->error, CLADE_ERR_INTERNAL, NULL, "a field without a shape");
 }
 
-static size_t place_of(struct span key, const char *const keys[])
-{
-    size_t i = 0;
-    while (keys[i] != NULL && !span_equal_str(key, keys[i])) {
-        i++;
-    }
-    return i;
-}
-
 /* Says which there are: the operation's own, and the fields of the kind where it is known. */
 static int no_such_key(struct txn_decode *d,
                        struct span key,
@@ -399,7 +390,7 @@ static int place_key(struct txn_decode *d,
                      const struct value *by_code[])
 {
     const char *problem = NULL;
-    size_t place = place_of(key, keys);
+    size_t place = span_place_in(key, keys);
     const struct field *f = keys[place] == NULL ? field_by_name(key) : NULL;
     if (keys[place] != NULL) {
         problem = (*seen >> place & 1) != 0 ? "the key stands here twice" : NULL;

@@ -488,16 +488,6 @@ const struct value *value_get(const struct value *v, const char *key)
     return NULL;
 }
 
-/* The place of `key` among the known ones; that of the NULL when it is not there. */
-static size_t place_of(struct span key, const char *const known[])
-{
-    size_t i = 0;
-    while (known[i] != NULL && !span_equal_str(key, known[i])) {
-        i++;
-    }
-    return i;
-}
-
 /* "; there are ops, guards" */
 static void list_keys(const char *const known[], char *text, size_t size)
 {
@@ -515,7 +505,7 @@ bool value_keys_known(const struct value *v, const char *const known[], struct e
     uint64_t seen = 0;
     for (size_t i = 0; is_type(v, CLADE_MAP) && i < v->len; i++) {
         struct span key = value_string(value_key_at(v, i));
-        size_t place = place_of(key, known);
+        size_t place = span_place_in(key, known);
         CHECK(place < 64);
         const char *problem = NULL;
         if (known[place] == NULL) {

@@ -233,7 +233,7 @@ static void leave(struct faults *f)
     group_status(leader->group, &st);
     const struct group_member *m =
         &st.members[random_below(&f->world->random, st.members_len)].member;
-    if (m->role == GROUP_SPARE || m->id == leader->id) {
+    if (m->role != GROUP_VOTER || m->id == leader->id) {
         f->plan_us = f->world->now_us + ELECT_LOOK_US;
         return;
     }

@@ -348,6 +348,7 @@ static int on_mark_write(struct guard_disk *d,
     struct sim_node *n = (struct sim_node *)((char *)d - offsetof(struct sim_node, mark));
     if (n->mark_file->write(n->mark_file, slot, bytes, e) != 0) {
         stop(n, e);
+        sim_log_end(&n->log);
     }
     return 0;
 }

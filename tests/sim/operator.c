@@ -104,7 +104,7 @@ struct sim_node *operator_add(struct operator* o)
     return add(o, random_chance(&o->world->random, 500) ? MEMBER_VOTER : MEMBER_STANDBY);
 }
 
-/* While a voter is away the others give way to new ones, down to three. */
+/* While a voter is away the others give way to new ones: a fourth comes, one of four goes. */
 static void renew(struct operator* o)
 {
     struct world *w = o->world;
@@ -117,7 +117,7 @@ static void renew(struct operator* o)
         }
     }
     struct group_change c = {.id = voters[random_below(&w->random, len)], .wanted = MEMBER_STANDBY};
-    if (len < 3 || (len == 3 && o->wanted[w->away - 1] != MEMBER_STANDBY)) {
+    if (len <= 3) {
         (void)add(o, MEMBER_VOTER);
     } else if (c.id != w->away) {
         begin(o, &c);

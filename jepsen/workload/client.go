@@ -1,6 +1,6 @@
-// Package work is what clients do: the workloads. The shapes of their histories stand in
+// Package workload is what clients do: the workloads. The shapes of their histories stand in
 // WORKLOADS.md.
-package work
+package workload
 
 import (
 	"errors"
