@@ -10,8 +10,9 @@ import (
 	"clade/jepsen/wire"
 )
 
-// register reads, writes and compares-and-sets a tag of a thing. The store has no tag in its
-// guards, so a compare-and-set reads, and writes on the condition that nothing changed since.
+// register reads, writes and compares-and-sets: even keys are the tag v of a thing, odd keys an alias
+// of a model, whose version N stands for N-1. No guard knows of tags, so there a compare-and-set
+// reads, and writes on the condition that nothing changed since; that of an alias is one operation.
 type register struct {
 	ops   int64
 	value int64
@@ -20,14 +21,48 @@ type register struct {
 const (
 	registerKeys   = 4   // at once
 	registerKeyOps = 160 // before a key is left for a new one: histories of a key stay short
+	registerValues = 8   // few, so that a compare finds its old one
+	registerModel  = "pointers"
 )
 
 func newRegister() Workload { return &register{} }
 
-func (w *register) Setup(*Client) error  { return nil }
 func (w *register) Think() time.Duration { return 12 * time.Millisecond }
 
-func registerRef(k int64) string { return fmt.Sprintf("artifact/r%d", k) }
+func (w *register) Setup(c *Client) error {
+	ops := []wire.Map{wire.Create("model", registerModel, "if_exists", "return")}
+	for i := 0; i < registerValues; i++ {
+		ops = append(ops, wire.Map{"op": "create", "kind": "version", "model": "$0", "number": int64(i + 1),
+			"if_exists": "return"})
+	}
+	_, err := c.txn(nil, ops...)
+	return err
+}
+
+func isAlias(k int64) bool { return k%2 != 0 }
+
+func registerRef(k int64) string {
+	if isAlias(k) {
+		return fmt.Sprintf("version/%s@r%d", registerModel, k)
+	}
+	return fmt.Sprintf("artifact/r%d", k)
+}
+
+func setAlias(k, v int64) wire.Map {
+	return wire.Map{"op": "set_alias", "ref": fmt.Sprintf("version/%s/%d", registerModel, v+1),
+		"alias": fmt.Sprintf("r%d", k)}
+}
+
+// What a register's key holds; nil is nothing.
+func registerOf(k int64, t Thing) any {
+	if !isAlias(k) {
+		return tagOf(t)
+	}
+	if t.Missing {
+		return nil
+	}
+	return t.Number - 1
+}
 
 // writeTag makes the thing when it is not there, and sets its tag v whatever it was.
 func writeTag(name string, v int64) []wire.Map {
@@ -46,7 +81,7 @@ func tagOf(t Thing) any {
 func (w *register) Step(t *Thread) {
 	n := atomic.AddInt64(&w.ops, 1)
 	k := n/(registerKeys*registerKeyOps)*registerKeys + t.Rand.Int63n(registerKeys)
-	v := atomic.AddInt64(&w.value, 1) % 8 // few values, so that a compare finds its old one
+	v := atomic.AddInt64(&w.value, 1) % registerValues
 	choice := t.Rand.Intn(5)
 	if t.reads && t.Rand.Intn(20) > 0 {
 		choice = 3
@@ -55,7 +90,7 @@ func (w *register) Step(t *Thread) {
 	case 0:
 		w.write(t, k, v)
 	case 1, 2:
-		w.cas(t, k, t.Rand.Int63n(8), v)
+		w.cas(t, k, t.Rand.Int63n(registerValues), v)
 	default:
 		w.read(t, k)
 	}
@@ -63,8 +98,12 @@ func (w *register) Step(t *Thread) {
 
 func (w *register) write(t *Thread, k, v int64) {
 	value := []any{k, v}
+	ops := []wire.Map{setAlias(k, v)}
+	if !isAlias(k) {
+		ops = writeTag(fmt.Sprintf("r%d", k), v)
+	}
 	t.do("write", value, func() history.Op {
-		answer, err := t.txn(nil, writeTag(fmt.Sprintf("r%d", k), v)...)
+		answer, err := t.txn(nil, ops...)
 		if err != nil {
 			return noWrite(err, value)
 		}
@@ -78,7 +117,7 @@ func (w *register) read(t *Thread, k int64) {
 		if err != nil {
 			return noRead(err, []any{k, nil})
 		}
-		return read(linearizable, answer, []any{k, tagOf(list[0])})
+		return read(linearizable, answer, []any{k, registerOf(k, list[0])})
 	})
 }
 
@@ -86,11 +125,21 @@ func (w *register) cas(t *Thread, k, old, new int64) {
 	// Half of the time what is there now, else hardly any would succeed.
 	list, _, err := t.get(Level{Name: "local"}, registerRef(k))
 	if err == nil && t.Rand.Intn(2) == 0 {
-		if v, is := tagOf(list[0]).(int64); is {
+		if v, is := registerOf(k, list[0]).(int64); is {
 			old = v
 		}
 	}
 	value := []any{k, []any{old, new}}
+	if isAlias(k) {
+		t.do("cas", value, func() history.Op {
+			answer, err := t.txn(nil, wire.With(setAlias(k, new), "expect", old+1))
+			if err != nil {
+				return noWrite(err, value)
+			}
+			return wrote(answer, value)
+		})
+		return
+	}
 	t.do("cas", value, func() history.Op {
 		list, _, err := t.get(linearizable, registerRef(k))
 		if err != nil {
@@ -117,7 +166,7 @@ func (w *register) Final(t *Thread) {
 			if err != nil {
 				return noRead(err, []any{k, nil})
 			}
-			return read(linearizable, answer, []any{k, tagOf(list[0])})
+			return read(linearizable, answer, []any{k, registerOf(k, list[0])})
 		}))
 	}
 }

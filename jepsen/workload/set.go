@@ -28,7 +28,7 @@ func (w *set) Setup(c *Client) error {
 var doom = wire.Edge("link", "artifact/hub", "derived_from", "artifact/there-is-none")
 
 // setIndexes are the ways to what was added.
-var setIndexes = []string{"name", "list", "external", "digest", "downstream"}
+var setIndexes = []string{"name", "list", "external", "digest", "uri", "downstream"}
 
 func (w *set) Step(t *Thread) {
 	if t.Rand.Intn(12) == 0 {
@@ -38,7 +38,8 @@ func (w *set) Step(t *Thread) {
 	}
 	e := atomic.AddInt64(&w.next, 1) - 1
 	ops := []wire.Map{wire.Create("artifact", fmt.Sprintf("e%d", e),
-		"external_ids", []string{fmt.Sprintf("jepsen:%d", e)}, "digests", []string{fmt.Sprintf("note:%08d", e)}),
+		"external_ids", []string{fmt.Sprintf("jepsen:%d", e)}, "digests", []string{fmt.Sprintf("note:%08d", e)},
+		"uris", []string{fmt.Sprintf("s3://jepsen/%d", e)}),
 		wire.Edge("link", "$0", "derived_from", "artifact/hub")}
 	if t.Rand.Intn(10) == 0 {
 		ops = append(ops, doom)
@@ -75,7 +76,7 @@ func (w *set) read(t *Thread, by string, l Level, how func(func() history.Op) fu
 
 func (w *set) find(t *Thread, by string, l Level) ([]Thing, wire.Map, error) {
 	forms := map[string]string{"name": "artifact/e%d", "external": "artifact/ext:jepsen:%d",
-		"digest": "digest:note:%08d"}
+		"digest": "digest:note:%08d", "uri": "uri:s3://jepsen/%d"}
 	switch by {
 	case "list":
 		return t.whole("list", l, wire.Map{"kind": "artifact", "view": "heads"})

@@ -1,5 +1,8 @@
 """Bad snippets are caught and good ones are not."""
 
+import pathlib
+import tempfile
+import types
 import unittest
 
 import tidy
@@ -150,6 +153,16 @@ class Sizes(unittest.TestCase):
 
         files = {"node/a.c": text(71), "node/b.c": text(70) * 3}
         self.assertEqual(found(tidy.check_function_lengths, files), [("node/a.c", 2)])
+
+
+class Format(unittest.TestCase):
+    def test_go_that_gofmt_would_change_is_caught(self):
+        with tempfile.TemporaryDirectory() as folder:
+            files = {"a.go": "package a\n\nvar x = 1\n", "b.go": "package a\nvar  y=1\n"}
+            for name, content in files.items():
+                pathlib.Path(folder, name).write_text(content)
+            tree = types.SimpleNamespace(root=folder, files=files)
+            self.assertEqual([p for p, _, _ in tidy.check_gofmt(tree)], ["b.go"])
 
 
 class Documents(unittest.TestCase):

@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -374,6 +375,19 @@ def check_format(tree):
     return findings
 
 
+def check_gofmt(tree):
+    paths = sorted(p for p in tree.files if p.endswith(".go"))
+    if not paths:
+        return []
+    gofmt = shutil.which("gofmt", path=os.environ.get("PATH", "") + ":/usr/lib/go/bin")
+    if gofmt is None:
+        return [("gofmt", 0, "is not there: install golang-go")]
+    run = subprocess.run([gofmt, "-l", *paths], cwd=tree.root, capture_output=True, text=True)
+    if run.returncode != 0:
+        return [("gofmt", 0, run.stderr.strip())]
+    return [(p, 1, "gofmt would change it") for p in run.stdout.split()]
+
+
 def check_scripts(tree):
     findings = []
     for path, text in sorted(tree.files.items()):
@@ -478,6 +492,7 @@ CHECKS = (
     ("files are not too long", check_file_lengths),
     ("functions are not too long", check_function_lengths),
     ("clang-format changes nothing", check_format),
+    ("gofmt changes nothing", check_gofmt),
     ("scripts parse", check_scripts),
     ("scripts are executable", check_executables),
     ("folders have a README", check_readmes),
