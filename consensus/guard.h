@@ -7,7 +7,9 @@
  *
  * The guard is a raft_io of its own that lies over another (a disk's, or a simulator's) and under
  * the group: give guard_io to the group and the io below it to nobody else.
- *     set_term, set_vote  the io's own write, then the mark's, synced, before it returns
+ *     set_term, set_vote  the mark says what is coming, then the io writes, then the mark that it
+ *                         has come, each synced, before it returns: what the disk says at a load is
+ *                         what the mark says, or what was coming, or it is damaged
  *     append              before its success is passed on, the mark becomes due: guard_write has it
  *                         on disk GUARD_LAZY_US later
  *     truncate            below the mark: the mark is lowered and synced first. libraft truncates
@@ -20,9 +22,10 @@
  * double their latency. So the loss of what was acknowledged in the last 10 ms before a crash is
  * not noticed; it needs a crash and damage to the same few blocks at once.
  *
- *     mark file: two slots of 64 bytes at 0 and 4096, written in turn; all integers little-endian
- *     0 "clademk" and a zero   8 u32 version (1)   12 u32 0   16 u64 generation   24 u64 term
- *    32 u64 vote   40 u64 index   48 u64 term of that index   56 u64 XXH3-64 of the 56 before
+ *     mark file: two slots of 80 bytes at 0 and 4096, written in turn; all integers little-endian
+ *     0 "clademk" and a zero   8 u32 version (2)   12 u32 0   16 u64 generation   24 u64 term
+ *    32 u64 vote   40 u64 index   48 u64 term of that index   56 u64 term and 64 u64 vote that
+ *    are coming (0: none are)   72 u64 XXH3-64 of the 72 before
  *     The slot with the higher generation counts; one damaged slot of two is normal after a crash.
  */
 #include <stdbool.h>
@@ -33,7 +36,7 @@
 struct guard;
 struct raft_io;
 
-#define GUARD_SLOT_BYTES    64
+#define GUARD_SLOT_BYTES    80
 #define GUARD_SLOT_DISTANCE 4096
 #define GUARD_LAZY_US       10000
 
@@ -43,6 +46,8 @@ struct guard_mark {
     uint64_t vote;
     uint64_t index;
     uint64_t index_term; /* 0 = not known: any will do */
+    uint64_t next_term;  /* with next_vote, what is being written; 0 = nothing is */
+    uint64_t next_vote;
 };
 
 void guard_mark_encode(const struct guard_mark *mark, uint8_t ret[GUARD_SLOT_BYTES]);

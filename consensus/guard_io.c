@@ -134,14 +134,30 @@ static int face_recover(struct raft_io *io, const struct raft_configuration *con
     return passed(g, g->io->recover(g->io, conf));
 }
 
+static int write_term_and_vote(struct guard *g)
+{
+    return g->options.off ? 0 : guard_write_now(g);
+}
+
+/* The io is about to write them: if it says so at the next load, that is no damage. */
+static int expect(struct guard *g, raft_term term, raft_id vote)
+{
+    pthread_mutex_lock(&g->state);
+    g->wanted.next_term = term;
+    g->wanted.next_vote = vote;
+    pthread_mutex_unlock(&g->state);
+    return write_term_and_vote(g);
+}
+
 static int set_term_and_vote(struct guard *g, raft_term term, raft_id vote)
 {
     pthread_mutex_lock(&g->state);
-    bool changed = g->wanted.term != term || g->wanted.vote != vote;
     g->wanted.term = term;
     g->wanted.vote = vote;
+    g->wanted.next_term = 0;
+    g->wanted.next_vote = 0;
     pthread_mutex_unlock(&g->state);
-    return changed && !g->options.off ? guard_write_now(g) : 0;
+    return write_term_and_vote(g);
 }
 
 /* libraft writes the term again when it grants its vote to the same candidate again, and raft_uv
@@ -153,14 +169,19 @@ static int face_set_term(struct raft_io *io, raft_term term)
     if (term == g->wanted.term) {
         return 0;
     }
-    int rv = passed(g, g->io->set_term(g->io, term));
+    int rv = expect(g, term, 0);
+    rv = rv != 0 ? rv : passed(g, g->io->set_term(g->io, term));
     return rv != 0 ? rv : set_term_and_vote(g, term, 0);
 }
 
 static int face_set_vote(struct raft_io *io, raft_id vote)
 {
     struct guard *g = guard_of(io);
-    int rv = passed(g, g->io->set_vote(g->io, vote));
+    if (vote == g->wanted.vote) {
+        return 0;
+    }
+    int rv = expect(g, g->wanted.term, vote);
+    rv = rv != 0 ? rv : passed(g, g->io->set_vote(g->io, vote));
     return rv != 0 ? rv : set_term_and_vote(g, g->wanted.term, vote);
 }
 
@@ -332,6 +353,41 @@ static int face_random(struct raft_io *io, int min, int max)
 
 /* --- loading --- */
 
+/* Whether the io may say this: what the mark has, what was coming, or, of a log that was never
+ * loaded, what libraft's bootstrap writes. */
+static bool may_be(const struct guard_mark *m, raft_term term, raft_id vote)
+{
+    return (term == m->term && vote == m->vote) ||
+           (m->next_term != 0 && term == m->next_term && vote == m->next_vote) ||
+           (m->term == 0 && term <= 1 && vote == 0);
+}
+
+/* How the term and the vote on disk differ from the mark's, as a sentence. */
+static int compare_term(const struct guard_mark *m,
+                        const struct loaded_log *l,
+                        char *text,
+                        size_t text_bytes)
+{
+    if (may_be(m, l->term, l->vote)) {
+        return 0;
+    }
+    if (l->term == m->term) {
+        (void)snprintf(text, text_bytes,
+                       "the vote on disk is for %llu, but in term %" PRIu64
+                       " this node has voted for %" PRIu64 " (0: nobody)" REBUILD,
+                       l->vote, m->term, m->vote);
+        return RAFT_CORRUPT;
+    }
+    (void)snprintf(
+        text, text_bytes,
+        l->term < m->term
+            ? "the term on disk is %llu, but this node has been in term %" PRIu64 REBUILD
+            : "the term on disk is %llu, but this node has never been beyond term %" PRIu64
+              ": raft's metadata is damaged" REBUILD,
+        l->term, m->next_term > m->term ? m->next_term : m->term);
+    return RAFT_CORRUPT;
+}
+
 /* What is missing to the mark, as a sentence; 0 when nothing is. */
 static int compare(const struct guard *g,
                    const struct guard_mark *m,
@@ -341,18 +397,9 @@ static int compare(const struct guard *g,
 {
     raft_index snapshot = l->snapshot == NULL ? 0 : l->snapshot->index;
     raft_index last = g->next - 1;
-    if (l->term < m->term) {
-        (void)snprintf(text, text_bytes,
-                       "the term on disk is %llu, but this node has been in term %" PRIu64 REBUILD,
-                       l->term, m->term);
-        return RAFT_CORRUPT;
-    }
-    if (l->term == m->term && m->vote != 0 && l->vote != m->vote) {
-        (void)snprintf(text, text_bytes,
-                       "the vote on disk is for %llu, but in term %" PRIu64
-                       " this node has voted for %" PRIu64 REBUILD,
-                       l->vote, m->term, m->vote);
-        return RAFT_CORRUPT;
+    int rv = compare_term(m, l, text, text_bytes);
+    if (rv != 0) {
+        return rv;
     }
     if (last < m->index) {
         (void)snprintf(text, text_bytes,

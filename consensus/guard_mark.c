@@ -4,7 +4,7 @@
 #include "base/hash.h"
 #include "consensus/guard.h"
 
-#define VERSION 1
+#define VERSION 2
 #define REBUILD "; rebuild this node as a new member (runbook: damaged node)"
 
 static const char magic[8] = "clademk";
@@ -19,20 +19,24 @@ void guard_mark_encode(const struct guard_mark *mark, uint8_t ret[GUARD_SLOT_BYT
     put_u64le(ret + 32, mark->vote);
     put_u64le(ret + 40, mark->index);
     put_u64le(ret + 48, mark->index_term);
-    put_u64le(ret + 56, hash64(span_make(ret, 56), 0));
+    put_u64le(ret + 56, mark->next_term);
+    put_u64le(ret + 64, mark->next_vote);
+    put_u64le(ret + 72, hash64(span_make(ret, 72), 0));
 }
 
 bool guard_mark_decode(const uint8_t slot[GUARD_SLOT_BYTES], struct guard_mark *ret)
 {
     if (memcmp(slot, magic, sizeof magic) != 0 || get_u32le(slot + 8) != VERSION ||
-        get_u64le(slot + 56) != hash64(span_make(slot, 56), 0)) {
+        get_u64le(slot + 72) != hash64(span_make(slot, 72), 0)) {
         return false;
     }
     *ret = (struct guard_mark){.generation = get_u64le(slot + 16),
                                .term = get_u64le(slot + 24),
                                .vote = get_u64le(slot + 32),
                                .index = get_u64le(slot + 40),
-                               .index_term = get_u64le(slot + 48)};
+                               .index_term = get_u64le(slot + 48),
+                               .next_term = get_u64le(slot + 56),
+                               .next_vote = get_u64le(slot + 64)};
     return true;
 }
 

@@ -119,5 +119,5 @@ MUTANTS = [
     ('the mark is not lowered before a truncation', 'consensus/guard_io.c',
      'int rv = guard_lower(g, index - 1, term_of(g, index - 1));', 'int rv = 0;'),
     ('the mark does not know the term', 'consensus/guard_io.c',
-     'if (l->term < m->term) {', 'if (false) {'),
+     'if (may_be(m, l->term, l->vote)) {', 'if (true) {'),
 ]

@@ -277,9 +277,9 @@ static void another_entry_at_the_mark_is_refused(void **state)
     append(f, 3);
     finish(f);
     write_mark(f);
+    assert_int_equal(f->io->set_term(f->io, 9), 0);
     close_guard(f);
     f->log.entries[3].term = 9;
-    f->log.term = 9;
     assert_int_equal(load(f), RAFT_CORRUPT);
     assert_non_null(strstr(f->io->errmsg, "term 9 at index 4"));
     fixture_free(f);
@@ -309,6 +309,77 @@ static void another_vote_in_the_same_term_is_refused(void **state)
     f->log.vote = 0;
     assert_int_equal(load(f), RAFT_CORRUPT);
     fixture_free(f);
+}
+
+/* raft_uv keeps them without a checksum. */
+static void a_term_or_vote_that_was_never_written_is_refused(void **state)
+{
+    struct fixture *f = fixture_new(1);
+    assert_int_equal(f->io->set_term(f->io, 7), 0);
+    close_guard(f);
+    f->log.term = 7 | UINT64_C(1) << 63;
+    assert_int_equal(load(f), RAFT_CORRUPT);
+    assert_non_null(strstr(f->io->errmsg, "never been beyond term 7"));
+    close_guard(f);
+    f->log.term = 7;
+    f->log.vote = 2;
+    assert_int_equal(load(f), RAFT_CORRUPT);
+    assert_non_null(strstr(f->io->errmsg, "the vote on disk is for 2"));
+    close_guard(f);
+    f->log.vote = 0;
+    assert_int_equal(load(f), 0);
+    fixture_free(f);
+}
+
+struct between {
+    int (*set_term)(struct raft_io *io, raft_term term);
+    int (*set_vote)(struct raft_io *io, raft_id vote);
+    bool write; /* before the process is lost */
+};
+
+static struct between between;
+
+static int lose_term(struct raft_io *io, raft_term term)
+{
+    if (between.write) {
+        (void)between.set_term(io, term);
+    }
+    return RAFT_IOERR;
+}
+
+static int lose_vote(struct raft_io *io, raft_id vote)
+{
+    if (between.write) {
+        (void)between.set_vote(io, vote);
+    }
+    return RAFT_IOERR;
+}
+
+/* The process is lost before or after the io has written. */
+static void a_crash_while_a_term_or_a_vote_is_written_is_no_damage(void **state)
+{
+    for (unsigned write = 0; write < 2; write++) {
+        struct fixture *f = fixture_new(1);
+        struct raft_io *io = &f->log.io;
+        assert_int_equal(f->io->set_term(f->io, 7), 0);
+        between = (struct between){
+            .set_term = io->set_term, .set_vote = io->set_vote, .write = write == 1};
+        io->set_vote = lose_vote;
+        assert_int_equal(f->io->set_vote(f->io, 2), RAFT_IOERR);
+        io->set_vote = between.set_vote;
+        assert_int_equal(crash(f), 0);
+        assert_int_equal(f->log.vote, write == 1 ? 2 : 0);
+        io->set_term = lose_term;
+        assert_int_equal(f->io->set_term(f->io, 9), RAFT_IOERR);
+        io->set_term = between.set_term;
+        assert_int_equal(crash(f), 0);
+        assert_int_equal(f->term, write == 1 ? 9 : 7);
+        /* What was loaded is what counts from then on. */
+        close_guard(f);
+        f->log.term = write == 1 ? 7 : 9;
+        assert_int_equal(load(f), RAFT_CORRUPT);
+        fixture_free(f);
+    }
 }
 
 static void a_log_without_a_mark_is_refused(void **state)
@@ -571,6 +642,8 @@ int main(void)
         cmocka_unit_test(another_entry_at_the_mark_is_refused),
         cmocka_unit_test(an_earlier_term_is_refused),
         cmocka_unit_test(another_vote_in_the_same_term_is_refused),
+        cmocka_unit_test(a_term_or_vote_that_was_never_written_is_refused),
+        cmocka_unit_test(a_crash_while_a_term_or_a_vote_is_written_is_no_damage),
         cmocka_unit_test(a_log_without_a_mark_is_refused),
         cmocka_unit_test(one_damaged_slot_is_taken_and_two_are_refused),
         cmocka_unit_test(term_and_vote_are_written_before_they_are_used),
