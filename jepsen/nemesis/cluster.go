@@ -180,11 +180,15 @@ func ballast(w *World, n *cluster.Node, bytes int) int {
 // absence keeps a node down until what it lacks is in no log and no archive any more.
 type absence struct {
 	background
-	node *cluster.Node
+	node *cluster.Node // nil when the fault before it left none that runs
 }
 
 func (f *absence) Begin(w *World) (string, error) {
-	f.node = w.pick("one")[0]
+	nodes := w.pick("one")
+	if f.node = nil; len(nodes) == 0 {
+		return "no node runs", nil
+	}
+	f.node = nodes[0]
 	f.node.Kill()
 	f.run(func() {
 		sent := 0
@@ -205,6 +209,9 @@ func (f *absence) End(*World) error {
 
 // Settle counts the copies that the node took, before anything restarts it.
 func (f *absence) Settle(*World) error {
+	if f.node == nil {
+		return nil
+	}
 	deadline := time.Now().Add(45 * time.Second)
 	for time.Now().Before(deadline) {
 		if strings.Contains(f.node.LogText(), "the store was swapped for the copy") {
