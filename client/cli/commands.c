@@ -292,14 +292,16 @@ const struct command commands[] = {
      EXAMPLES("clade txn release.json",
               "echo '{\"ops\":[{\"op\":\"create\",\"kind\":\"model\",\"name\":\"m\"}]}' | clade txn"),
      NULL, run_txn},
-    {"import", "[FILE...]", "read NDJSON transactions, or a graph",
-     "Each line of a FILE (default: stdin) is a transaction or an operation. A graph is two TSV\n"
-     "files. A bad line is reported and the rest goes on; running it again makes nothing twice.",
-     FLAGS(FLAG_NODES_FILE, FLAG_EDGES_FILE, FLAG_HEADER, FLAG_RATE, FLAG_CREATE_NAMESPACE,
+    {"import", "[FILE...]", "read NDJSON transactions, a graph, or events of OpenLineage",
+     "Each line of a FILE (default: stdin) is a transaction or an operation; with --openlineage an\n"
+     "event. A graph is two TSV files. A bad line is reported and the rest goes on; running it again\n"
+     "makes nothing twice.",
+     FLAGS(FLAG_NODES_FILE, FLAG_EDGES_FILE, FLAG_HEADER, FLAG_OPENLINEAGE, FLAG_RATE, FLAG_CREATE_NAMESPACE,
            FLAG_STRICT),
      0, COMMAND_ARGS_ANY,
      EXAMPLES("clade import dump.ndjson", "clade export | clade -e other:7400 import",
-              "clade import --nodes nodes.tsv --edges edges.tsv --create-namespace -n hub"),
+              "clade import --nodes nodes.tsv --edges edges.tsv --create-namespace -n hub",
+              "clade import --openlineage events.ndjson"),
      NULL, run_import},
     {"export", "", "write all live things and edges as NDJSON, at one revision",
      "Of every namespace, or of the one given with --namespace.", NULL, 0, 0,
