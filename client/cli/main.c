@@ -68,7 +68,10 @@ static int run(struct cli *cli, int argc, char *argv[])
 
 int main(int argc, char *argv[])
 {
-    (void)setlocale(LC_CTYPE, "");
+    /* Names are UTF-8 wherever they are shown: only their width is asked of the locale. */
+    if (setlocale(LC_CTYPE, "") == NULL || MB_CUR_MAX == 1) {
+        (void)setlocale(LC_CTYPE, "C.UTF-8");
+    }
     /* A peer that goes away, or a reader such as head, is an error code and not a signal. */
     const struct sigaction ignore = {.sa_handler = SIG_IGN};
     (void)sigaction(SIGPIPE, &ignore, NULL);
