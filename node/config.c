@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/roff.h"
 #include "node/config_internal.h"
 
 enum option_type {
@@ -520,5 +521,24 @@ void config_print_help(FILE *to)
         fprintf(to, "  --%s%s\n        %s%s%s%s\n", flag, o->type == OPTION_BOOL ? "" : " VALUE",
                 o->help, o->initial[0] != 0 ? " (default " : "", o->initial,
                 o->initial[0] != 0 ? ")" : "");
+    }
+}
+
+void config_print_manual(FILE *to)
+{
+    for (unsigned i = 0; i < OPTION_COUNT; i++) {
+        const struct option *o = &options[i];
+        char flag[64];
+        write_flag(o->key, flag);
+        (void)fputs(".TP\n\\fB\\-\\-", to);
+        roff_text(to, flag);
+        (void)fprintf(to, "\\fR%s\n", o->type == OPTION_BOOL ? "" : " \\fIVALUE\\fR");
+        roff_text(to, o->help);
+        if (o->initial[0] != 0) {
+            (void)fputs(" (default ", to);
+            roff_text(to, o->initial);
+            (void)fputc(')', to);
+        }
+        (void)fputc('\n', to);
     }
 }

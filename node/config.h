@@ -102,3 +102,5 @@ int config_check(const struct config *c, struct error *error);
 void config_print(const struct config *c, FILE *to);
 /* The options as --help shows them. */
 void config_print_help(FILE *to);
+/* The same for a manual page. */
+void config_print_manual(FILE *to);

@@ -6,6 +6,7 @@
 
 #include "node/config.h"
 #include "node/data_folder.h"
+#include "node/help.h"
 #include "node/node.h"
 
 enum { STATUS_OK, STATUS_FAILED, STATUS_USAGE };
@@ -26,40 +27,6 @@ static int complain(const struct error *e, int status)
 {
     fprintf(stderr, "claded: %s%s%s\n", e->where, e->where[0] != 0 ? ": " : "", e->message);
     return status;
-}
-
-static void print_help(void)
-{
-    fputs("Usage: claded [OPTIONS] [run]\n"
-          "       claded [OPTIONS] init --node N --member ID=HOST:PORT... [--name TEXT]\n"
-          "       claded [OPTIONS] init --node N --join --cluster ID --member ID=HOST:PORT...\n"
-          "       claded [OPTIONS] check\n"
-          "\n"
-          "A node of clade, a replicated store of model lineage and artifact indexes.\n"
-          "\n"
-          "Commands:\n"
-          "  run     serve (the default)\n"
-          "  init    make the data folder of a member of a new cluster; give the same members\n"
-          "          and name on every node, and one member for a cluster of one.\n"
-          "          With --join, of a node that joins a running cluster: give the cluster's id,\n"
-          "          the present members and the new one ('clade cluster member add' prints it)\n"
-          "  check   scan the store of a stopped node for damage\n"
-          "\n"
-          "  --config FILE     settings in YAML, with the keys below ('_' for '-')\n"
-          "  --print-config    show every setting and where it came from\n"
-          "  --check-config    look at the settings and do nothing else\n"
-          "  --help, --version\n"
-          "\n"
-          "Settings, by flag, environment (CLADE_LISTEN for --listen) or file, in that order:\n",
-          stdout);
-    config_print_help(stdout);
-    fputs(
-        "\n"
-        "Example, a cluster of three on one machine; run the like with --node 2 and 3:\n"
-        "  claded init --data n1 --node 1 --member 1=127.0.0.1:7501 --member 2=127.0.0.1:7502 \\\n"
-        "      --member 3=127.0.0.1:7503\n"
-        "  claded --data n1 --listen 127.0.0.1:7401\n",
-        stdout);
 }
 
 /* --- arguments --- */
@@ -302,7 +269,7 @@ int main(int argc, char **argv)
     config_init(&c);
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            print_help();
+            help_print(stdout);
             return STATUS_OK;
         }
         if (strcmp(argv[i], "--version") == 0) {

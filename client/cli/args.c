@@ -58,12 +58,35 @@ static const char *flag_nearest(const struct command *c, const char *name)
     return s.names[0];
 }
 
+/* What other programs call it; NULL when nothing is known of the name. */
+static const char *flag_elsewhere(const char *name)
+{
+    static const struct {
+        const char *name;
+        const char *here;
+    } others[] = {
+        {"json", "-w json"},          {"output", "-w FORMAT"},  {"o", "-w FORMAT"},
+        {"format", "-w FORMAT"},      {"host", "-e HOST:PORT"}, {"server", "-e HOST:PORT"},
+        {"address", "-e HOST:PORT"},  {"ns", "-n PATH"},        {"v", "--version"},
+        {"message", "--reason TEXT"}, {"m", "--reason TEXT"},   {"at", "--as-of WHEN"},
+    };
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        if (strcmp(name, others[i].name) == 0) {
+            return others[i].here;
+        }
+    }
+    return NULL;
+}
+
 static int flag_unknown(struct parser *p, const char *word, const char *name)
 {
     const struct command *c = p->args->command;
+    const char *elsewhere = flag_elsewhere(name);
     const char *nearest = flag_nearest(c, name);
     char hint[128] = "";
-    if (nearest != NULL) {
+    if (elsewhere != NULL) {
+        (void)snprintf(hint, sizeof hint, "; did you mean %s?", elsewhere);
+    } else if (nearest != NULL) {
         (void)snprintf(hint, sizeof hint, "; did you mean --%s?", nearest);
     }
     if (c == NULL) {
@@ -160,8 +183,40 @@ static void command_suggest(const char *typed, char nearest[64])
     }
 }
 
+/* "create model" and "list": the word comes behind another. The commands that end with it, or the
+ * one that the next word says. False when there are none. */
+static bool command_behind(const struct parser *p, const char *words, char ret[192])
+{
+    char turned[64];
+    const char *next = p->at + 1 < p->argc ? p->argv[p->at + 1] : "";
+    int n = snprintf(turned, sizeof turned, "%s %s", next, words);
+    if (n > 0 && (size_t)n < sizeof turned && command_find(turned) != NULL) {
+        (void)snprintf(ret, 192, "\"clade %s\"", turned);
+        return true;
+    }
+    size_t len = strlen(words);
+    size_t found = 0;
+    ret[0] = '\0';
+    for (size_t i = 0; i < commands_len && found < 3; i++) {
+        const char *name = commands[i].name;
+        size_t name_len = strlen(name);
+        if (name_len > len && name[name_len - len - 1] == ' ' &&
+            strcmp(name + name_len - len, words) == 0) {
+            size_t at = strlen(ret);
+            (void)snprintf(ret + at, 192 - at, "%s\"clade %s\"", found > 0 ? " or " : "", name);
+            found++;
+        }
+    }
+    return found > 0;
+}
+
 static int command_unknown(struct parser *p, const char *words)
 {
+    char behind[192];
+    if (p->args->words[0] == '\0' && command_behind(p, words, behind)) {
+        return error_set(p->error, CLADE_ERR_INVALID, NULL,
+                         "there is no command \"clade %s\"; did you mean %s?", words, behind);
+    }
     char nearest[64] = "";
     command_suggest(words, nearest);
     if (nearest[0] != '\0') {
@@ -234,8 +289,9 @@ static int check_arguments(const struct args *args, struct error *error)
                                args->words);
     }
     if (args->arguments_len < c->args_min || args->arguments_len > c->args_max) {
-        return error_set(error, CLADE_ERR_INVALID, NULL, "too %s arguments; usage: clade %s %s",
-                         args->arguments_len < c->args_min ? "few" : "many", c->name, c->arguments);
+        return error_set(error, CLADE_ERR_INVALID, NULL, "too %s arguments; usage: clade %s%s%s",
+                         args->arguments_len < c->args_min ? "few" : "many", c->name,
+                         c->arguments[0] == '\0' ? "" : " ", c->arguments);
     }
     return 0;
 }

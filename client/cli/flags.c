@@ -97,6 +97,7 @@ static const struct flag flags[FLAG_ID_COUNT] = {
     [FLAG_NODES_FILE] = {"nodes", 0, false, "FILE.tsv", "a graph's nodes: name, kind, publisher"},
     [FLAG_EDGES_FILE] = {"edges", 0, false, "FILE.tsv", "a graph's edges: from, label, to"},
     [FLAG_HEADER] = {"header", 0, false, NULL, "the first line of each TSV file is a heading"},
+    [FLAG_OPENLINEAGE] = {"openlineage", 0, false, NULL, "each line is an event of OpenLineage"},
     [FLAG_RATE] = {"rate", 0, false, "N", "at most so many lines a second"},
     [FLAG_CREATE_NAMESPACE] = {"create-namespace", 0, false, NULL, "make the namespace first where it is missing"},
     [FLAG_STRICT] = {"strict", 0, false, NULL, "stop at the first line that is refused"},

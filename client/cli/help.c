@@ -99,6 +99,32 @@ static void list_concepts(FILE *stream)
     wrapped(stream, names);
 }
 
+void help_brief(FILE *stream)
+{
+    char words[1024] = "";
+    size_t at = 0;
+    size_t last = 0;
+    for (size_t i = 0; i < commands_len; i++) {
+        const char *name = commands[i].name;
+        size_t len = strcspn(name, " ");
+        if (i > 0 && len == strcspn(commands[last].name, " ") &&
+            strncmp(name, commands[last].name, len) == 0) {
+            continue;
+        }
+        int n =
+            snprintf(words + at, sizeof words - at, "%s%.*s", at == 0 ? "" : ", ", (int)len, name);
+        at += n < 0 || (size_t)n >= sizeof words - at ? 0 : (size_t)n;
+        last = i;
+    }
+    (void)fputs("usage: clade [FLAGS] COMMAND [FLAGS] [ARGUMENTS]\n\nCommands begin with one of\n",
+                stream);
+    wrapped(stream, words);
+    (void)fputs("\n  clade help          lists them all\n"
+                "  clade help model    shows those of models, and what a model is\n"
+                "  clade describe      counts what the store has\n",
+                stream);
+}
+
 void help_all(struct cli *cli, FILE *stream)
 {
     bool color = stream == cli->out ? cli->color : cli->messages_color;

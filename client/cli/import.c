@@ -332,8 +332,10 @@ static int import_all(struct import *im, const char *nodes, const char *edges)
     if (nodes != NULL || edges != NULL) {
         return import_graph(im, nodes, edges);
     }
-    return args->arguments_len == 0 ? import_json(im, standard_input, 1)
-                                    : import_json(im, args->arguments, args->arguments_len);
+    const char *const *files = args->arguments_len == 0 ? standard_input : args->arguments;
+    size_t files_len = args->arguments_len == 0 ? 1 : args->arguments_len;
+    return args_has(args, FLAG_OPENLINEAGE) ? import_openlineage(im, files, files_len)
+                                            : import_json(im, files, files_len);
 }
 
 int run_import(struct cli *cli)
@@ -342,6 +344,9 @@ int run_import(struct cli *cli)
     const char *edges = args_get(&cli->args, FLAG_EDGES_FILE);
     if ((nodes != NULL || edges != NULL) && cli->args.arguments_len > 0) {
         return cli_usage(cli, "either FILEs, or --nodes and --edges");
+    }
+    if ((nodes != NULL || edges != NULL) && args_has(&cli->args, FLAG_OPENLINEAGE)) {
+        return cli_usage(cli, "either --openlineage, or --nodes and --edges");
     }
     struct import im;
     int code = import_open(&im, cli);

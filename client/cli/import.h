@@ -1,5 +1,5 @@
 #pragma once
-/* What the two kinds of import share: the client on a loop, counts, pace, progress, reports. */
+/* What the kinds of import share: the client on a loop, counts, pace, progress, reports. */
 #include <uv.h>
 
 #include "cli/cli.h"
@@ -64,6 +64,7 @@ enum import_status { IMPORT_UNCHANGED, IMPORT_CHANGED, IMPORT_CREATED };
 enum import_status import_status_of(const struct clade_value *result);
 void import_count(struct import *im, enum import_status status);
 
-/* The two kinds. Each reads, sends and waits until all is answered. */
+/* The three kinds. Each reads, sends and waits until all is answered. */
 int import_json(struct import *im, const char *const files[], size_t files_len);
 int import_graph(struct import *im, const char *nodes_path, const char *edges_path);
+int import_openlineage(struct import *im, const char *const files[], size_t files_len);

@@ -12,7 +12,7 @@ static const char *environment(const char *name)
     return getenv(name);
 }
 
-static int usage_error(struct cli *cli, const struct error *error)
+static int usage_error(struct cli *cli, const struct error *error, bool alone)
 {
     int code =
         cli_usage(cli, "%s%s%s", error->where, error->where[0] == '\0' ? "" : ": ", error->message);
@@ -22,6 +22,8 @@ static int usage_error(struct cli *cli, const struct error *error)
                       args->command->name);
     } else if (args->words[0] != '\0') {
         help_group(cli, cli->messages, args->words);
+    } else if (alone) {
+        help_brief(cli->messages);
     } else {
         (void)fputs("\"clade help\" lists the commands.\n", cli->messages);
     }
@@ -55,7 +57,7 @@ static int run(struct cli *cli, int argc, char *argv[])
     int err = args_parse(argc, (const char *const *)argv, &cli->args, &error);
     if (err != 0) {
         cli_init_output(cli);
-        return usage_error(cli, &error);
+        return usage_error(cli, &error, argc == 1);
     }
     if (wants_help(&cli->args)) {
         cli_init_output(cli);
@@ -63,12 +65,15 @@ static int run(struct cli *cli, int argc, char *argv[])
     }
     err = settings_load(&cli->args, environment, &cli->settings, &error);
     cli_init_output(cli);
-    return err != 0 ? usage_error(cli, &error) : cli->args.command->run(cli);
+    return err != 0 ? usage_error(cli, &error, false) : cli->args.command->run(cli);
 }
 
 int main(int argc, char *argv[])
 {
-    (void)setlocale(LC_CTYPE, "");
+    /* Names are UTF-8 wherever they are shown: only their width is asked of the locale. */
+    if (setlocale(LC_CTYPE, "") == NULL || MB_CUR_MAX == 1) {
+        (void)setlocale(LC_CTYPE, "C.UTF-8");
+    }
     /* A peer that goes away, or a reader such as head, is an error code and not a signal. */
     const struct sigaction ignore = {.sa_handler = SIG_IGN};
     (void)sigaction(SIGPIPE, &ignore, NULL);

@@ -47,3 +47,4 @@ int run_export(struct cli *cli);
 /* the subject is what is measured: "create", "log", "get", "closure" */
 int run_bench(struct cli *cli);
 int run_help(struct cli *cli);
+int run_completion(struct cli *cli);

@@ -152,19 +152,21 @@ static void fit(const struct table *t, unsigned terminal_columns, unsigned width
     }
 }
 
-static void print_cell(FILE *stream, struct span text, unsigned width_max)
+/* Prints what fits; answers how wide it is, which is a cell less where a wide character did not. */
+static unsigned print_cell(FILE *stream, struct span text, unsigned width_max)
 {
     unsigned used = 0;
     while (text.len > 0) {
         size_t len;
         unsigned width = cell_width(decode(text, &len));
         if (used + width > width_max) {
-            return;
+            break;
         }
         (void)fwrite(text.data, 1, len, stream);
         used += width;
         text = span_skip(text, len);
     }
+    return used;
 }
 
 static void print_padded(FILE *stream,
@@ -175,16 +177,16 @@ static void print_padded(FILE *stream,
                          bool last)
 {
     bool cut = width > column_width;
-    unsigned padding = cut ? 0 : column_width - width;
-    if (align == TABLE_RIGHT) {
-        (void)fprintf(stream, "%*s", (int)padding, "");
+    if (align == TABLE_RIGHT && !cut) {
+        (void)fprintf(stream, "%*s", (int)(column_width - width), "");
     }
-    print_cell(stream, text, cut ? column_width - 1 : column_width);
+    unsigned used = print_cell(stream, text, cut ? column_width - 1 : column_width);
     if (cut) {
         (void)fputs("\xe2\x80\xa6", stream);
+        used++;
     }
     if (align == TABLE_LEFT && !last) {
-        (void)fprintf(stream, "%*s", (int)padding, "");
+        (void)fprintf(stream, "%*s", (int)(column_width - used), "");
     }
 }
 

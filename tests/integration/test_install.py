@@ -46,7 +46,9 @@ class Install(Case):
     def test_one_header_and_the_programs_are_installed(self):
         headers = sorted(str(p.relative_to(self.root)) for p in self.root.rglob('*.h'))
         self.assertEqual([pathlib.Path(h).name for h in headers], ['clade.h'])
-        for name in ('clade', 'claded', 'libclade.so', 'clade.pc'):
+        for name in ('clade', 'claded', 'libclade.so', 'clade.pc', 'clade.1', 'claded.8',
+                     'clade-config.5', 'clade-concepts.7', '_clade', 'clade.fish',
+                     'bash-completion'):
             self.only(name)
 
     def test_the_library_has_a_soname_and_exports_clade_symbols_alone(self):

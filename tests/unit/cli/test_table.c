@@ -58,6 +58,28 @@ static void the_widest_elastic_column_gives_way_to_the_terminal(void **state)
     free(text);
 }
 
+static void columns_stay_aligned_where_a_wide_character_is_cut_away(void **state)
+{
+    /* Nine cells take four wide characters and the mark; of eight one is left over. */
+    static const char *const cells[] = {
+        "\xe6\xa8\xa1\xe5\x9e\x8b\xe6\xa8\xa1\xe5\x9e\x8b\xe6\xa8\xa1",
+        "1",
+        "x",
+        "abcdefghij",
+        "2",
+        "y"};
+    char *text = render(cells, 6, 18);
+    assert_string_equal(text, "NAME       N  TEXT\n"
+                              "\xe6\xa8\xa1\xe5\x9e\x8b\xe6\xa8\xa1\xe5\x9e\x8b\xe2\x80\xa6  1  x\n"
+                              "abcdefgh\xe2\x80\xa6  2  y\n");
+    free(text);
+    text = render(cells, 6, 17);
+    assert_string_equal(text, "NAME      N  TEXT\n"
+                              "\xe6\xa8\xa1\xe5\x9e\x8b\xe6\xa8\xa1\xe2\x80\xa6   1  x\n"
+                              "abcdefg\xe2\x80\xa6  2  y\n");
+    free(text);
+}
+
 static void control_characters_cannot_reach_a_terminal(void **state)
 {
     static const char *const cells[] = {"a\x1b[31m", "1", "x\ny\xc2\x9bz"};
@@ -82,6 +104,7 @@ int main(void)
         cmocka_unit_test(columns_are_as_wide_as_their_widest_cell),
         cmocka_unit_test(wide_and_combining_characters_are_counted_in_cells),
         cmocka_unit_test(the_widest_elastic_column_gives_way_to_the_terminal),
+        cmocka_unit_test(columns_stay_aligned_where_a_wide_character_is_cut_away),
         cmocka_unit_test(control_characters_cannot_reach_a_terminal),
         cmocka_unit_test(bytes_that_are_not_utf8_do_not_break_the_layout),
     };

@@ -1,0 +1,121 @@
+#include "node/help.h"
+
+#include <stddef.h>
+
+#include <clade.h>
+
+#include "base/roff.h"
+#include "node/config.h"
+
+struct row {
+    const char *name;
+    const char *text; /* lines */
+};
+
+static const char *const usages[] = {
+    "claded [OPTIONS] [run]",
+    "claded [OPTIONS] init --node N --member ID=HOST:PORT... [--name TEXT]",
+    "claded [OPTIONS] init --node N --join --cluster ID --member ID=HOST:PORT...",
+    "claded [OPTIONS] check",
+};
+
+static const char *const summary =
+    "a node of clade, a replicated store of model lineage and artifact indexes";
+
+static const struct row commands[] = {
+    {"run", "serve (the default)"},
+    {"init", "make the data folder of a member of a new cluster; give the same members\n"
+             "and name on every node, and one member for a cluster of one.\n"
+             "With --join, of a node that joins a running cluster: give the cluster's id,\n"
+             "the present members and the new one ('clade cluster member add' prints it)"},
+    {"check", "scan the store of a stopped node for damage"},
+};
+
+static const struct row flags[] = {
+    {"--config FILE", "settings in YAML, with the keys below ('_' for '-')"},
+    {"--print-config", "show every setting and where it came from"},
+    {"--check-config", "look at the settings and do nothing else"},
+    {"--help, --version", "show help, or the version, and stop"},
+};
+
+static const char *const settings =
+    "Settings, by flag, environment (CLADE_LISTEN for --listen) or file, in that order:";
+static const char *const example =
+    "Example, a cluster of three on one machine; run the like with --node 2 and 3:";
+static const char *const examples[] = {
+    "claded init --data n1 --node 1 --member 1=127.0.0.1:7501 --member 2=127.0.0.1:7502 \\",
+    "    --member 3=127.0.0.1:7503",
+    "claded --data n1 --listen 127.0.0.1:7401",
+    NULL,
+};
+
+#define LEN(array) (sizeof(array) / sizeof *(array))
+
+static void print_row(FILE *to, const struct row *row, int width)
+{
+    (void)fprintf(to, "  %-*s  ", width, row->name);
+    for (const char *c = row->text; *c != 0; c++) {
+        (void)fputc(*c, to);
+        if (*c == '\n') {
+            (void)fprintf(to, "%*s", width + 4, "");
+        }
+    }
+    (void)fputc('\n', to);
+}
+
+void help_print(FILE *to)
+{
+    for (size_t i = 0; i < LEN(usages); i++) {
+        (void)fprintf(to, "%s%s\n", i == 0 ? "Usage: " : "       ", usages[i]);
+    }
+    (void)fprintf(to, "\ncladed: %s\n\nCommands:\n", summary);
+    for (size_t i = 0; i < LEN(commands); i++) {
+        print_row(to, &commands[i], 6);
+    }
+    (void)fputc('\n', to);
+    for (size_t i = 0; i < LEN(flags); i++) {
+        print_row(to, &flags[i], 17);
+    }
+    (void)fprintf(to, "\n%s\n", settings);
+    config_print_help(to);
+    (void)fprintf(to, "\n%s\n", example);
+    for (size_t i = 0; examples[i] != NULL; i++) {
+        (void)fprintf(to, "  %s\n", examples[i]);
+    }
+}
+
+static void manual_rows(FILE *to, const struct row *rows, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        (void)fputs(".TP\n\\fB", to);
+        roff_text(to, rows[i].name);
+        (void)fputs("\\fR\n", to);
+        roff_line(to, rows[i].text);
+    }
+}
+
+void help_manual(FILE *to)
+{
+    (void)fprintf(to,
+                  ".\\\" Made from the tables of the daemon.\n.TH CLADED 8 \"\" \"clade %s\"\n"
+                  ".SH NAME\ncladed \\- ",
+                  CLADE_VERSION);
+    roff_line(to, summary);
+    (void)fputs(".SH SYNOPSIS\n", to);
+    for (size_t i = 0; i < LEN(usages); i++) {
+        (void)fputs(i > 0 ? ".br\n" : "", to);
+        roff_line(to, usages[i]);
+    }
+    (void)fputs(".SH COMMANDS\n", to);
+    manual_rows(to, commands, LEN(commands));
+    (void)fputs(".SH OPTIONS\n", to);
+    manual_rows(to, flags, LEN(flags));
+    (void)fputs(".SH SETTINGS\n", to);
+    roff_line(to, settings);
+    config_print_manual(to);
+    (void)fputs(".SH EXAMPLES\n", to);
+    roff_line(to, example);
+    (void)fputs(".PP\n", to);
+    roff_examples(to, examples);
+    (void)fputs(".SH SEE ALSO\n.BR clade (1)\n", to);
+}
