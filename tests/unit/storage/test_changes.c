@@ -176,7 +176,7 @@ static void a_thing_passes_when_it_matched_before_or_after_the_change(void **sta
     assert_seen(f, "{'from':1,'prefix':'//other//'}", 0, 0);
     assert_seen(f, "{'from':1,'query':'tags.k = 1'}", 3, 3);
     assert_seen(f, "{'from':1,'query':'tags.k = 2'}", 2, 2);
-    assert_seen(f, "{'from':1,'query':'state = \\" live\\"'}", 4, 5);
+    assert_seen(f, "{'from':1,'query':'state = \\'live\\''}", 4, 5);
     assert_seen(f, "{'from':1,'kinds':['run','model']}", 0, 0);
     assert_seen(f, "{'from':1}", 4, 5);
 }
