@@ -262,6 +262,9 @@ static const struct method_row methods[METHOD_COUNT] = {
     [METHOD_DESCRIBE] = {.handle = read_query},
     [METHOD_HISTORY] = {.handle = read_query},
     [METHOD_METRICS] = {.handle = read_query},
+    [METHOD_SEARCH] = {.handle = read_query},
+    [METHOD_COUNT_THINGS] = {.handle = read_query},
+    [METHOD_EXPLAIN] = {.handle = read_query},
     [METHOD_LIMITS] = {.handle = status_limits},
     [METHOD_STATUS] = {.handle = status_status},
     [METHOD_TRANSFER] = {.handle = status_transfer},
@@ -270,4 +273,4 @@ static const struct method_row methods[METHOD_COUNT] = {
     [METHOD_ERROR] = {.handle = NULL},
     [METHOD_MEMBERS] = {.handle = NULL},
 };
-_Static_assert(METHOD_COUNT == 18, "a method has no row");
+_Static_assert(METHOD_COUNT == 21, "a method has no row");

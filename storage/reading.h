@@ -72,6 +72,7 @@ int read_lineage(struct reading *r);
 int read_history(struct reading *r);
 int read_describe(struct reading *r);
 int read_metrics(struct reading *r);
+int read_search(struct reading *r);
 /* The thing that a target means, in the scratch arena; NOT_FOUND is the target's own error. */
 int reading_find(struct reading *r, const struct query_target *target, struct thing **ret);
 /* A target's error in the place of its thing; as reading_emitted. */

@@ -92,6 +92,7 @@ static const struct flag flags[FLAG_ID_COUNT] = {
     [FLAG_LABELS] = {"labels", 0, false, "A,B", "follow only these labels"},
     [FLAG_KINDS] = {"kinds", 0, false, "A,B", "answer only these kinds"},
     [FLAG_DEPTH] = {"depth", 0, false, "N", "at most so many steps (default: all)"},
+    [FLAG_BY] = {"by", 0, false, "KEY", "count by what they have under a key: status, tags.team"},
     [FLAG_COUNT_ONLY] = {"count", 0, false, NULL, "only how many there are"},
 
     [FLAG_NODES_FILE] = {"nodes", 0, false, "FILE.tsv", "a graph's nodes: name, kind, publisher"},

@@ -92,6 +92,7 @@ enum flag_id {
     FLAG_KINDS,
     FLAG_DEPTH,
     FLAG_COUNT_ONLY,
+    FLAG_BY,
     /* import */
     FLAG_NODES_FILE,
     FLAG_EDGES_FILE,

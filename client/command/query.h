@@ -2,6 +2,7 @@
 /* Reads as the client library builds them, the wire carries them and storage answers them. */
 #include "base/arena.h"
 #include "base/error.h"
+#include "command/filter.h"
 #include "command/reference.h"
 #include "command/value.h"
 
@@ -13,7 +14,10 @@ enum query_kind {
     QUERY_LINEAGE,
     QUERY_DESCRIBE,
     QUERY_HISTORY,
-    QUERY_METRICS
+    QUERY_METRICS,
+    QUERY_SEARCH,
+    QUERY_COUNT,
+    QUERY_EXPLAIN
 };
 
 struct query_as_of {
@@ -49,6 +53,11 @@ struct query {
     /* QUERY_GET, QUERY_METRICS */
     struct query_target *targets;
     size_t targets_len;
+    /* QUERY_SEARCH, QUERY_COUNT, QUERY_EXPLAIN: things of list_kind */
+    struct span text; /* the query */
+    const struct search *search;
+    const struct filter *by; /* QUERY_COUNT: the key that is counted by; NULL: none */
+    bool explain;
     /* QUERY_LIST */
     enum kind list_kind;
     bool has_under;
@@ -76,9 +85,9 @@ struct query {
     uint32_t sample; /* points of each series; 0 = all */
 };
 
-/* Decodes the parameters of method "get", "list", "lineage", "describe", "history" or "metrics": a
- * map with the keys of client/wire/README.md. Unknown keys are INVALID. `*ret` borrows from params
- * and arena. */
+/* Decodes the parameters of method "get", "list", "lineage", "describe", "history", "metrics",
+ * "search", "count" or "explain": a map with the keys of client/wire/README.md. Unknown keys are
+ * INVALID. `*ret` borrows from params and arena. */
 int query_decode(enum query_kind kind,
                  const struct value *params,
                  struct arena *arena,

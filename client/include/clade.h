@@ -393,6 +393,13 @@ struct clade_metrics {
     uint32_t sample; /* at most so many points of each series, 4 or more; 0 = all */
 };
 
+/* Things of a kind that are as a query says (the language: "clade help search"). */
+struct clade_search {
+    const char *kind;
+    const char *query; /* with its ORDER BY; NULL = all */
+    const char *by;    /* of clade_count: the key that is counted by; NULL = none */
+};
+
 /* Called once for each request, never before the call that started it has returned. `response`
  * is the callee's and is freed with clade_response_free; it is never NULL unless memory ran
  * out. */
@@ -458,6 +465,28 @@ CLADE_API struct clade_request *clade_metrics_read(struct clade_client *client,
                                                    unsigned deadline_ms,
                                                    clade_cb cb,
                                                    void *arg);
+/* The data is {"items": [...], "rows": R, "read": N, "pinned": B}: what was found, and how many
+ * rows of indexes and how many things were read for it. */
+CLADE_API struct clade_request *clade_search(struct clade_client *client,
+                                             const struct clade_search *search,
+                                             const struct clade_read *read,
+                                             unsigned deadline_ms,
+                                             clade_cb cb,
+                                             void *arg);
+/* The data is {"count": N, "things": N}, with "by" an array of {"value", "count"}, most first. */
+CLADE_API struct clade_request *clade_count(struct clade_client *client,
+                                            const struct clade_search *search,
+                                            const struct clade_read *read,
+                                            unsigned deadline_ms,
+                                            clade_cb cb,
+                                            void *arg);
+/* How a search is answered, and what it reads: client/wire/README.md. */
+CLADE_API struct clade_request *clade_explain(struct clade_client *client,
+                                              const struct clade_search *search,
+                                              const struct clade_read *read,
+                                              unsigned deadline_ms,
+                                              clade_cb cb,
+                                              void *arg);
 /* Any method of the protocol with its parameters as a map (NULL = an empty one), but for
  * deadline_ms, which the library adds: "describe", "limits", "status", "transfer", ...
  * client/wire/README.md lists them. One that writes is repeated only while it is certain that
@@ -496,6 +525,15 @@ CLADE_API struct clade_response *clade_history_wait(struct clade_client *client,
                                                     const struct clade_read *read);
 CLADE_API struct clade_response *clade_metrics_wait(struct clade_client *client,
                                                     const struct clade_metrics *metrics,
+                                                    const struct clade_read *read);
+CLADE_API struct clade_response *clade_search_wait(struct clade_client *client,
+                                                   const struct clade_search *search,
+                                                   const struct clade_read *read);
+CLADE_API struct clade_response *clade_count_wait(struct clade_client *client,
+                                                  const struct clade_search *search,
+                                                  const struct clade_read *read);
+CLADE_API struct clade_response *clade_explain_wait(struct clade_client *client,
+                                                    const struct clade_search *search,
                                                     const struct clade_read *read);
 CLADE_API struct clade_response *clade_call_wait(struct clade_client *client,
                                                  const char *method,
