@@ -20,10 +20,12 @@
     "The history of a deleted thing is found by its id, or with --state deleted by its "           \
     "name.\n" STDIN_HELP
 #define SEARCH_HELP                                                                                \
-    "Without a query all of the kind are found. It compares attributes, tags.KEY, params.KEY,\n"    \
-    "props.KEY and metrics.KEY by = != < <= > >= LIKE ILIKE IN BETWEEN IS NULL, joined by AND OR\n"  \
-    "NOT ( ). Of lineage: depends_on(X), used_by(X), linked(LABEL, X), linked_by(LABEL, X), X a\n"   \
-    "reference in quotes or a query in parentheses. ORDER BY KEY [DESC] may follow. MLflow's names\n" \
+    "Without a query all of the kind are found. It compares attributes, tags.KEY, params.KEY,\n"   \
+    "props.KEY and metrics.KEY by = != < <= > >= LIKE ILIKE IN BETWEEN IS NULL, joined by AND "    \
+    "OR\n"                                                                                         \
+    "NOT ( ). Of lineage: depends_on(X), used_by(X), linked(LABEL, X), linked_by(LABEL, X), X a\n" \
+    "reference in quotes or a query in parentheses. ORDER BY KEY [DESC] may follow. MLflow's "     \
+    "names\n"                                                                                      \
     "of attributes are known."
 #define MEMBER_HELP                                                                                \
     "Said twice it changes nothing. What the cluster has taken up goes on when this command is\n"  \
@@ -282,7 +284,7 @@ const struct command commands[] = {
      NULL, 1, 3, EXAMPLES("clade unlink version/resnet50/7 trained_on artifact/imagenet-1k"),
      "unlink", run_link},
     {"search", "KIND [QUERY]", "find the things that are as a query says", SEARCH_HELP,
-     FLAGS(READ_FLAGS, FLAG_LIMIT), 1, 2,
+     FLAGS(READ_FLAGS), 1, 2,
      EXAMPLES("clade search run \"status = 'finished' AND metrics.acc > 0.9 ORDER BY metrics.acc DESC\" --limit 10",
               "clade search version \"depends_on('artifact/reviews-03') AND stage = 'production'\"",
               "clade search artifact \"name LIKE 'reviews-%' AND tags.team = 'nlp'\""),

@@ -1,6 +1,4 @@
 /* search, count and explain. */
-#include <string.h>
-
 #include "cli/json.h"
 #include "cli/listing.h"
 #include "cli/run.h"
@@ -117,6 +115,13 @@ int run_count(struct cli *cli)
 
 /* --- explain ---------------------------------------------------------------------------------- */
 
+static bool is_text(const struct clade_value *map, const char *key, const char *text)
+{
+    size_t len = 0;
+    const char *is = clade_value_strn(clade_value_get(map, key), &len);
+    return is != NULL && span_equal_str(span_make(is, len), text);
+}
+
 static const char *use_text(const struct clade_value *source)
 {
     static const char *const texts[][2] = {
@@ -124,9 +129,8 @@ static const char *use_text(const struct clade_value *source)
         {"set", "index, read into a set:"}, {"lineage", "edges, walked into a set:"},
         {"and", "what all of these have:"}, {"or", "what any of these has:"},
     };
-    const char *use = clade_value_str(clade_value_get(source, "use"));
-    for (size_t i = 0; use != NULL && i < sizeof texts / sizeof *texts; i++) {
-        if (strcmp(use, texts[i][0]) == 0) {
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        if (is_text(source, "use", texts[i][0])) {
             return texts[i][1];
         }
     }
@@ -153,12 +157,10 @@ static void write_source(struct cli *cli, const struct clade_value *source, int 
 
 static void write_plan(struct cli *cli, const struct clade_value *data)
 {
-    const char *order = clade_value_str(clade_value_get(data, "order"));
     const char *text =
-        order == NULL                 ? ""
-        : strcmp(order, "index") == 0 ? "the index of its key, until enough are found"
-        : strcmp(order, "best") == 0  ? "all candidates are looked at, the first are kept"
-                                      : "that of ids, until enough are found";
+        is_text(data, "order", "index")  ? "the index of its key, until enough are found"
+        : is_text(data, "order", "best") ? "all candidates are looked at, the first are kept"
+                                         : "that of ids, until enough are found";
     (void)fputs("candidates:\n", cli->out);
     write_source(cli, clade_value_get(data, "plan"), 1);
     (void)fprintf(cli->out, "order: %s\n", text);
