@@ -8,7 +8,7 @@
 #include "storage/reading.h"
 #include "storage/value_key.h"
 
-#define SEARCH_COUNT_MAX  4096        /* rows that are counted to judge an index */
+#define SEARCH_COUNT_MAX  1024        /* rows that are counted to judge an index */
 #define SEARCH_THINGS_MAX 1000000     /* that one page reads */
 #define SEARCH_ROWS_MAX   8000000     /* of indexes that one page reads */
 #define SEARCH_STEPS_MAX  1000000000u /* bytes that one page compares */
