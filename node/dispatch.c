@@ -269,6 +269,9 @@ static const struct method_row methods[METHOD_COUNT] = {
     [METHOD_METRICS] = {.handle = read_query},
     [METHOD_AUDIT] = {.handle = read_query},
     [METHOD_WATCH] = {.handle = watch_start},
+    [METHOD_SEARCH] = {.handle = read_query},
+    [METHOD_COUNT_THINGS] = {.handle = read_query},
+    [METHOD_EXPLAIN] = {.handle = read_query},
     [METHOD_LIMITS] = {.handle = status_limits},
     [METHOD_STATUS] = {.handle = status_status},
     [METHOD_TRANSFER] = {.handle = status_transfer},
@@ -279,4 +282,4 @@ static const struct method_row methods[METHOD_COUNT] = {
     [METHOD_EVENT] = {.handle = NULL},
     [METHOD_MEMBERS] = {.handle = NULL},
 };
-_Static_assert(METHOD_COUNT == 22, "a method has no row");
+_Static_assert(METHOD_COUNT == 25, "a method has no row");

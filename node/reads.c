@@ -194,6 +194,12 @@ static enum query_kind kind_of(enum method method)
         return QUERY_METRICS;
     case METHOD_AUDIT:
         return QUERY_AUDIT;
+    case METHOD_SEARCH:
+        return QUERY_SEARCH;
+    case METHOD_COUNT_THINGS:
+        return QUERY_COUNT;
+    case METHOD_EXPLAIN:
+        return QUERY_EXPLAIN;
     default:
         CHECK(method == METHOD_DESCRIBE);
         return QUERY_DESCRIBE;

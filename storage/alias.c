@@ -5,6 +5,7 @@
 #include "command/value.h"
 #include "storage/command.h"
 #include "storage/pointer.h"
+#include "storage/value_rows.h"
 
 #define KEY_HEAD_BYTES 9 /* space, id */
 
@@ -141,7 +142,8 @@ static int count(struct command *c, uint64_t model, int by)
 }
 
 /* Both directions; from and to are ids, 0 = unset, and differ. */
-static int move(struct command *c, uint64_t model, struct span alias, uint64_t from, uint64_t to)
+static int move(
+    struct command *c, uint64_t model, uint64_t ns, struct span alias, uint64_t from, uint64_t to)
 {
     struct key key = key_alias(model, alias);
     int rc = 0;
@@ -162,6 +164,9 @@ static int move(struct command *c, uint64_t model, struct span alias, uint64_t f
         put_u64le(value, model);
         put_u64le(value + 8, c->revision);
         rc = row_insert(c->rows, TABLE_ALIASES, key_span(&back), span_make(value, sizeof value));
+    }
+    if (rc == 0) {
+        rc = values_alias(c, ns, alias, from, to);
     }
     if (rc == 0) {
         command_note_alias(c, model, alias, from, to);
@@ -212,7 +217,7 @@ int op_set_alias(struct command *c, const struct op *op)
     if (!is_new && at.what == version->id) {
         return answer(c, "unchanged", version, at.created);
     }
-    rc = move(c, version->model, op->alias, at.what, version->id);
+    rc = move(c, version->model, version->ns, op->alias, at.what, version->id);
     return rc != 0 ? rc : answer(c, is_new ? "created" : "changed", version, c->revision);
 }
 
@@ -236,6 +241,6 @@ int op_unset_alias(struct command *c, const struct op *op)
     if (is_unset) {
         return command_answer(c, "unchanged", NULL);
     }
-    rc = move(c, model->id, op->alias, at.what, 0);
+    rc = move(c, model->id, model->ns, op->alias, at.what, 0);
     return rc != 0 ? rc : answer(c, "deleted", there, c->revision);
 }

@@ -1,10 +1,14 @@
 #include "storage/filter_match.h"
 
+#include <math.h>
+#include <stdio.h>
+
 #include "base/time_text.h"
 #include "command/prop.h"
 #include "storage/pointer.h"
 #include "storage/resolve.h"
 #include "storage/series.h"
+#include "storage/value_key.h"
 
 #define RESOLVE_STEPS 1000 /* what a look-up counts as */
 
@@ -22,6 +26,7 @@ struct test {
     const struct filter *f;
     size_t values;
     bool met;
+    struct item *first; /* where to keep the first value; then nothing is compared */
 };
 
 static bool spend(const struct matcher *m, uint64_t steps)
@@ -110,8 +115,8 @@ static int fits(const struct test *t,
     case FILTER_TEXT:
         return text_fits(t, op, l, item, ret);
     case FILTER_NUMBER:
-        *ret =
-            number_of(item, &number) && order_fits(op, filter_compare_numbers(&number, &l->number));
+        *ret = number_of(item, &number) && (number.is_whole || !isnan(number.value)) &&
+               order_fits(op, filter_compare_numbers(&number, &l->number));
         return 0;
     case FILTER_TIME:
         *ret = item->type == FILTER_TIME &&
@@ -147,6 +152,10 @@ static int test_item(struct test *t, const struct item *item)
     bool met = false;
     int rc = 0;
     t->values++;
+    if (t->first != NULL) {
+        *t->first = t->values == 1 ? *item : *t->first;
+        return 0;
+    }
     if (f->op == FILTER_IS_NULL || t->met || !spend(t->m, 1 + item->text.len)) {
         return 0;
     }
@@ -277,6 +286,14 @@ static int test_stage(struct test *t, const struct thing *thing)
     return field == NULL ? 0 : test_field(t, field, &thing->fields[field->code]);
 }
 
+/* A version is called as its model is. */
+static int test_model_name(struct test *t, const struct thing *thing)
+{
+    struct span name;
+    int rc = text_of_thing(t->m, thing->model, &name);
+    return rc != 0 ? rc : test_text(t, name);
+}
+
 static int test_attribute(struct test *t, const struct thing *thing)
 {
     bool version = thing->kind == KIND_VERSION;
@@ -288,7 +305,7 @@ static int test_attribute(struct test *t, const struct thing *thing)
     case ATTRIBUTE_KIND:
         return test_text(t, span_of(kind_name(thing->kind)));
     case ATTRIBUTE_NAME:
-        return test_text(t, thing->name);
+        return version ? test_model_name(t, thing) : test_text(t, thing->name);
     case ATTRIBUTE_NAMESPACE:
         return test_namespace(t, thing);
     case ATTRIBUTE_STATE:
@@ -362,9 +379,8 @@ static int test_prop_item(struct test *t, unsigned type, const struct prop_item 
     return test_item(t, &value);
 }
 
-static int test_prop(struct test *t, const struct thing *thing)
+static int test_prop(struct test *t, const struct field_value *props)
 {
-    const struct field_value *props = &thing->fields[FIELD_PROPS];
     int rc = 0;
     for (size_t i = 0; i < props->len; i++) {
         if (!span_equal(props->pairs[i].key, t->f->key)) {
@@ -394,27 +410,92 @@ static int test_param(struct test *t, const struct thing *thing)
     return rc == 1 ? 0 : rc;
 }
 
+static double metric_of(const struct series *s, enum filter_metric metric, bool *ret_there)
+{
+    const struct series_sums *sums = &s->sums;
+    *ret_there = true;
+    switch (metric) {
+    case METRIC_FIRST:
+        return point_double(sums->first.value);
+    case METRIC_MIN:
+        *ret_there = sums->has_extremes;
+        return point_double(sums->min.value);
+    case METRIC_MAX:
+        *ret_there = sums->has_extremes;
+        return point_double(sums->max.value);
+    case METRIC_COUNT:
+        return (double)sums->count;
+    case METRIC_LAST:
+        break;
+    }
+    return point_double(sums->last.value);
+}
+
+static int test_series(struct test *t, const struct series *s)
+{
+    bool there;
+    double d = metric_of(s, t->f->metric, &there);
+    struct item item = {.type = FILTER_NUMBER, .number = {.value = d}};
+    return there ? test_item(t, &item) : 0;
+}
+
+static int on_series(void *arg, const struct series *s, struct span key)
+{
+    struct test *t = arg;
+    if (!span_equal(key, t->f->key)) {
+        return 1;
+    }
+    return spend(t->m, 1) ? test_series(t, s) : 1;
+}
+
+static int test_metric(struct test *t, const struct thing *thing)
+{
+    struct series series;
+    struct thing *on;
+    if (t->f->key.len > CLADE_MAX_METRIC_KEY_BYTES || !spend(t->m, RESOLVE_STEPS)) {
+        return 0;
+    }
+    if (!t->f->has_ref) {
+        struct key from = key_series(thing->id, t->f->key, 0);
+        int rc = series_each(t->m->view, thing->id, &from, on_series, t);
+        return rc == 1 ? 0 : rc;
+    }
+    struct resolver r = {
+        .view = t->m->view, .arena = t->m->arena, .ns = t->m->ns, .any_state = true};
+    int rc = resolve(&r, t->f->ref, &on);
+    if (rc == 0) {
+        rc = lookup_series(t->m->view, thing->id, t->f->key, on->id, &series);
+        rc = rc == 0 ? test_series(t, &series) : rc == 1 ? 0 : rc;
+    }
+    return rc == CLADE_ERR_NOT_FOUND ? 0 : rc;
+}
+
+static int test_key(struct test *t, const struct thing *thing)
+{
+    switch (t->f->group) {
+    case FILTER_ATTRIBUTE:
+        return test_attribute(t, thing);
+    case FILTER_TAGS:
+        return test_tag(t, thing);
+    case FILTER_PROPS:
+        return test_prop(t, &thing->fields[FIELD_PROPS]);
+    case FILTER_EDGE:
+        return t->m->edge != NULL ? test_prop(t, t->m->edge) : 0;
+    case FILTER_PARAMS:
+        return test_param(t, thing);
+    case FILTER_METRICS:
+        return test_metric(t, thing);
+    }
+    return 0;
+}
+
 static int compare(const struct matcher *m,
                    const struct filter *f,
                    const struct thing *thing,
                    bool *ret)
 {
     struct test t = {.m = m, .f = f};
-    int rc = 0;
-    switch (f->group) {
-    case FILTER_ATTRIBUTE:
-        rc = test_attribute(&t, thing);
-        break;
-    case FILTER_TAGS:
-        rc = test_tag(&t, thing);
-        break;
-    case FILTER_PROPS:
-        rc = test_prop(&t, thing);
-        break;
-    case FILTER_PARAMS:
-        rc = test_param(&t, thing);
-        break;
-    }
+    int rc = test_key(&t, thing);
     if (f->op == FILTER_IS_NULL) {
         *ret = (t.values == 0) != f->negated;
     } else {
@@ -442,6 +523,8 @@ static int walk(const struct matcher *m,
         rc = walk(m, f->first, thing, ret);
         *ret = !*ret;
         return rc;
+    case FILTER_LINEAGE:
+        return m->lineage(m->lineage_arg, f, thing, ret);
     case FILTER_AND:
     case FILTER_OR:
         *ret = f->kind == FILTER_AND;
@@ -465,10 +548,98 @@ int match_thing(const struct matcher *m,
     int rc = walk(m, filter, thing, &matches);
     if (rc == 0 && *m->steps_left == 0) {
         rc = error_set(m->view->error, CLADE_ERR_LIMIT, NULL,
-                       "the queries of the transaction compare too much; ask less at once");
+                       "the query compares too much; ask less at once");
     }
     if (rc == 0) {
         *ret = matches;
     }
     return rc;
+}
+
+/* --- The place in an order -------------------------------------------------------------------- */
+
+static int first_value(const struct matcher *m,
+                       const struct filter *key,
+                       const struct thing *thing,
+                       struct item *ret)
+{
+    struct test t = {.m = m, .f = key, .first = ret};
+    int rc = test_key(&t, thing);
+    if (rc == 0 && *m->steps_left == 0) {
+        return error_set(m->view->error, CLADE_ERR_LIMIT, NULL,
+                         "the query compares too much; ask less at once");
+    }
+    return rc != 0 ? rc : t.values == 0;
+}
+
+int match_value(const struct matcher *m,
+                const struct filter *key,
+                const struct thing *thing,
+                struct value_code *ret)
+{
+    struct item item;
+    int rc = first_value(m, key, thing, &item);
+    ret->len = 0;
+    if (rc != 0) {
+        return rc < 0 ? rc : 0;
+    }
+    switch (item.type) {
+    case FILTER_NUMBER:
+    case FILTER_TIME:
+        *ret = value_of_number(item.number.value);
+        break;
+    case FILTER_BOOL:
+        *ret = value_of_bool(item.truth);
+        break;
+    case FILTER_REF:
+        *ret = value_of_ref(item.id);
+        break;
+    default: {
+        double number;
+        bool mixed = key->group != FILTER_ATTRIBUTE && value_text_number(item.text, &number);
+        *ret = mixed ? value_of_number(number) : value_of_text(item.text);
+        break;
+    }
+    }
+    return 0;
+}
+
+static int text_of_number(const struct matcher *m, const struct filter_number *n, struct span *ret)
+{
+    char text[64];
+    int len = n->is_whole ? snprintf(text, sizeof text, "%s%llu", n->is_negative ? "-" : "",
+                                     (unsigned long long)n->magnitude)
+                          : snprintf(text, sizeof text, "%.17g", n->value);
+    *ret = arena_copy_span(m->arena, span_make(text, (size_t)len));
+    return ret->data != NULL ? 0 : arena_failure(m->arena, (size_t)len, m->view->error);
+}
+
+int match_value_text(const struct matcher *m,
+                     const struct filter *key,
+                     const struct thing *thing,
+                     struct span *ret)
+{
+    struct item item;
+    char text[TIME_TEXT_BYTES];
+    int rc = first_value(m, key, thing, &item);
+    *ret = (struct span){0};
+    if (rc != 0) {
+        return rc < 0 ? rc : 0;
+    }
+    switch (item.type) {
+    case FILTER_NUMBER:
+        return text_of_number(m, &item.number, ret);
+    case FILTER_TIME:
+        time_format(item.number.magnitude, text);
+        *ret = arena_copy_span(m->arena, span_of(text));
+        return ret->data != NULL ? 0 : arena_failure(m->arena, sizeof text, m->view->error);
+    case FILTER_BOOL:
+        *ret = span_of(item.truth ? "true" : "false");
+        return 0;
+    case FILTER_REF:
+        return text_of_thing(m, item.id, ret);
+    default:
+        *ret = item.text;
+        return 0;
+    }
 }

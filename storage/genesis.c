@@ -6,6 +6,7 @@
 #include "storage/record.h"
 #include "storage/rows.h"
 #include "storage/usage.h"
+#include "storage/value_rows.h"
 
 static int write_default_namespace(struct rows *rows)
 {
@@ -23,6 +24,7 @@ static int write_default_namespace(struct rows *rows)
         key = key_name(NAME_SPACE_NAMES, NAMESPACE_ROOT, KIND_NAMESPACE, ns.name, 0);
         rc = row_insert(rows, TABLE_NAMES, key_span(&key), span_make(value, sizeof value));
     }
+    rc = rc != 0 ? rc : values_begin(rows, &ns);
     return rc != 0 ? rc : usage_begin(rows, &ns);
 }
 

@@ -14,3 +14,8 @@ bool id_set_init(struct id_set *set, uint64_t end);
 void id_set_release(struct id_set *set);
 /* 1 when the id is new, 0 when it was there (or is not below `end`), -1 when memory is out. */
 int id_set_add(struct id_set *set, uint64_t id);
+bool id_set_has(const struct id_set *set, uint64_t id);
+/* The least id of the set that is `from` or above, resp. the greatest that is `from` or below;
+ * false when there is none. */
+bool id_set_next(const struct id_set *set, uint64_t from, uint64_t *ret);
+bool id_set_previous(const struct id_set *set, uint64_t from, uint64_t *ret);

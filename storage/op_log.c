@@ -9,6 +9,7 @@
 #include "command/value.h"
 #include "storage/series.h"
 #include "storage/usage.h"
+#include "storage/value_rows.h"
 
 /* --- Params ------------------------------------------------------------------------------- */
 
@@ -80,6 +81,7 @@ static int log_params(struct command *c,
         rc = find_param(c, t, p);
         if (rc == 1) {
             rc = insert_param(c, t, p);
+            rc = rc != 0 ? rc : values_param(c, t, p);
             tally.bytes += p->key.len + p->value.len;
             added++;
         }
@@ -328,8 +330,13 @@ static int log_series(struct command *c,
         return rc;
     }
     rc = find_series(&a, t, w->key, on);
+    bool is_new = a.series.sums.count == 0;
+    uint64_t last = a.series.sums.last.value;
     if (rc == 0) {
         rc = add_points(&a, w->points, w->points_len);
+    }
+    if (rc == 0 && a.added > 0) {
+        rc = values_metric(c, t, w->key, on, is_new ? NULL : &last, a.series.sums.last.value);
     }
     if (rc != 0 || a.added == 0) {
         return rc;

@@ -15,6 +15,7 @@
 #include "storage/stages.h"
 #include "storage/target.h"
 #include "storage/usage.h"
+#include "storage/value_rows.h"
 #include "storage/varint.h"
 
 /* --- The operation --------------------------------------------------------------------------- */
@@ -81,6 +82,7 @@ static int begin(struct command *c, const struct thing *t)
     for (size_t i = 0; i < uris->len && rc == 0; i++) {
         rc = thing_forget_uri(c, t, uris->texts[i]);
     }
+    rc = rc != 0 ? rc : values_forget(c, t);
     return rc != 0 || t->kind == KIND_VERSION ? rc : thing_lose_name(c, t);
 }
 
@@ -129,19 +131,6 @@ struct eraser {
     struct view *view; /* rows' */
     struct arena *scratch;
 };
-
-/* The first row under the prefix; 1 when there is none. */
-static int erase_first(struct eraser *e, enum table table, const struct key *prefix)
-{
-    struct row row;
-    int rc = view_seek(e->view, table, key_span(prefix), &row);
-    if (rc != 0 || !key_begins(row.key, prefix)) {
-        return rc < 0 ? rc : 1;
-    }
-    struct key key = {.len = (uint16_t)row.key.len};
-    memcpy(key.bytes, row.key.data, row.key.len);
-    return row_delete(e->rows, table, key_span(&key));
-}
 
 /* The name row that the thing's state brought. It is there if the state began with the name. */
 static int erase_name(struct eraser *e,
@@ -253,6 +242,7 @@ static int erase_state(struct eraser *e, uint64_t id, struct row row)
     int rc = record_decode(record, id, e->scratch, state, e->view->error);
     rc = rc != 0 ? rc : erase_names(e, state);
     rc = rc != 0 ? rc : erase_uris(e, state);
+    rc = rc != 0 ? rc : values_erase_state(e->rows, state);
     rc = rc != 0 ? rc : erase_pointers(e, state, get_u64be(key.bytes + 8));
     rc = rc != 0 ? rc : erase_reason(e, state->changed.revision);
     return rc != 0 ? rc : row_delete(e->rows, TABLE_HISTORY, key_span(&key));
@@ -262,8 +252,24 @@ static int erase_state(struct eraser *e, uint64_t id, struct row row)
 static int erase_alias(struct eraser *e, uint64_t id)
 {
     struct key from = key_alias(id, (struct span){0});
+    struct thing *thing;
+    struct row row;
     from.bytes[0] = POINTER_PAST;
-    return erase_first(e, TABLE_ALIASES, &from);
+    int rc = view_seek(e->view, TABLE_ALIASES, key_span(&from), &row);
+    if (rc != 0 || !key_begins(row.key, &from)) {
+        return rc < 0 ? rc : 1;
+    }
+    if (row.value.len != POINTER_VALUE_BYTES || row.key.len < from.len + 9u) {
+        return row_corrupt(e->view->error, TABLE_ALIASES, row.key, "has a wrong length");
+    }
+    struct key key = {.len = (uint16_t)row.key.len};
+    memcpy(key.bytes, row.key.data, row.key.len);
+    uint64_t version = get_u64le(row.value.data);
+    uint64_t began = get_u64le(row.value.data + 8);
+    struct span alias = span_make(key.bytes + from.len, key.len - from.len - 9u);
+    rc = lookup_thing(e->view, e->scratch, id, &thing);
+    rc = rc != 0 ? rc : values_erase_alias(e->rows, thing->ns, alias, version, began);
+    return rc != 0 ? rc : row_delete(e->rows, TABLE_ALIASES, key_span(&key));
 }
 
 /* The first thing of a phase: its id, and the revision in its row. 1 when there is none. */
@@ -311,8 +317,10 @@ static int erase_data(struct eraser *e)
     uint64_t id;
     uint64_t last;
     int rc = first_of(e, PURGE_DATA, &id, &last);
+    struct thing *thing;
+    rc = rc != 0 ? rc : lookup_thing(e->view, e->scratch, id, &thing);
     if (rc == 0) {
-        rc = series_erase_row(e->rows, id);
+        rc = series_erase_row(e->rows, thing);
         rc = rc == 1 ? erase_props(e, id) : rc;
     } else {
         return rc;

@@ -340,6 +340,7 @@ static int hash_query(const struct query *q, uint64_t ns, uint64_t *ret, struct 
     if (q->kind == QUERY_AUDIT) {
         hash_audit(&b, q);
     }
+    varint_put_text(&b, q->text);
     bool failed = b.failed;
     *ret = hash64(buffer_span(&b), 0);
     buffer_release(&b);
@@ -367,6 +368,10 @@ static int use_cursor(struct reading *r, uint64_t *ret_hash)
         return CLADE_ERR_RETRY;
     }
     r->view->revision = cursor.revision;
+    if (r->query->search != NULL && r->query->search->uses_metrics) {
+        r->view->revision =
+            r->meta.revision; /* metrics have no history: each page is of its time */
+    }
     r->position = cursor.position;
     *ret_hash = cursor.query;
     return 0;
@@ -440,6 +445,10 @@ static int answer(struct reading *r)
         return read_audit(r);
     case QUERY_WATCH:
         break; /* reader_watch */
+    case QUERY_SEARCH:
+    case QUERY_COUNT:
+    case QUERY_EXPLAIN:
+        return read_search(r);
     }
     return error_set(r->error, CLADE_ERR_UNSUPPORTED, NULL, "there is no such query");
 }

@@ -21,6 +21,9 @@ struct reader_budget {
     uint64_t bytes_max;    /* of the answer */
     uint64_t visits_max;   /* things that a walk may visit */
     const bool *cancelled; /* may be NULL; looked at now and then */
+    /* of searches; 0 = as search.h has them */
+    uint64_t count_max;  /* rows that are counted to judge an index */
+    uint64_t things_max; /* that one page reads */
 };
 
 struct reader_answer {

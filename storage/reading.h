@@ -77,6 +77,7 @@ int read_audit(struct reading *r);
 /* As reader_watch says. */
 struct watcher;
 int read_watch(struct reading *r, struct watcher *watchers[], size_t len);
+int read_search(struct reading *r);
 /* The thing that a target means, in the scratch arena; NOT_FOUND is the target's own error. */
 int reading_find(struct reading *r, const struct query_target *target, struct thing **ret);
 /* A target's error in the place of its thing; as reading_emitted. */

@@ -10,7 +10,7 @@
 #include "base/span.h"
 #include "storage/store.h"
 
-#define STORE_FORMAT 3
+#define STORE_FORMAT 4
 
 /* Codes stand in checksums and digests and never change. README.md has the byte tables. */
 enum table {
@@ -39,6 +39,7 @@ enum table {
     TABLE_URIS = 22,
     TABLE_STAGES = 23,
     TABLE_USAGE = 24,
+    TABLE_VALUES = 25,
     TABLE_COUNT
 };
 

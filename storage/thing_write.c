@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "storage/usage.h"
+#include "storage/value_rows.h"
 #include "storage/varint.h"
 
 _Static_assert(CLADE_MAX_RECORD_BYTES < UNDO_BYTES_MAX, "a record can be taken back");
@@ -305,6 +306,9 @@ int thing_insert(struct command *c, struct thing *t)
         rc = usage_thing(c, NULL, t);
     }
     if (rc == 0) {
+        rc = values_follow(c, NULL, t);
+    }
+    if (rc == 0) {
         command_note(c, CHANGE_CREATED, t->id, 0, 0);
         rc = index_fields(c, NULL, t);
     }
@@ -332,6 +336,9 @@ int thing_replace(struct command *c, const struct thing *before, struct thing *t
     }
     if (rc == 0) {
         rc = pointers_follow(c, before, t);
+    }
+    if (rc == 0) {
+        rc = values_follow(c, before, t);
     }
     if (rc != 0) {
         return rc;

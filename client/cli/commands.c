@@ -19,6 +19,14 @@
 #define HISTORY_HELP                                                                               \
     "The history of a deleted thing is found by its id, or with --state deleted by its "           \
     "name.\n" STDIN_HELP
+#define SEARCH_HELP                                                                                \
+    "Without a query all of the kind are found. It compares attributes, tags.KEY, params.KEY,\n"   \
+    "props.KEY and metrics.KEY by = != < <= > >= LIKE ILIKE IN BETWEEN IS NULL, joined by AND "    \
+    "OR\n"                                                                                         \
+    "NOT ( ). Of lineage: depends_on(X), used_by(X), linked(LABEL, X), linked_by(LABEL, X), X a\n" \
+    "reference in quotes or a query in parentheses. ORDER BY KEY [DESC] may follow. MLflow's "     \
+    "names\n"                                                                                      \
+    "of attributes are known."
 #define MEMBER_HELP                                                                                \
     "Said twice it changes nothing. What the cluster has taken up goes on when this command is\n"  \
     "stopped; \"clade cluster member list\" shows how far it is."
@@ -277,6 +285,20 @@ const struct command commands[] = {
     {"unlink", "FROM LABEL TO", "take an edge away", "Lines of stdin with \"-\", as for link.",
      NULL, 1, 3, EXAMPLES("clade unlink version/resnet50/7 trained_on artifact/imagenet-1k"),
      "unlink", run_link},
+    {"search", "KIND [QUERY]", "find the things that are as a query says", SEARCH_HELP,
+     FLAGS(READ_FLAGS), 1, 2,
+     EXAMPLES("clade search run \"status = 'finished' AND metrics.acc > 0.9 ORDER BY metrics.acc DESC\" --limit 10",
+              "clade search version \"depends_on('artifact/reviews-03') AND stage = 'production'\"",
+              "clade search artifact \"name LIKE 'reviews-%' AND tags.team = 'nlp'\""),
+     NULL, run_search},
+    {"count", "KIND [QUERY]", "count the things that are as a query says",
+     "The query is that of search. With --by they are counted by what they have under a key.",
+     FLAGS(FLAG_BY, FLAG_STATE), 1, 2,
+     EXAMPLES("clade count run \"metrics.acc > 0.9\"", "clade count run --by status"), NULL, run_count},
+    {"explain", "KIND [QUERY]", "show how a search is answered, and what it reads",
+     "The search is run, its things are not shown. --limit as of search.",
+     FLAGS(FLAG_LIMIT, FLAG_STATE), 1, 2,
+     EXAMPLES("clade explain run \"tags.team = 'nlp' AND params.lr < 0.1\""), NULL, run_explain},
     {"lineage up", "REF...", "what it was made from, and what that was made from", STDIN_HELP,
      FLAGS(FLAG_LABELS, FLAG_KINDS, FLAG_DEPTH, FLAG_LIMIT, FLAG_COUNT_ONLY, FLAG_VIEW, FLAG_STATE),
      1, COMMAND_ARGS_ANY,
@@ -297,7 +319,7 @@ const struct command commands[] = {
      NULL, run_watch},
     {"audit", "[REF]", "show who changed what, when and why, newest first",
      "Of one thing, or of all. With --namespace only what is there or below.",
-     FLAGS(FLAG_BY, FLAG_SINCE, FLAG_UNTIL, FLAG_KINDS, FLAG_PREFIX, FLAG_QUERY, FLAG_LIMIT, FLAG_CSV), 0, 1,
+     FLAGS(FLAG_BY_USER, FLAG_SINCE, FLAG_UNTIL, FLAG_KINDS, FLAG_PREFIX, FLAG_QUERY, FLAG_LIMIT, FLAG_CSV), 0, 1,
      EXAMPLES("clade audit --by ann --from 2026-03-01", "clade audit model/resnet50 --limit 10",
               "clade -w ndjson audit --from 2026-03-01 --to 2026-03-31 > march.ndjson"),
      NULL, run_audit},

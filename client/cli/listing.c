@@ -180,6 +180,8 @@ static void add_page(struct listing *l, const struct clade_response *response)
     }
     l->begun = true;
     const struct clade_value *data = clade_response_data(response);
+    const struct clade_value *items = clade_value_get(data, "items"); /* of a search */
+    data = items != NULL ? items : data;
     for (size_t i = 0; i < clade_value_len(data); i++) {
         add_item(l, clade_value_at(data, i));
     }

@@ -19,6 +19,9 @@ int run_purge(struct cli *cli);
 /* reads: the subject is the kind, NULL for references of any kind */
 int run_get(struct cli *cli);
 int run_list(struct cli *cli);
+int run_search(struct cli *cli);
+int run_count(struct cli *cli);
+int run_explain(struct cli *cli);
 /* the subject is "up" or "down" */
 int run_lineage(struct cli *cli);
 /* what points to versions */

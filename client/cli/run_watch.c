@@ -295,7 +295,7 @@ int run_audit(struct cli *cli)
     }
     code = what_init(cli, &what);
     struct audit a = {.cli = cli,
-                      .what = {.by = args_get(&cli->args, FLAG_BY),
+                      .what = {.by = args_get(&cli->args, FLAG_BY_USER),
                                .ref = refs.len > 0 ? refs.items[0] : NULL,
                                .ns = what.ns,
                                .kinds = what.kinds.items,

@@ -1,7 +1,7 @@
 #pragma once
-/* The query language, as it is asked of one thing (README.md, "Queries in text"): parsed once into
- * a tree that the caller walks with the thing in hand. Everything that can be known without the
- * thing is checked here. Deterministic: depends on the text alone. */
+/* The query language (README.md, "Queries in text"): parsed once into a tree that the caller walks
+ * with a thing in hand. Everything that can be known without the thing is checked here.
+ * Deterministic: depends on the text alone. */
 #include "base/arena.h"
 #include "base/error.h"
 #include "command/field.h"
@@ -9,7 +9,25 @@
 
 #define FILTER_DEPTH_MAX 64 /* parentheses and NOTs within each other */
 
-enum filter_group { FILTER_ATTRIBUTE, FILTER_TAGS, FILTER_PARAMS, FILTER_PROPS };
+enum filter_group {
+    FILTER_ATTRIBUTE,
+    FILTER_TAGS,
+    FILTER_PARAMS,
+    FILTER_PROPS,
+    FILTER_METRICS, /* of searches alone, like what follows */
+    FILTER_EDGE     /* props of the edge that leads to the thing, in the query of a LINKED */
+};
+
+/* What of a series is compared. */
+enum filter_metric { METRIC_LAST, METRIC_MIN, METRIC_MAX, METRIC_FIRST, METRIC_COUNT };
+
+/* What a thing has to do with others. */
+enum filter_relation {
+    RELATION_DEPENDS_ON, /* they are upstream of it */
+    RELATION_USED_BY,    /* they are downstream of it */
+    RELATION_LINKED,     /* it has an edge of the label to one of them */
+    RELATION_LINKED_BY   /* one of them has an edge of the label to it */
+};
 
 /* Attributes that are no field of the table in field.h. */
 enum filter_attribute {
@@ -69,12 +87,13 @@ struct filter_literal {
     struct ref ref;
 };
 
-enum filter_kind { FILTER_AND, FILTER_OR, FILTER_NOT, FILTER_COMPARE };
+enum filter_kind { FILTER_AND, FILTER_OR, FILTER_NOT, FILTER_COMPARE, FILTER_LINEAGE };
 
 struct filter {
     enum filter_kind kind;
-    struct filter *first; /* of AND, OR, NOT */
+    struct filter *first; /* of AND, OR, NOT; of LINEAGE: what the others are like */
     struct filter *next;  /* beside it */
+    struct span written;  /* of COMPARE and LINEAGE: where it stands in the query */
     /* FILTER_COMPARE */
     enum filter_group group;
     enum filter_attribute attribute; /* FILTER_ATTRIBUTE */
@@ -84,6 +103,30 @@ struct filter {
     bool negated; /* NOT LIKE, NOT IN, NOT BETWEEN, IS NOT NULL */
     struct filter_literal *literals;
     size_t literals_len;
+    /* FILTER_METRICS */
+    enum filter_metric metric;
+    /* FILTER_LINEAGE: the others are one thing, those that are like `first`, or any */
+    enum filter_relation relation;
+    struct span label; /* LINKED, LINKED_BY */
+    bool has_ref;      /* of METRICS: it was measured on that; else any series of the key counts */
+    struct ref *ref;
+    unsigned number; /* of the search's lineage predicates, from 0 */
+};
+
+#define SEARCH_ORDER_MAX   3  /* keys of an ORDER BY */
+#define SEARCH_LINEAGE_MAX 16 /* lineage predicates of a search */
+
+struct search_order {
+    struct filter key; /* FILTER_COMPARE without operator and literals */
+    bool descending;
+};
+
+struct search {
+    const struct filter *filter; /* NULL: everything */
+    struct search_order order[SEARCH_ORDER_MAX];
+    size_t order_len;
+    unsigned lineage_len; /* predicates */
+    bool uses_metrics;
 };
 
 /* `*ret` borrows from `text` and the arena. CLADE_ERR_INVALID with the byte in the message,
@@ -92,6 +135,15 @@ int filter_parse(struct span text,
                  struct arena *arena,
                  const struct filter **ret,
                  struct error *error);
+
+/* The same for a search: metrics and lineage are known too, the query may be empty, and ORDER BY
+ * may follow. */
+int search_parse(struct span text, struct arena *arena, struct search *ret, struct error *error);
+/* A key alone, as ORDER BY has it: what `count` counts by. */
+int search_parse_key(struct span text,
+                     struct arena *arena,
+                     struct filter *ret,
+                     struct error *error);
 
 /* Whether all of text is a decimal number ("-1.5e3"); then sets it. */
 bool filter_parse_number(struct span text, struct filter_number *ret);

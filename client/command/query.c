@@ -35,6 +35,9 @@ static const char *const audit_keys[] = {"by",      "ref",     CHANGE_KEYS, "fro
                                          "to_time", READ_KEYS, NULL};
 static const char *const watch_keys[] = {"from", "credit", "ns", CHANGE_KEYS, "deadline_ms", NULL};
 
+static const char *const search_keys[] = {"kind", "query", READ_KEYS, NULL};
+static const char *const count_keys[] = {"kind", "query", "by", READ_KEYS, NULL};
+
 struct decode {
     const struct value *params;
     struct arena *arena;
@@ -497,6 +500,63 @@ static int decode_watch(const struct decode *d, struct query *q)
     return r != 0 ? r : take_change_filter(d, &q->changes);
 }
 
+static int take_query(const struct decode *d, struct query *q)
+{
+    struct search *search = arena_calloc(d->arena, 1, sizeof *search);
+    if (search == NULL) {
+        return check_fail_no_room(d->arena, sizeof *search, d->error);
+    }
+    const struct value *v = value_get(d->params, "query");
+    if (v != NULL && value_type(v) != CLADE_STRING) {
+        return check_fail(d->error, CLADE_ERR_INVALID, "query", "expected a string, got %s",
+                          check_type_text(v));
+    }
+    q->text = value_string(v); /* an empty one means all */
+    q->search = search;
+    int r = search_parse(q->text, d->arena, search, d->error);
+    return r == 0 ? 0 : check_fail_inside(d->error, r, "query");
+}
+
+static int decode_search(const struct decode *d, struct query *q)
+{
+    struct span kind = {0};
+    int r = take_text(d->params, "kind", true, SIZE_MAX, &kind, d->error);
+    r = r != 0 ? r : parse_kind(kind, "kind", &q->list_kind, d->error);
+    r = r != 0 ? r : take_query(d, q);
+    if (r == 0 && q->search->uses_metrics && q->as_of.form != AS_OF_NOW) {
+        r = check_fail(d->error, CLADE_ERR_INVALID, "as_of",
+                       "metrics are searched by their newest values: no as_of with them");
+    }
+    return r;
+}
+
+static int decode_explain(const struct decode *d, struct query *q)
+{
+    q->explain = true;
+    return decode_search(d, q);
+}
+
+static int decode_count(const struct decode *d, struct query *q)
+{
+    struct span by = {0};
+    q->count_only = true;
+    int r = decode_search(d, q);
+    r = r != 0 ? r : take_text(d->params, "by", false, SIZE_MAX, &by, d->error);
+    if (r != 0 || value_get(d->params, "by") == NULL) {
+        return r;
+    }
+    struct filter *key = arena_calloc(d->arena, 1, sizeof *key);
+    if (key == NULL) {
+        return check_fail_no_room(d->arena, sizeof *key, d->error);
+    }
+    q->by = key;
+    r = search_parse_key(by, d->arena, key, d->error);
+    if (r == 0 && key->group == FILTER_METRICS) {
+        r = check_fail(d->error, CLADE_ERR_INVALID, NULL, "metrics are not counted by");
+    }
+    return r == 0 ? 0 : check_fail_inside(d->error, r, "by");
+}
+
 static const struct {
     const char *const *keys;
     int (*decode)(const struct decode *d, struct query *q);
@@ -509,6 +569,9 @@ static const struct {
     [QUERY_METRICS] = {metrics_keys, decode_metrics},
     [QUERY_AUDIT] = {audit_keys, decode_audit},
     [QUERY_WATCH] = {watch_keys, decode_watch},
+    [QUERY_SEARCH] = {search_keys, decode_search},
+    [QUERY_COUNT] = {count_keys, decode_count},
+    [QUERY_EXPLAIN] = {search_keys, decode_explain},
 };
 
 int query_decode(enum query_kind kind,

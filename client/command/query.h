@@ -16,7 +16,10 @@ enum query_kind {
     QUERY_HISTORY,
     QUERY_METRICS,
     QUERY_AUDIT,
-    QUERY_WATCH
+    QUERY_WATCH,
+    QUERY_SEARCH,
+    QUERY_COUNT,
+    QUERY_EXPLAIN
 };
 
 struct query_as_of {
@@ -64,6 +67,11 @@ struct query {
     /* QUERY_GET, QUERY_METRICS */
     struct query_target *targets;
     size_t targets_len;
+    /* QUERY_SEARCH, QUERY_COUNT, QUERY_EXPLAIN: things of list_kind */
+    struct span text; /* the query */
+    const struct search *search;
+    const struct filter *by; /* QUERY_COUNT: the key that is counted by; NULL: none */
+    bool explain;
     /* QUERY_LIST */
     enum kind list_kind;
     bool has_under;
@@ -100,10 +108,9 @@ struct query {
     uint64_t credit; /* QUERY_WATCH: bytes that may be sent before more is asked for */
 };
 
-/* Decodes the parameters of method "get", "list", "lineage", "describe", "history",
- * "metrics", "audit" or "watch": a
- * map with the keys of client/wire/README.md. Unknown keys are INVALID. `*ret` borrows from params
- * and arena. */
+/* Decodes the parameters of method "get", "list", "lineage", "describe", "history", "metrics",
+ * "search", "count", "explain", "audit" or "watch": a map with the keys of client/wire/README.md. Unknown keys are
+ * INVALID. `*ret` borrows from params and arena. */
 int query_decode(enum query_kind kind,
                  const struct value *params,
                  struct arena *arena,

@@ -415,6 +415,13 @@ struct clade_watch_options {
     const char *query;        /* "stage = 'production'" */
 };
 
+/* Things of a kind that are as a query says (the language: "clade help search"). */
+struct clade_search {
+    const char *kind;
+    const char *query; /* with its ORDER BY; NULL = all */
+    const char *by;    /* of clade_count: the key that is counted by; NULL = none */
+};
+
 /* Called once for each request, never before the call that started it has returned. `response`
  * is the callee's and is freed with clade_response_free; it is never NULL unless memory ran
  * out. */
@@ -513,6 +520,28 @@ CLADE_API void clade_watch_stop(struct clade_watch *watch);
  * while nothing passes. 0 = not known yet. */
 CLADE_API uint64_t clade_watch_revision(const struct clade_watch *watch);
 
+/* The data is {"items": [...], "rows": R, "read": N, "pinned": B}: what was found, and how many
+ * rows of indexes and how many things were read for it. */
+CLADE_API struct clade_request *clade_search(struct clade_client *client,
+                                             const struct clade_search *search,
+                                             const struct clade_read *read,
+                                             unsigned deadline_ms,
+                                             clade_cb cb,
+                                             void *arg);
+/* The data is {"count": N, "things": N}, with "by" an array of {"value", "count"}, most first. */
+CLADE_API struct clade_request *clade_count(struct clade_client *client,
+                                            const struct clade_search *search,
+                                            const struct clade_read *read,
+                                            unsigned deadline_ms,
+                                            clade_cb cb,
+                                            void *arg);
+/* How a search is answered, and what it reads: client/wire/README.md. */
+CLADE_API struct clade_request *clade_explain(struct clade_client *client,
+                                              const struct clade_search *search,
+                                              const struct clade_read *read,
+                                              unsigned deadline_ms,
+                                              clade_cb cb,
+                                              void *arg);
 /* Any method of the protocol with its parameters as a map (NULL = an empty one), but for
  * deadline_ms, which the library adds: "describe", "limits", "status", "transfer", ...
  * client/wire/README.md lists them. One that writes is repeated only while it is certain that
@@ -566,6 +595,15 @@ CLADE_API const struct clade_value *clade_watch_wait(struct clade_watch *watch,
                                                      unsigned timeout_ms);
 /* Why it has ended; NULL while it goes on. Borrowed from the watch. */
 CLADE_API const struct clade_response *clade_watch_ended(const struct clade_watch *watch);
+CLADE_API struct clade_response *clade_search_wait(struct clade_client *client,
+                                                   const struct clade_search *search,
+                                                   const struct clade_read *read);
+CLADE_API struct clade_response *clade_count_wait(struct clade_client *client,
+                                                  const struct clade_search *search,
+                                                  const struct clade_read *read);
+CLADE_API struct clade_response *clade_explain_wait(struct clade_client *client,
+                                                    const struct clade_search *search,
+                                                    const struct clade_read *read);
 CLADE_API struct clade_response *clade_call_wait(struct clade_client *client,
                                                  const char *method,
                                                  const struct clade_doc *params);

@@ -113,6 +113,30 @@ struct clade_response *clade_audit_wait(struct clade_client *client,
     return finish(client, clade_audit_read(client, audit, read, 0, on_done, &wait), &wait);
 }
 
+struct clade_response *clade_search_wait(struct clade_client *client,
+                                         const struct clade_search *search,
+                                         const struct clade_read *read)
+{
+    struct wait wait = {0};
+    return finish(client, clade_search(client, search, read, 0, on_done, &wait), &wait);
+}
+
+struct clade_response *clade_count_wait(struct clade_client *client,
+                                        const struct clade_search *search,
+                                        const struct clade_read *read)
+{
+    struct wait wait = {0};
+    return finish(client, clade_count(client, search, read, 0, on_done, &wait), &wait);
+}
+
+struct clade_response *clade_explain_wait(struct clade_client *client,
+                                          const struct clade_search *search,
+                                          const struct clade_read *read)
+{
+    struct wait wait = {0};
+    return finish(client, clade_explain(client, search, read, 0, on_done, &wait), &wait);
+}
+
 struct clade_response *clade_call_wait(struct clade_client *client,
                                        const char *method,
                                        const struct clade_doc *params)

@@ -211,6 +211,51 @@ struct clade_request *calls_start_watch(struct clade_client *client,
     return client_start(r, 0) ? r : NULL;
 }
 
+static struct clade_request *start_search(struct clade_client *client,
+                                          enum method method,
+                                          const struct clade_search *search,
+                                          const struct clade_read *read,
+                                          unsigned deadline_ms,
+                                          clade_cb cb,
+                                          void *arg)
+{
+    if (client->closing) {
+        return NULL;
+    }
+    params_search(begin(client), search, read, client->revision);
+    return start_call(client, span_of(method_name(method)), deadline_ms, cb, arg);
+}
+
+struct clade_request *clade_search(struct clade_client *client,
+                                   const struct clade_search *search,
+                                   const struct clade_read *read,
+                                   unsigned deadline_ms,
+                                   clade_cb cb,
+                                   void *arg)
+{
+    return start_search(client, METHOD_SEARCH, search, read, deadline_ms, cb, arg);
+}
+
+struct clade_request *clade_count(struct clade_client *client,
+                                  const struct clade_search *search,
+                                  const struct clade_read *read,
+                                  unsigned deadline_ms,
+                                  clade_cb cb,
+                                  void *arg)
+{
+    return start_search(client, METHOD_COUNT_THINGS, search, read, deadline_ms, cb, arg);
+}
+
+struct clade_request *clade_explain(struct clade_client *client,
+                                    const struct clade_search *search,
+                                    const struct clade_read *read,
+                                    unsigned deadline_ms,
+                                    clade_cb cb,
+                                    void *arg)
+{
+    return start_search(client, METHOD_EXPLAIN, search, read, deadline_ms, cb, arg);
+}
+
 struct clade_request *clade_call(struct clade_client *client,
                                  const char *method,
                                  const struct clade_doc *params,

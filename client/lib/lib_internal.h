@@ -143,6 +143,10 @@ void params_audit(struct params *p,
                   const struct clade_audit *audit,
                   const struct clade_read *read,
                   uint64_t revision);
+void params_search(struct params *p,
+                   const struct clade_search *search,
+                   const struct clade_read *read,
+                   uint64_t revision);
 int params_doc(struct params *p, const struct clade_doc *doc, struct error *error);
 
 /* --- request.c --- */

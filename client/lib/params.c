@@ -246,6 +246,17 @@ void params_audit(struct params *p,
     put_read(p, read, revision);
 }
 
+void params_search(struct params *p,
+                   const struct clade_search *search,
+                   const struct clade_read *read,
+                   uint64_t revision)
+{
+    put_text(p, "kind", search->kind);
+    put_text(p, "query", search->query);
+    put_text(p, "by", search->by);
+    put_read(p, read, revision);
+}
+
 /* The number of a map's pairs and the length of its head; false when it is not a map. */
 static bool map_head(struct span bytes, uint32_t *ret_members, size_t *ret_len)
 {

@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0) {
         return 0;
     }
-    enum query_kind kind = (enum query_kind)(data[0] % (QUERY_METRICS + 1));
+    enum query_kind kind = (enum query_kind)(data[0] % (QUERY_EXPLAIN + 1));
     arena_init(&arena, 64 << 20);
     int r =
         value_decode(span_make(data + 1, size - 1), &value_limits_request, &arena, &params, &error);

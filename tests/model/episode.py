@@ -7,6 +7,7 @@ import re
 import time
 
 import plain
+import searching
 import wire
 from generate import Generator
 
@@ -165,6 +166,8 @@ class Real:
     @staticmethod
     def join(method, data, page):
         """A series of metrics that a page ended in goes on in the next, under the same head."""
+        if method == 'search':
+            return {'items': data['items'] + page['items']}
         if method == 'metrics' and data and page and 'points' in data[-1] and 'key' in page[0] and \
                 all(data[-1].get(k) == page[0].get(k) for k in ('id', 'key', 'on')):
             page[0]['points'] = data[-1]['points'] + page[0]['points']
@@ -249,6 +252,9 @@ class Episode:
             expected = self.world.read(item['method'], model)
         except plain.Refused as e:
             expected = self.refusal(e)
+        if 'order' in params:
+            params['query'] = searching.text_of(params)
+            del params['order']
         try:
             got = self.real.watch(params, self.world.revision) if item['method'] == 'watch' else \
                 self.real.read(item['method'], params)
@@ -263,10 +269,14 @@ class Episode:
         """Without what is not the episode's, and errors among the data by their class."""
         if isinstance(got, dict) and 'code' in got:
             return got
+        if method == 'search':
+            got = got['items']
+        if method == 'count':
+            del got['things']
         if method in ('get', 'metrics'):
             return [{**d, 'error': d['error']['code']} if isinstance(d, dict) and 'error' in d
                     else d for d in got]
-        if method == 'list' and params['kind'] == 'namespace':
+        if method in ('list', 'search') and params['kind'] == 'namespace':
             ours = {t['id'] for t in self.world.state.find('namespace')}
             return [d for d in got if (d['id'] if isinstance(d, dict) else d) in ours]
         if method == 'history':

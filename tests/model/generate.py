@@ -11,7 +11,10 @@ What is made here is abstract, so that it still means something when parts of it
 Operations carry their number as "_", which is taken off before they are sent.
 """
 
+import json
+
 import plain
+import searching
 
 NAMES = ('a', 'b', 'c')
 LABELS = ('consumed', 'derived_from', 'contains', 'own', 'own.2')
@@ -527,15 +530,17 @@ class Generator:
     def read(self):
         self.made = []
         self.ns = self.namespace() if self.chance(0.4) else '%E%'
-        method = self.pick('get', 'list', 'lineage', 'history', 'describe',
+        method = self.pick('get', 'list', 'lineage', 'search', 'count', 'history', 'describe',
                            'metrics', 'audit', 'watch',
-                           weights=(45, 25, 25, 20 * self.has('history'), 15 * self.has('namespaces'),
+                           weights=(45, 25, 25, 50 * self.has('search'), 10 * self.has('search'),
+                                    20 * self.has('history'), 15 * self.has('namespaces'),
                                     20 * self.has('series'), 12 * self.has('watch'),
                                     4 * self.has('watch')))
         if method in ('audit', 'watch'):
             return {'t': self.next(), 'method': method, 'params': self.read_changes(method)}
         params = {'ns': self.ns, **getattr(self, 'read_' + method)()}
-        if self.chance(0.5):
+        of_now = searching.uses_metrics(params)
+        if self.chance(0.5) and not of_now:
             label = self.rng.randint(0, self.item)
             params['as_of'] = self.pick(f'%R{label}%', f'%T{label}%', f'%T{label}-1%',
                                         weights=(60, 25, 15))
@@ -546,7 +551,7 @@ class Generator:
                 params['with'] = ['edges']
                 ways = ['edges'] + ['aliases'] * self.has('pointers') + ['params', 'metrics'] * self.has('series')
                 params['with'] = self.rng.sample(ways, self.rng.randint(1, len(ways)))
-            if method in ('history', 'metrics'):
+            if method in ('history', 'metrics', 'count'):
                 params.pop('view', None)
                 params.pop('with', None)
             if self.chance(0.4):
@@ -576,6 +581,23 @@ class Generator:
         params = {'kind': kind}
         if kind in ('run', 'version') and self.chance(0.4):
             params['under'] = self.ref(('experiment' if kind == 'run' else 'model',), own=False)
+        return params
+
+    def read_search(self):
+        maker = searching.Maker(self)
+        metrics = self.has('series')
+        # As text, which is never made smaller: half of a query is none.
+        return {'kind': self.rng.choice(self.kinds),
+                'query': json.dumps(maker.tree(2, metrics) if self.chance(0.9) else None),
+                'order': json.dumps(maker.order(metrics))}
+
+    def read_count(self):
+        params = self.read_search()
+        params['order'] = '[]'
+        if params['kind'] == 'namespace':
+            params['kind'] = 'run'  # other episodes have namespaces too
+        if self.chance(0.5):
+            params['by'] = self.pick('owner', 'tags.k', 'params.lr', 'status', 'state', 'name')
         return params
 
     def read_lineage(self):

@@ -12,6 +12,8 @@ import math
 import re
 import struct
 
+import searching
+
 KINDS = ('namespace', 'type', 'artifact', 'experiment', 'run', 'model', 'version', 'deployment')
 TYPED = ('artifact', 'experiment', 'run', 'model', 'version', 'deployment')
 CONTENT = ('artifact', 'version')
@@ -1894,6 +1896,28 @@ class World:
         if kind == 'run' and under:
             found = [t for t in found if t['fields'].get('experiment') == under]
         return [self.show(state, ns, t, params) for t in sorted(found, key=place)]
+
+    def search(self, state, ns, params):
+        return searching.Search(state, ns).run(
+            params['kind'], json.loads(params['query']), json.loads(params['order']),
+            lambda t: self.wanted(state, t, params, 'live'))
+
+    def read_search(self, state, ns, params):
+        return [self.show(state, ns, t, params) for t in self.search(state, ns, params)]
+
+    def read_count(self, state, ns, params):
+        found = self.search(state, ns, params)
+        if 'by' not in params:
+            return {'count': len(found)}
+        look = searching.Search(state, ns)
+        group, _, key = params['by'].rpartition('.')
+        counts = {}
+        for thing in found:
+            values = look.values(thing, group or 'attribute', key)
+            value = values[0][1] if values else None
+            counts[value] = counts.get(value, 0) + 1
+        order = sorted(counts.items(), key=lambda c: (-c[1], (c[0] or '').encode()))
+        return {'count': len(found), 'by': [{'value': v, 'count': n} for v, n in order]}
 
     def read_lineage(self, state, ns, params):
         which = params.get('state', 'any')

@@ -89,13 +89,31 @@ static int split(char *line, const char *words[WORDS_MAX])
     return n;
 }
 
+/* Up to where the shell begins another or a file; not what stands in quotes. */
+static size_t command_bytes(const char *example)
+{
+    char quote = '\0';
+    size_t at = 0;
+    for (; example[at] != '\0'; at++) {
+        char c = example[at];
+        if (quote != '\0') {
+            quote = c == quote ? '\0' : quote;
+        } else if (c == '\'' || c == '"') {
+            quote = c;
+        } else if (strchr("|<>", c) != NULL) {
+            break;
+        }
+    }
+    return at;
+}
+
 static void is_a_command_line(const char *example)
 {
     char line[512];
     const char *words[WORDS_MAX];
     struct args args;
     struct error error = {0};
-    size_t len = strcspn(example, "|<>");
+    size_t len = command_bytes(example);
     if (strncmp(example, "clade ", 6) != 0) {
         return; /* what stands before a pipe */
     }

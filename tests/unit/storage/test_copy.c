@@ -605,7 +605,8 @@ static void another_store_format_is_refused(void **state)
     put_u32le(row, 1);
     struct hash128 hash = row_hash(TABLE_META, span_of("format"), span_make(row, 4));
     put_u32le(row + 4, (uint32_t)hash.low);
-    uint64_t at = find_bytes(&t, "format\3", 7);
+    static const char there[] = {'f', 'o', 'r', 'm', 'a', 't', STORE_FORMAT};
+    uint64_t at = find_bytes(&t, there, sizeof there);
     assert_int_equal(pwrite(t.fd, row, sizeof row, (off_t)at + 6), sizeof row);
     assert_refused(&t, "of format 1");
     target_close(&t);

@@ -126,7 +126,7 @@ static const struct {
     {"version/m/1", "alias = 'latest'", false},
     {"version/m/1", "alias = 'best' and stage = 'staging' and alias in ('x', 'good')", true},
     {"version/m/2", "alias = 'best' or stage = 'staging'", false},
-    {"version/m/2", "alias = 'latest' and name is null and stage is null", true},
+    {"version/m/2", "alias = 'latest' and name = 'm' and stage is null", true},
     {"version/m/2", "run = 'run/r'", false},
 };
 

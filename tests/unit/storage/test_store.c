@@ -335,8 +335,8 @@ static void a_store_of_another_format_is_told_what_to_do(void **state)
         uint32_t format;
         const char *says;
     } rows[] = {
-        {2, "export with the program that wrote it (clade export)"},
-        {4, "this program knows format 3 and must be replaced by a newer one"},
+        {STORE_FORMAT - 1, "export with the program that wrote it (clade export)"},
+        {STORE_FORMAT + 1, "and must be replaced by a newer one"},
     };
     for (int i = 0; i < 2; i++) {
         struct store *store = NULL;
@@ -345,7 +345,7 @@ static void a_store_of_another_format_is_told_what_to_do(void **state)
         assert_int_equal(store_open(&options, &store, &e), CLADE_ERR_UNSUPPORTED);
         assert_non_null(strstr(e.message, rows[i].says));
     }
-    set_format(f, 3);
+    set_format(f, STORE_FORMAT);
     fixture_open(f, FIXTURE_MAP_BYTES);
 }
 
