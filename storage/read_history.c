@@ -6,10 +6,9 @@
 
 #include "base/check.h"
 #include "command/value.h"
-#include "storage/command.h"
+#include "storage/change_log.h"
 #include "storage/pointer.h"
 #include "storage/reading.h"
-#include "storage/varint.h"
 
 #define STATE_ARENA_BYTES (4u << 20)
 /* A thing may have very many edges: the newest events are kept, and the page ends before those
@@ -20,8 +19,8 @@ _Static_assert(2 * CLADE_MAX_OPERATIONS < EVENTS_KEPT, "a page shows a revision 
 
 enum event_kind { EVENT_ALIAS, EVENT_LINKED, EVENT_CHANGED, EVENT_UNLINKED };
 
-static const char *const event_words[] = {
-    [EVENT_LINKED] = "linked", [EVENT_CHANGED] = "changed", [EVENT_UNLINKED] = "unlinked"};
+static const enum edge_change edge_changes[] = {
+    [EVENT_LINKED] = EDGE_LINKED, [EVENT_CHANGED] = EDGE_CHANGED, [EVENT_UNLINKED] = EDGE_UNLINKED};
 
 /* What happened to something that belongs to the thing and is not in its record. */
 struct event {
@@ -180,180 +179,6 @@ static int load(struct history *h, struct state *s, uint64_t revision)
 
 /* --- Showing -------------------------------------------------------------------------------- */
 
-struct who {
-    uint64_t time_us;
-    uint64_t happened_us;
-    struct span principal;
-    struct span on_behalf_of;
-    struct span reason;
-    struct span changes; /* their number and they, as logged */
-};
-
-/* What the change log says of a revision; the first start has no row there. */
-static int find_who(struct reading *r, uint64_t revision, struct who *ret)
-{
-    struct key key = key_u64(revision);
-    struct span row;
-    int rc = view_get(r->view, TABLE_CHANGES, key_span(&key), &row);
-    *ret = (struct who){0};
-    if (rc != 0) {
-        return rc == 1 ? 0 : rc;
-    }
-    struct varint_reader v = {.rest = span_skip(row, row.len > 0)};
-    ret->time_us = varint_get(&v);
-    ret->happened_us = varint_get(&v);
-    ret->principal = varint_get_text(&v);
-    ret->on_behalf_of = varint_get_text(&v);
-    ret->reason = varint_get_text(&v);
-    ret->changes = v.rest;
-    return v.failed ? row_corrupt(r->error, TABLE_CHANGES, key_span(&key), "is damaged") : 0;
-}
-
-static uint32_t put_text_unless_empty(struct buffer *out, const char *key, struct span text)
-{
-    if (text.len == 0) {
-        return 0;
-    }
-    value_put_str(out, key);
-    value_put_span(out, text);
-    return 1;
-}
-
-static uint32_t put_who(struct buffer *out, uint64_t revision, const struct who *who)
-{
-    value_put_str(out, "revision");
-    value_put_uint(out, revision);
-    value_put_str(out, "time");
-    value_put_uint(out, who->time_us);
-    value_put_str(out, "principal");
-    value_put_span(out, who->principal);
-    uint32_t members = 3;
-    members += put_text_unless_empty(out, "on_behalf_of", who->on_behalf_of);
-    if (who->happened_us != 0) {
-        value_put_str(out, "happened");
-        value_put_uint(out, who->happened_us);
-        members++;
-    }
-    return members + put_text_unless_empty(out, "reason", who->reason);
-}
-
-static const char *change_word(const struct thing *from, const struct thing *to)
-{
-    if (to->purged) {
-        return "purged";
-    }
-    if (from == NULL) {
-        return "created";
-    }
-    if (from->deleted != to->deleted) {
-        return to->deleted ? "deleted" : "undeleted";
-    }
-    return "changed";
-}
-
-/* The props that an event wrote: against those before it, unless the edge is new. */
-static int put_event_props(struct history *h, const struct event *e, uint32_t *members)
-{
-    struct reading *r = h->r;
-    struct edge_props from = {0};
-    struct edge_props to = {0};
-    int rc = lookup_edge_props(r->view, r->scratch, h->id, e->label, e->other, &to);
-    if (rc != 0 || to.set != e->revision) {
-        return rc == 1 ? 0 : rc;
-    }
-    if (e->kind == EVENT_CHANGED) {
-        r->view->revision = e->revision - 1;
-        rc = lookup_edge_props(r->view, r->scratch, h->id, e->label, e->other, &from);
-        r->view->revision = e->revision;
-    }
-    if (rc < 0) {
-        return rc;
-    }
-    value_put_str(r->out, "props");
-    size_t at = value_begin_map(r->out);
-    uint32_t keys = 0;
-    rc = history_put_pairs(r, NULL, &from.props, &to.props, &keys);
-    value_end(r->out, at, keys);
-    ++*members;
-    return rc;
-}
-
-static int put_event(struct history *h, const struct event *e)
-{
-    struct reading *r = h->r;
-    struct span label;
-    struct span ref;
-    int rc = lookup_label_text(r->view, r->scratch, e->label, &label);
-    if (rc == 0) {
-        rc = render_ref_of_id(&r->render, e->other, &ref);
-    }
-    if (rc != 0) {
-        return rc;
-    }
-    size_t at = value_begin_map(r->out);
-    uint32_t members = 3;
-    value_put_str(r->out, "change");
-    value_put_str(r->out, event_words[e->kind]);
-    value_put_str(r->out, "label");
-    value_put_span(r->out, label);
-    value_put_str(r->out, "to");
-    value_put_span(r->out, ref);
-    if (e->kind != EVENT_UNLINKED && !h->purged) {
-        rc = put_event_props(h, e, &members);
-    }
-    value_end(r->out, at, members);
-    return rc;
-}
-
-/* A change of the change log; label and other of edges are passed over. */
-struct alias_change {
-    enum change_kind kind;
-    uint64_t id;
-    struct span alias;
-    uint64_t from;
-    uint64_t to;
-};
-
-static struct alias_change next_change(struct varint_reader *v)
-{
-    struct alias_change c = {.kind = (enum change_kind)varint_get(v)};
-    c.id = varint_get(v);
-    if (c.kind == CHANGE_LINKED || c.kind == CHANGE_UNLINKED) {
-        (void)varint_get(v);
-        (void)varint_get(v);
-    } else if (c.kind == CHANGE_ALIAS_SET || c.kind == CHANGE_ALIAS_UNSET) {
-        c.alias = varint_get_text(v);
-        c.from = varint_get(v);
-        c.to = varint_get(v);
-    }
-    return c;
-}
-
-static int put_version_side(struct history *h, const char *side, uint64_t version)
-{
-    struct thing *thing;
-    if (version == 0) {
-        return 0;
-    }
-    int rc = lookup_thing(h->r->view, h->r->scratch, version, &thing);
-    if (rc != 0) {
-        struct key key = key_u64(version);
-        return rc < 0 ? rc : row_corrupt(h->r->error, TABLE_THINGS, key_span(&key), "is missing");
-    }
-    value_put_str(h->r->out, side);
-    value_put_uint(h->r->out, thing->number);
-    return 0;
-}
-
-static int put_alias_change(struct history *h, const struct alias_change *c)
-{
-    value_put_map(h->r->out, 1 + (c->from != 0) + (c->to != 0));
-    value_put_str(h->r->out, "alias");
-    value_put_span(h->r->out, c->alias);
-    int rc = put_version_side(h, "from", c->from);
-    return rc != 0 ? rc : put_version_side(h, "to", c->to);
-}
-
 /* What the change log says of the model's aliases at the revision, move by move. */
 static int put_aliases(struct history *h, struct span row)
 {
@@ -369,9 +194,9 @@ static int put_aliases(struct history *h, struct span row)
     uint32_t members = 0;
     int rc = 0;
     for (uint64_t i = 0; i < changes && rc == 0 && !v.failed; i++) {
-        struct alias_change c = next_change(&v);
+        struct change c = change_next(&v);
         if (c.alias.len > 0 && c.id == h->id) {
-            rc = put_alias_change(h, &c);
+            rc = change_put_alias(r, &c);
             members++;
         }
     }
@@ -398,7 +223,8 @@ static int put_events(struct history *h, uint64_t revision)
     uint32_t members = 0;
     int rc = 0;
     for (; h->at < h->len && h->events[h->at].revision == revision && rc == 0; h->at++) {
-        rc = put_event(h, &h->events[h->at]);
+        const struct event *e = &h->events[h->at];
+        rc = change_put_edge(h->r, h->id, e->label, e->other, edge_changes[e->kind], h->purged);
         members++;
     }
     value_end(h->r->out, at, members);
@@ -411,7 +237,7 @@ static bool was_logged(const struct history *h, struct span row)
     struct varint_reader v = {.rest = row};
     uint64_t changes = varint_get(&v);
     for (uint64_t i = 0; i < changes && !v.failed; i++) {
-        struct alias_change c = next_change(&v);
+        struct change c = change_next(&v);
         if (c.kind == CHANGE_LOGGED && c.id == h->id) {
             return true;
         }
@@ -438,8 +264,8 @@ static uint64_t next_revision(const struct history *h)
 static int show(struct history *h, uint64_t revision, bool of_record)
 {
     struct reading *r = h->r;
-    struct who who;
-    int rc = find_who(r, revision, &who);
+    struct change_who who;
+    int rc = change_who_find(r->view, revision, &who);
     if (rc != 0) {
         return rc;
     }
@@ -449,7 +275,7 @@ static int show(struct history *h, uint64_t revision, bool of_record)
     }
     size_t mark = r->out->len;
     size_t at = value_begin_map(r->out);
-    uint32_t members = put_who(r->out, revision, &who);
+    uint32_t members = change_put_who(r->out, revision, &who);
     if (of_record) {
         bool logged = !h->purged && who.changes.len > 0 && was_logged(h, who.changes);
         rc = put_record_change(h, logged);

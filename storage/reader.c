@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/time_text.h"
 #include "command/value.h"
+#include "storage/changes.h"
 #include "storage/reading.h"
 #include "storage/varint.h"
 
@@ -292,6 +293,21 @@ static void hash_metrics(struct buffer *b, const struct query *q)
     varint_put(b, q->sample);
 }
 
+static void hash_audit(struct buffer *b, const struct query *q)
+{
+    const struct change_filter *f = &q->changes;
+    varint_put_text(b, f->under);
+    varint_put(b, f->kinds);
+    varint_put_text(b, f->prefix);
+    varint_put_text(b, f->query);
+    varint_put_text(b, f->principal);
+    varint_put(b, q->has_start);
+    varint_put(b, q->has_from_time);
+    varint_put(b, q->from_time_us);
+    varint_put(b, q->has_to_time);
+    varint_put(b, q->to_time_us);
+}
+
 /* What a cursor belongs to: everything that decides which items there are, and in which order.
  * Limits and views may change from page to page. */
 static int hash_query(const struct query *q, uint64_t ns, uint64_t *ret, struct error *error)
@@ -320,6 +336,9 @@ static int hash_query(const struct query *q, uint64_t ns, uint64_t *ret, struct 
     varint_put(&b, q->count_only);
     if (q->kind == QUERY_METRICS) {
         hash_metrics(&b, q);
+    }
+    if (q->kind == QUERY_AUDIT) {
+        hash_audit(&b, q);
     }
     bool failed = b.failed;
     *ret = hash64(buffer_span(&b), 0);
@@ -417,6 +436,10 @@ static int answer(struct reading *r)
         return read_history(r);
     case QUERY_METRICS:
         return read_metrics(r);
+    case QUERY_AUDIT:
+        return read_audit(r);
+    case QUERY_WATCH:
+        break; /* reader_watch */
     }
     return error_set(r->error, CLADE_ERR_UNSUPPORTED, NULL, "there is no such query");
 }
@@ -433,6 +456,8 @@ static int finish(struct reading *r, uint64_t query_hash, struct reader_answer *
     *ret = (struct reader_answer){
         .revision = r->view->revision,
         .complete = !r->full && !r->stopped,
+        .has_read = r->query->kind == QUERY_AUDIT,
+        .read = r->read_rows,
     };
     if (ret->complete || r->next_len == 0) {
         return 0;
@@ -491,6 +516,36 @@ int reader_query(struct reader *reader,
     if (rc != 0) {
         out->len = r.out_begin;
     }
+    return rc;
+}
+
+int reader_watch(struct reader *reader,
+                 struct watcher *watchers[],
+                 size_t len,
+                 const struct reader_budget *budget,
+                 struct error *error)
+{
+    struct error unread;
+    struct view *v = &reader->view;
+    v->error = error != NULL ? error : &unread;
+    int rc = begin(reader);
+    if (rc != 0) {
+        return rc;
+    }
+    arena_reset(&reader->scratch);
+    struct reading r = {
+        .view = v,
+        .budget = budget,
+        .scratch = &reader->scratch,
+        .render = {.view = v, .arena = &reader->scratch, .stop = reading_stop, .stop_arg = &r},
+        .error = v->error,
+    };
+    rc = view_meta(v, &r.meta);
+    if (rc == 0) {
+        v->revision = r.meta.revision;
+        rc = read_watch(&r, watchers, len);
+    }
+    end(reader);
     return rc;
 }
 

@@ -26,6 +26,8 @@ struct reader_budget {
 struct reader_answer {
     uint64_t revision;
     bool complete;
+    bool has_read; /* `read` says how many transactions were looked at for it */
+    uint64_t read;
     /* MessagePack: the value of "data" is appended to the caller's buffer; the cursor is text, in
      * the arena; len 0 when there is no more */
     struct span cursor;

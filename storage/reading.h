@@ -22,6 +22,7 @@ struct reading {
     uint64_t ns;                       /* the query's namespace */
     struct span position;              /* the cursor's; len 0 = from the start */
     uint32_t items;                    /* in the answer so far */
+    uint64_t read_rows;                /* of the change log */
     uint32_t steps;                    /* since the last look at the clock */
     bool full;                         /* an item did not fit: the answer ends before it */
     bool stopped;                      /* the budget is used up */
@@ -72,6 +73,10 @@ int read_lineage(struct reading *r);
 int read_history(struct reading *r);
 int read_describe(struct reading *r);
 int read_metrics(struct reading *r);
+int read_audit(struct reading *r);
+/* As reader_watch says. */
+struct watcher;
+int read_watch(struct reading *r, struct watcher *watchers[], size_t len);
 /* The thing that a target means, in the scratch arena; NOT_FOUND is the target's own error. */
 int reading_find(struct reading *r, const struct query_target *target, struct thing **ret);
 /* A target's error in the place of its thing; as reading_emitted. */

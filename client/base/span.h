@@ -32,6 +32,11 @@ static inline bool span_equal_str(struct span a, const char *s)
     return span_equal(a, span_of(s));
 }
 
+static inline bool span_starts_with_span(struct span s, struct span prefix)
+{
+    return s.len >= prefix.len && (prefix.len == 0 || memcmp(s.data, prefix.data, prefix.len) == 0);
+}
+
 static inline bool span_starts_with(struct span s, const char *prefix)
 {
     size_t n = strlen(prefix);

@@ -8,8 +8,9 @@
 enum {
     CURSOR_BYTES_MAX = 8192,
     LABELS_MAX = 256, /* that one lineage names */
-    KEYS_MAX = 1000,  /* of metrics that one query names */
-    SAMPLE_MIN = 4    /* points: the first, the least, the greatest, the last */
+    CREDIT_BYTES_DEFAULT = 1 << 20,
+    KEYS_MAX = 1000, /* of metrics that one query names */
+    SAMPLE_MIN = 4   /* points: the first, the least, the greatest, the last */
 };
 
 /* What every read carries; "deadline_ms" is its server's affair. */
@@ -26,6 +27,13 @@ static const char *const describe_keys[] = {READ_KEYS, NULL};
 static const char *const metrics_keys[] = {"refs",    "keys",      "on",      "from_step",
                                            "to_step", "from_time", "to_time", "last",
                                            "sample",  READ_KEYS,   NULL};
+
+/* What watch and audit tell of. */
+#define CHANGE_KEYS "namespace", "kinds", "prefix", "query"
+
+static const char *const audit_keys[] = {"by",      "ref",     CHANGE_KEYS, "from_time",
+                                         "to_time", READ_KEYS, NULL};
+static const char *const watch_keys[] = {"from", "credit", "ns", CHANGE_KEYS, "deadline_ms", NULL};
 
 struct decode {
     const struct value *params;
@@ -160,7 +168,7 @@ static int take_choices(const struct decode *d, struct query *q)
     int consistency = CLADE_LINEARIZABLE;
     int view = CLADE_VIEW_HEADS;
     bool named = q->kind == QUERY_GET || q->kind == QUERY_LINEAGE || q->kind == QUERY_HISTORY ||
-                 q->kind == QUERY_METRICS;
+                 q->kind == QUERY_METRICS || q->kind == QUERY_AUDIT;
     int state = named ? CLADE_STATE_ANY : CLADE_STATE_LIVE;
     int r = take_choice(d->params, "consistency", false, consistencies, &consistency, d->error);
     r = r != 0 ? r : take_choice(d->params, "view", false, views, &view, d->error);
@@ -433,6 +441,62 @@ static int decode_metrics(const struct decode *d, struct query *q)
     return r;
 }
 
+static int take_change_filter(const struct decode *d, struct change_filter *f)
+{
+    struct query q = {.kinds = 0};
+    int r = take_namespace(d->params, "namespace", &f->under, d->error);
+    r = r != 0 ? r : take_kinds(d, &q);
+    r = r != 0 ? r
+               : take_text(d->params, "prefix", false, CLADE_MAX_REFERENCE_BYTES, &f->prefix,
+                           d->error);
+    r = r != 0 ? r
+               : take_text(d->params, "query", false, CLADE_MAX_QUERY_BYTES, &f->query, d->error);
+    f->kinds = q.kinds;
+    if (r == 0 && f->query.len > 0) {
+        r = filter_parse(f->query, d->arena, &f->filter, d->error);
+        error_prefix_where(r != 0 ? d->error : NULL, "query");
+    }
+    return r;
+}
+
+/* Microseconds since 1970 UTC, or text. */
+static int take_bound(const struct decode *d, const char *key, bool *ret_has, uint64_t *ret)
+{
+    const struct value *v = value_get(d->params, key);
+    *ret_has = v != NULL;
+    if (value_type(v) == CLADE_UINT) {
+        *ret = value_uint(v);
+        return 0;
+    }
+    if (v != NULL && (value_type(v) != CLADE_STRING || take_time(v, ret, NULL) != 0)) {
+        return check_fail(d->error, CLADE_ERR_INVALID, key,
+                          "expected a time: microseconds since 1970 UTC, or text as RFC 3339 has "
+                          "it, with an offset (2026-03-01T12:00:00Z)");
+    }
+    return 0;
+}
+
+static int decode_audit(const struct decode *d, struct query *q)
+{
+    int r = take_text(d->params, "by", false, CLADE_MAX_PRINCIPAL_BYTES, &q->changes.principal,
+                      d->error);
+    r = r != 0 ? r : take_change_filter(d, &q->changes);
+    r = r != 0 ? r : take_bound(d, "from_time", &q->has_from_time, &q->from_time_us);
+    r = r != 0 ? r : take_bound(d, "to_time", &q->has_to_time, &q->to_time_us);
+    q->has_start = value_get(d->params, "ref") != NULL;
+    return r != 0 || !q->has_start ? r : take_ref(d->params, "ref", false, &q->start, d->error);
+}
+
+static int decode_watch(const struct decode *d, struct query *q)
+{
+    int r = take_uint(d->params, "from", false, UINT64_MAX - 1, &q->from, d->error);
+    r = r != 0 ? r : take_uint(d->params, "credit", false, UINT64_MAX, &q->credit, d->error);
+    if (r == 0 && value_get(d->params, "credit") == NULL) {
+        q->credit = CREDIT_BYTES_DEFAULT;
+    }
+    return r != 0 ? r : take_change_filter(d, &q->changes);
+}
+
 static const struct {
     const char *const *keys;
     int (*decode)(const struct decode *d, struct query *q);
@@ -443,6 +507,8 @@ static const struct {
     [QUERY_DESCRIBE] = {describe_keys, decode_describe},
     [QUERY_HISTORY] = {history_keys, decode_history},
     [QUERY_METRICS] = {metrics_keys, decode_metrics},
+    [QUERY_AUDIT] = {audit_keys, decode_audit},
+    [QUERY_WATCH] = {watch_keys, decode_watch},
 };
 
 int query_decode(enum query_kind kind,

@@ -2,6 +2,7 @@
 /* Reads as the client library builds them, the wire carries them and storage answers them. */
 #include "base/arena.h"
 #include "base/error.h"
+#include "command/filter.h"
 #include "command/reference.h"
 #include "command/value.h"
 
@@ -13,7 +14,9 @@ enum query_kind {
     QUERY_LINEAGE,
     QUERY_DESCRIBE,
     QUERY_HISTORY,
-    QUERY_METRICS
+    QUERY_METRICS,
+    QUERY_AUDIT,
+    QUERY_WATCH
 };
 
 struct query_as_of {
@@ -28,6 +31,18 @@ struct query_target {
     enum { TARGET_REF, TARGET_DIGEST, TARGET_URI } form;
     struct ref ref;   /* TARGET_REF */
     struct span what; /* TARGET_DIGEST: ALGO:VALUE; TARGET_URI: the uri */
+};
+
+/* Which changes of the change log are told: those of things that are as it says before the change
+ * or after it. */
+struct change_filter {
+    struct span under;           /* a namespace, with what is under it; len 0 = all */
+    unsigned kinds;              /* bit set (1 << KIND_...); 0 = all */
+    struct span prefix;          /* of references: as answers write them, or from "//" on */
+    const struct filter *filter; /* NULL = all */
+    struct span query;           /* the text of `filter` */
+    uint64_t id;                 /* 0 = all; never set by decoding */
+    struct span principal;       /* QUERY_AUDIT: who did it, or in whose name; len 0 = anybody */
 };
 
 struct query {
@@ -74,9 +89,19 @@ struct query {
     uint64_t time_max_ms;
     bool sums_only;
     uint32_t sample; /* points of each series; 0 = all */
+    /* QUERY_AUDIT, QUERY_WATCH */
+    struct change_filter changes;
+    bool has_start; /* QUERY_AUDIT: of the thing `start` only */
+    bool has_from_time;
+    bool has_to_time;
+    uint64_t from_time_us; /* both are part of it */
+    uint64_t to_time_us;
+    uint64_t from;   /* QUERY_WATCH: the first revision; 0 = the next one */
+    uint64_t credit; /* QUERY_WATCH: bytes that may be sent before more is asked for */
 };
 
-/* Decodes the parameters of method "get", "list", "lineage", "describe", "history" or "metrics": a
+/* Decodes the parameters of method "get", "list", "lineage", "describe", "history",
+ * "metrics", "audit" or "watch": a
  * map with the keys of client/wire/README.md. Unknown keys are INVALID. `*ret` borrows from params
  * and arena. */
 int query_decode(enum query_kind kind,
