@@ -100,6 +100,9 @@ static const struct option options[] = {
         .help = "with less disk space than this, or 1 %, writes are refused"},
     [OPTION_LOG_GUARD] = {"log_guard", OPTION_BOOL, AT(log_guard), .initial = "true",
         .help = "notice at start when the log lost what was acknowledged; false only to measure"},
+    [OPTION_WATCH_STALL_MS] = {"watch_stall_ms", OPTION_UINT, AT(watch_stall_ms), .min = 100,
+        .max = 3600000, .initial = "30000",
+        .help = "a watcher that takes nothing for this long is cut off; it can go on later"},
 };
 /* clang-format on */
 _Static_assert(sizeof options / sizeof options[0] == OPTION_COUNT, "an option has no row");

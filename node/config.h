@@ -37,6 +37,7 @@ enum option_id {
     OPTION_MAP_BYTES,
     OPTION_HEADROOM_BYTES,
     OPTION_LOG_GUARD,
+    OPTION_WATCH_STALL_MS,
     OPTION_COUNT
 };
 
@@ -67,6 +68,7 @@ struct config {
     uint64_t map_bytes;           /* 0 = sized to the file system */
     uint64_t headroom_bytes;
     bool log_guard;
+    uint64_t watch_stall_ms;
     /* where each came from */
     enum config_source sources[OPTION_COUNT];
     unsigned lines[OPTION_COUNT]; /* of the file; 0 = not known */

@@ -72,6 +72,9 @@ void request_drop(struct request *r)
         (void)write_withdraw(r);
         table_remove(s, r);
         break;
+    case REQUEST_EVENTS:
+        watch_end(r);
+        break;
     case REQUEST_READ_FRESH:
     case REQUEST_READ_ASKED:
     case REQUEST_READ_WAITS:
@@ -238,6 +241,8 @@ void dispatch(struct connection *c, struct span payload)
     if (m.type == MESSAGE_NOTIFICATION) {
         if (method_parse(m.method) == METHOD_CANCEL && c->said_hello) {
             cancel(c, m.params);
+        } else if (method_parse(m.method) == METHOD_CREDIT && c->said_hello) {
+            watch_credit(c, m.params);
         }
         request_drop(r); /* unknown notifications are of no consequence */
         return;
@@ -262,12 +267,16 @@ static const struct method_row methods[METHOD_COUNT] = {
     [METHOD_DESCRIBE] = {.handle = read_query},
     [METHOD_HISTORY] = {.handle = read_query},
     [METHOD_METRICS] = {.handle = read_query},
+    [METHOD_AUDIT] = {.handle = read_query},
+    [METHOD_WATCH] = {.handle = watch_start},
     [METHOD_LIMITS] = {.handle = status_limits},
     [METHOD_STATUS] = {.handle = status_status},
     [METHOD_TRANSFER] = {.handle = status_transfer},
     [METHOD_MEMBER] = {.handle = member_change},
     [METHOD_CANCEL] = {.handle = NULL}, /* notifications */
+    [METHOD_CREDIT] = {.handle = NULL},
     [METHOD_ERROR] = {.handle = NULL},
+    [METHOD_EVENT] = {.handle = NULL},
     [METHOD_MEMBERS] = {.handle = NULL},
 };
-_Static_assert(METHOD_COUNT == 18, "a method has no row");
+_Static_assert(METHOD_COUNT == 22, "a method has no row");

@@ -28,6 +28,8 @@ static void answer(struct request *r,
     head.has_complete = true;
     head.complete = a->complete;
     head.cursor = a->cursor;
+    head.has_read = a->has_read;
+    head.read = a->read;
     request_answer(r, &head, data);
 }
 
@@ -53,6 +55,25 @@ static void run_here(struct request *r)
     }
 }
 
+static void run_job(struct job *job, struct reader *reader)
+{
+    struct request *r = LIST_ENTRY(job, struct request, job);
+    struct query_result *q = r->result;
+    const struct reader_budget budget = {.clock = r->conn->serve->node->clock,
+                                         .deadline_us = r->deadline_us,
+                                         .bytes_max = CLADE_MAX_ANSWER_BYTES - ANSWER_SLACK_BYTES,
+                                         .visits_max = QUERY_VISITS_MAX,
+                                         .cancelled = &q->cancelled};
+    q->code = reader_query(reader, &r->query, r->conn->ns, &budget, &r->arena, &q->data, &q->answer,
+                           &q->error);
+}
+
+static void job_done(struct job *job)
+{
+    struct request *r = LIST_ENTRY(job, struct request, job);
+    serve_query_done(r->conn->serve, r); /* the connection may be gone after */
+}
+
 static void run_in_worker(struct request *r)
 {
     struct serve *s = r->conn->serve;
@@ -68,7 +89,8 @@ static void run_in_worker(struct request *r)
     if (!list_is_linked(&r->timer.node)) {
         wheel_add(&s->wheel, &r->timer, r->deadline_us);
     }
-    if (!workers_submit(s->node->workers, r)) {
+    r->job = (struct job){.lane = &r->conn->lane, .run = run_job, .done = job_done};
+    if (!workers_submit(s->node->workers, &r->job)) {
         r->conn->queries--;
         s->queries_out--;
         r->state = REQUEST_NEW;
@@ -170,6 +192,8 @@ static enum query_kind kind_of(enum method method)
         return QUERY_HISTORY;
     case METHOD_METRICS:
         return QUERY_METRICS;
+    case METHOD_AUDIT:
+        return QUERY_AUDIT;
     default:
         CHECK(method == METHOD_DESCRIBE);
         return QUERY_DESCRIBE;

@@ -119,6 +119,9 @@ void request_expire(struct request *r, bool cancelled)
             expire_read(r, cancelled);
         }
         return;
+    case REQUEST_EVENTS:
+        watch_cancel(r);
+        return;
     case REQUEST_WATCHING:
         list_remove(&r->node);
         member_change_expire(r, cancelled);

@@ -10,6 +10,7 @@
 #include "node/raft_thread.h"
 #include "node/serve_internal.h"
 #include "node/thread.h"
+#include "node/workers.h"
 
 #define HOUSEKEEPING_MS 1000
 #define DATA_BYTES_MAX  (CLADE_MAX_ANSWER_BYTES - ANSWER_SLACK_BYTES / 2)
@@ -83,7 +84,8 @@ static void close_handles(struct serve *s)
     mailbox_close(&s->mail);
     uv_handle_t *handles[] = {(uv_handle_t *)&s->wake,         (uv_handle_t *)&s->prepare,
                               (uv_handle_t *)&s->check,        (uv_handle_t *)&s->wheel_timer,
-                              (uv_handle_t *)&s->housekeeping, (uv_handle_t *)&s->watch};
+                              (uv_handle_t *)&s->housekeeping, (uv_handle_t *)&s->watch,
+                              (uv_handle_t *)&s->watch_pause};
     for (unsigned i = 0; i < sizeof handles / sizeof handles[0]; i++) {
         uv_close(handles[i], NULL);
     }
@@ -120,6 +122,7 @@ static void on_housekeeping(uv_timer_t *timer)
     {
         connection_check(LIST_ENTRY(n, struct connection, node), now, members);
     }
+    watches_look(s);
 }
 
 #define WATCH_MS 100
@@ -143,6 +146,7 @@ static void update_watch_timer(struct serve *s)
 static void on_wake(uv_async_t *async)
 {
     reads_published(async->data);
+    watches_published(async->data);
 }
 
 void serve_published(struct serve *s)
@@ -268,6 +272,7 @@ static void deliver_drain(struct mail *mail, void *owner)
     s->drain_until_us = node_now(s->node) + m->timeout_ms * UINT64_C(1000);
     free(m);
     accept_stop(s);
+    watches_drain(s);
     drain_on(s);
     (void)uv_timer_start(&s->housekeeping, on_housekeeping, 10, 10);
 }
@@ -310,6 +315,7 @@ static bool open_loop(struct serve *s)
            uv_prepare_init(&s->loop, &s->prepare) == 0 && uv_check_init(&s->loop, &s->check) == 0 &&
            uv_timer_init(&s->loop, &s->wheel_timer) == 0 &&
            uv_timer_init(&s->loop, &s->watch) == 0 &&
+           uv_timer_init(&s->loop, &s->watch_pause) == 0 &&
            uv_timer_init(&s->loop, &s->housekeeping) == 0 &&
            uv_prepare_start(&s->prepare, on_prepare) == 0 &&
            uv_check_start(&s->check, on_check) == 0 &&
@@ -324,8 +330,8 @@ int serve_new(struct node *n, unsigned index, struct serve **ret, struct error *
     }
     s->node = n;
     s->index = index;
-    struct list *lists[] = {&s->connections, &s->dirty,   &s->pool,    &s->fresh,
-                            &s->tickets,     &s->indexed, &s->waiting, &s->watching};
+    struct list *lists[] = {&s->connections, &s->dirty,   &s->pool,     &s->fresh,  &s->tickets,
+                            &s->indexed,     &s->waiting, &s->watching, &s->watches};
     for (unsigned i = 0; i < sizeof lists / sizeof lists[0]; i++) {
         list_init(lists[i]);
     }
@@ -337,6 +343,8 @@ int serve_new(struct node *n, unsigned index, struct serve **ret, struct error *
     s->wheel_timer.data = s;
     s->housekeeping.data = s;
     s->watch.data = s;
+    s->watch_pause.data = s;
+    lane_init(&s->watch_lane);
     s->chunk = malloc(READ_CHUNK_BYTES);
     if (s->chunk == NULL || !open_loop(s)) {
         return error_set(error, CLADE_ERR_NO_MEMORY, NULL, "a serving loop cannot be made");

@@ -1,6 +1,7 @@
 #pragma once
 /* What the files of a serving thread share: serve.c (the loop), accept.c, connection.c (bytes),
- * dispatch.c (methods), writes.c, reads.c, workers.c (long queries), status.c, member_change.c.
+ * dispatch.c (methods), writes.c, reads.c, watch.c, workers.c (long queries), status.c,
+ * member_change.c.
  *
  * A request is freed by the function that answers it; nobody touches it after. */
 #include "base/arena.h"
@@ -38,6 +39,7 @@ enum request_state {
     REQUEST_QUERY,      /* with the query workers */
     REQUEST_ASKING,     /* the raft loop has a letter; in the serve's table */
     REQUEST_TRIED,      /* a transaction that is only tried waits for apply; in the serve's table */
+    REQUEST_EVENTS,     /* a watch; in serve->watches */
     REQUEST_WATCHING    /* a change of members was taken and is waited for; in serve->watching */
 };
 
@@ -49,6 +51,17 @@ struct query_result {
     struct error error;
     bool cancelled;
 };
+
+/* What a query worker runs, see workers.c. */
+struct job {
+    struct list node; /* lane->queue */
+    struct lane *lane;
+    void (*run)(struct job *job, struct reader *reader);
+    void (*done)(struct job *job); /* on the worker's thread: who submitted it has it back */
+};
+
+struct watch;
+struct watch_batch;
 
 struct request {
     enum request_state state;
@@ -69,13 +82,15 @@ struct request {
     struct member_change *change; /* METHOD_MEMBER */
     struct query query;
     struct query_result *result;
-    struct mail mail; /* from the worker */
+    struct job job;
+    struct watch *watch; /* REQUEST_EVENTS */
+    struct mail mail;    /* from the worker */
 };
 
 /* A connection's long queries, see workers.c; guarded by the workers' mutex. */
 struct lane {
     struct list node;  /* of lanes that have something to run */
-    struct list queue; /* of requests, by their node */
+    struct list queue; /* of jobs */
     unsigned queued;
     unsigned running;
 };
@@ -87,6 +102,7 @@ struct connection {
     struct list dirty_node; /* something to write, or to read on */
     struct list requests;
     unsigned in_flight;
+    unsigned watches; /* of them */
     unsigned queries; /* of them, with the workers: they keep the memory */
     uint64_t in_flight_bytes;
     uint64_t charged;
@@ -160,6 +176,11 @@ struct serve {
     struct list watching; /* changes of members that are waited for */
     uv_timer_t watch;     /* active while there are some */
     bool looking;         /* the raft loop has a letter for all of them */
+    struct list watches;  /* those that are told of transactions, see watch.c */
+    size_t watches_len;
+    struct lane watch_lane;
+    struct watch_batch *watch_batch; /* with the workers; NULL = none */
+    uv_timer_t watch_pause;          /* active: no step before it ends */
     unsigned tickets_len;
     unsigned queries_out; /* requests that the workers have; the mailbox stays open for them */
     uint64_t retry_us;    /* no ticket before this: the last one failed */
@@ -247,6 +268,20 @@ void read_finish(struct request *r);
 void reads_release(struct serve *s);
 
 void write_member_wanted(struct request *r, const struct group_change *change);
+
+/* watch.c */
+void watch_start(struct request *r, const struct value *params);
+/* Answers it. */
+void watch_cancel(struct request *r);
+/* Lets go of it, without an answer. */
+void watch_end(struct request *r);
+void watch_credit(struct connection *c, const struct value *params);
+/* Has those go on that can. */
+void watches_published(struct serve *s);
+/* Once a second: tells of progress, cuts off those that take nothing. */
+void watches_look(struct serve *s);
+/* Ends all: the node stops. */
+void watches_drain(struct serve *s);
 
 /* member_change.c */
 void member_change(struct request *r, const struct value *params);

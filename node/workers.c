@@ -46,13 +46,13 @@ static void settle_lane(struct workers *w, struct lane *lane)
     }
 }
 
-bool workers_submit(struct workers *w, struct request *r)
+bool workers_submit(struct workers *w, struct job *job)
 {
-    struct lane *lane = &r->conn->lane;
+    struct lane *lane = job->lane;
     pthread_mutex_lock(&w->mutex);
     bool room = w->queued < QUEUED_MAX && lane->queued < LANE_QUEUED_MAX && !w->stopping;
     if (room) {
-        list_push_back(&lane->queue, &r->node);
+        list_push_back(&lane->queue, &job->node);
         w->queued++;
         lane->queued++;
         settle_lane(w, lane);
@@ -65,9 +65,9 @@ bool workers_cancel(struct workers *w, struct request *r, bool interrupt)
 {
     struct lane *lane = &r->conn->lane;
     pthread_mutex_lock(&w->mutex);
-    bool queued = list_is_linked(&r->node);
+    bool queued = list_is_linked(&r->job.node);
     if (queued) {
-        list_remove(&r->node);
+        list_remove(&r->job.node);
         w->queued--;
         lane->queued--;
         settle_lane(w, lane);
@@ -80,50 +80,37 @@ bool workers_cancel(struct workers *w, struct request *r, bool interrupt)
 
 /* --- the threads --- */
 
-static struct request *take(struct workers *w)
+static struct job *take(struct workers *w)
 {
     pthread_mutex_lock(&w->mutex);
     while (list_is_empty(&w->ready) && !w->stopping) {
         pthread_cond_wait(&w->wake, &w->mutex);
     }
     struct list *n = list_pop_front(&w->ready);
-    struct request *r = NULL;
+    struct job *job = NULL;
     if (n != NULL) {
         struct lane *lane = LIST_ENTRY(n, struct lane, node);
-        r = LIST_ENTRY(list_pop_front(&lane->queue), struct request, node);
+        job = LIST_ENTRY(list_pop_front(&lane->queue), struct job, node);
         w->queued--;
         lane->queued--;
         lane->running++;
         settle_lane(w, lane); /* behind the others */
     }
     pthread_mutex_unlock(&w->mutex);
-    return r;
-}
-
-static void answer(struct worker *t, struct request *r)
-{
-    struct query_result *q = r->result;
-    const struct reader_budget budget = {.clock = t->workers->node->clock,
-                                         .deadline_us = r->deadline_us,
-                                         .bytes_max = CLADE_MAX_ANSWER_BYTES - ANSWER_SLACK_BYTES,
-                                         .visits_max = QUERY_VISITS_MAX,
-                                         .cancelled = &q->cancelled};
-    q->code = reader_query(t->reader, &r->query, r->conn->ns, &budget, &r->arena, &q->data,
-                           &q->answer, &q->error);
+    return job;
 }
 
 static void run(void *arg)
 {
     struct worker *t = arg;
     struct workers *w = t->workers;
-    for (struct request *r; (r = take(w)) != NULL;) {
-        struct serve *serve = r->conn->serve;
-        answer(t, r);
+    for (struct job *job; (job = take(w)) != NULL;) {
+        job->run(job, t->reader);
         pthread_mutex_lock(&w->mutex);
-        r->conn->lane.running--;
-        settle_lane(w, &r->conn->lane);
+        job->lane->running--;
+        settle_lane(w, job->lane);
         pthread_mutex_unlock(&w->mutex);
-        serve_query_done(serve, r); /* the connection may be gone after */
+        job->done(job); /* its lane may be gone after */
     }
 }
 

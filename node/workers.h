@@ -4,6 +4,7 @@
 #include "node/node.h"
 
 struct lane;
+struct job;
 struct request;
 struct workers;
 
@@ -14,8 +15,8 @@ void workers_stop(struct workers *w);
 void workers_free(struct workers *w);
 
 void lane_init(struct lane *lane);
-/* Hands the request over; it comes back through serve_query_done. False when the queue is full. */
-bool workers_submit(struct workers *w, struct request *r);
+/* Hands the job over; it comes back through its `done`. False when the queue is full. */
+bool workers_submit(struct workers *w, struct job *job);
 /* True: it was still queued and is the caller's again. False: it runs and comes back, soon when
  * `interrupt`. */
 bool workers_cancel(struct workers *w, struct request *r, bool interrupt);

@@ -19,12 +19,16 @@ enum method {
     METHOD_DESCRIBE,
     METHOD_HISTORY,
     METHOD_METRICS,
+    METHOD_AUDIT,
+    METHOD_WATCH,
     METHOD_LIMITS,
     METHOD_STATUS,
     METHOD_TRANSFER,
     METHOD_MEMBER,
     METHOD_CANCEL,  /* a notification */
+    METHOD_CREDIT,  /* a notification */
     METHOD_ERROR,   /* a notification, server to client */
+    METHOD_EVENT,   /* a notification, server to client */
     METHOD_MEMBERS, /* a notification, server to client */
     METHOD_COUNT
 };
@@ -93,6 +97,11 @@ int member_params_decode(const struct value *params,
                          struct member_params *ret,
                          struct error *error);
 int cancel_decode(const struct value *params, uint32_t *ret_msgid, struct error *error);
+/* Of the notification that gives a watch more bytes. */
+int credit_decode(const struct value *params,
+                  uint32_t *ret_msgid,
+                  uint64_t *ret_bytes,
+                  struct error *error);
 /* For methods without parameters of their own: ping, limits, status. */
 int empty_params_decode(const struct value *params, struct error *error);
 /* "deadline_ms" of any request; 0 when it has none. */
@@ -116,7 +125,9 @@ struct answer_head {
     bool has_complete; /* reads */
     bool complete;
     struct span cursor; /* len 0 = none */
-    bool has_time;      /* txn */
+    bool has_read;      /* audit */
+    uint64_t read;
+    bool has_time; /* txn */
     uint64_t time_us;
 };
 
@@ -145,5 +156,7 @@ void answer_write_error_body(struct buffer *b, uint32_t msgid, struct span body)
 /* Opens the notification [2, METHOD, a map of `members` members, which follow]; close with
  * frame_end. Returns the frame's place. */
 size_t notification_begin(struct buffer *b, enum method method, uint32_t members);
+/* Appends the notification [2, "credit", {"msgid": msgid, "bytes": bytes}]. */
+void notification_write_credit(struct buffer *b, uint32_t msgid, uint64_t bytes);
 /* Appends the notification [2, "error", {...}]. */
 void notification_write_error(struct buffer *b, const struct error *e);

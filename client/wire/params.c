@@ -310,9 +310,11 @@ int empty_params_decode(const struct value *params, struct error *error)
     return check_keys(params, known, error);
 }
 
-int cancel_decode(const struct value *params, uint32_t *ret_msgid, struct error *error)
+static int take_msgid(const struct value *params,
+                      const char *const known[],
+                      uint32_t *ret_msgid,
+                      struct error *error)
 {
-    static const char *const known[] = {"msgid", NULL};
     if (value_type(params) != CLADE_MAP) {
         return error_set(error, CLADE_ERR_INVALID, "params", "must be a map");
     }
@@ -325,6 +327,29 @@ int cancel_decode(const struct value *params, uint32_t *ret_msgid, struct error 
     }
     *ret_msgid = (uint32_t)value_uint(msgid);
     return 0;
+}
+
+int cancel_decode(const struct value *params, uint32_t *ret_msgid, struct error *error)
+{
+    static const char *const known[] = {"msgid", NULL};
+    return take_msgid(params, known, ret_msgid, error);
+}
+
+int credit_decode(const struct value *params,
+                  uint32_t *ret_msgid,
+                  uint64_t *ret_bytes,
+                  struct error *error)
+{
+    static const char *const known[] = {"msgid", "bytes", NULL};
+    uint32_t msgid;
+    uint64_t bytes = 0;
+    int rc = take_msgid(params, known, &msgid, error);
+    rc = rc != 0 ? rc : find_uint(params, "bytes", &bytes, error);
+    if (rc == 0) {
+        *ret_msgid = msgid;
+        *ret_bytes = bytes;
+    }
+    return rc;
 }
 
 uint64_t message_deadline_ms(const struct value *params)

@@ -35,6 +35,16 @@ void notification_write_cancel(struct buffer *b, uint32_t msgid)
     frame_end(b, at);
 }
 
+void notification_write_credit(struct buffer *b, uint32_t msgid, uint64_t bytes)
+{
+    size_t at = notification_begin(b, METHOD_CREDIT, 2);
+    value_put_str(b, "msgid");
+    value_put_uint(b, msgid);
+    value_put_str(b, "bytes");
+    value_put_uint(b, bytes);
+    frame_end(b, at);
+}
+
 size_t answer_begin(struct buffer *b, uint32_t msgid)
 {
     size_t at = frame_begin(b);
@@ -55,7 +65,7 @@ static void put_uint_member(struct buffer *b, const char *key, uint64_t v)
 static void put_head(struct buffer *b, const struct answer_head *head, uint32_t more)
 {
     bool has_cursor = head->cursor.len > 0;
-    value_put_map(b, 3u + head->has_complete + has_cursor + head->has_time + more);
+    value_put_map(b, 3u + head->has_complete + has_cursor + head->has_read + head->has_time + more);
     put_uint_member(b, "revision", head->revision);
     put_uint_member(b, "node", head->node);
     put_uint_member(b, "term", head->term);
@@ -65,6 +75,9 @@ static void put_head(struct buffer *b, const struct answer_head *head, uint32_t 
     if (head->has_complete) {
         value_put_str(b, "complete");
         value_put_bool(b, head->complete);
+    }
+    if (head->has_read) {
+        put_uint_member(b, "read", head->read);
     }
     if (has_cursor) {
         value_put_str(b, "cursor");

@@ -358,3 +358,65 @@ class Session:
             self.at = (self.at + 1) % len(self.addresses)
             time.sleep(0.02 + 0.08 * self.rng.random())
         raise Gone(sent, last)
+
+
+# --- a watcher that survives nodes -----------------------------------------------------------
+
+class Watch:
+    """Events from a revision on, in order, followed from node to node."""
+
+    def __init__(self, addresses, rng=None, attempt=3.0, **params):
+        self.addresses = list(addresses)
+        self.rng = rng or random.Random(0)
+        self.attempt = attempt
+        self.params = params
+        self.next = params.get('from', 0)
+        self.at = self.rng.randrange(len(self.addresses))
+        self.client = None
+        self.msgid = None
+        self.failures = []
+
+    def close(self):
+        if self.client:
+            self.client.close()
+            self.client = None
+
+    def begin(self):
+        self.client = Client(self.addresses[self.at], timeout=self.attempt)
+        self.msgid = self.client.send('watch', {**self.params, 'from': self.next})
+
+    def message(self, deadline):
+        """The next event message; Failure when the watch has ended."""
+        while True:
+            m = self.client.message(deadline)
+            if m[0] == 2 and m[1] == 'event' and m[2]['msgid'] == self.msgid:
+                self.client.send_bytes(frame([2, 'credit', {
+                    'msgid': self.msgid, 'bytes': len(pack(m[2])) + 64}]))
+                return m[2]
+            if m[0] == 1 and m[1] == self.msgid:
+                raise Failure(m[2])
+
+    def step(self, timeout=0.2):
+        """What one message brings, maybe nothing; goes to another node when this one is gone."""
+        try:
+            if self.client is None:
+                self.begin()
+            got = self.message(time.monotonic() + timeout)
+        except Failure as e:
+            self.failures.append(e)
+            if e.code not in Session.REPEAT:
+                raise
+            self._move()
+            return []
+        except Lost as e:
+            if 'in time' not in str(e):
+                self.failures.append(e)
+                self._move()
+            return []
+        self.next = got['next']
+        return got['events']
+
+    def _move(self):
+        self.close()
+        self.at = (self.at + 1) % len(self.addresses)
+        time.sleep(0.02)
