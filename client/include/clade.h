@@ -393,6 +393,28 @@ struct clade_metrics {
     uint32_t sample; /* at most so many points of each series, 4 or more; 0 = all */
 };
 
+/* Which transactions an audit tells of. Zeroed fields ask for all. */
+struct clade_audit {
+    const char *by;           /* who made them, or in whose name */
+    const char *ref;          /* of this thing */
+    const char *ns;           /* of things in this namespace and under it */
+    const char *const *kinds; /* of things of these kinds; NULL-terminated */
+    const char *prefix;       /* of things whose references begin so */
+    const char *query;        /* of things that are as it says, before or after */
+    const char *from_time;    /* RFC 3339 with an offset; both are part of it */
+    const char *to_time;
+};
+
+/* Which transactions a watch is told of: those that change a thing which is as these say before the
+ * change or after it. Zeroed fields ask for all. */
+struct clade_watch_options {
+    uint64_t from;            /* the first revision; 0 = what comes from now on */
+    const char *ns;           /* in this namespace and under it */
+    const char *const *kinds; /* NULL-terminated */
+    const char *prefix;       /* of references; beginning with "//" it is of any namespace */
+    const char *query;        /* "stage = 'production'" */
+};
+
 /* Called once for each request, never before the call that started it has returned. `response`
  * is the callee's and is freed with clade_response_free; it is never NULL unless memory ran
  * out. */
@@ -458,6 +480,39 @@ CLADE_API struct clade_request *clade_metrics_read(struct clade_client *client,
                                                    unsigned deadline_ms,
                                                    clade_cb cb,
                                                    void *arg);
+/* Who changed what, when and why, the newest first; read->limit counts transactions. */
+CLADE_API struct clade_request *clade_audit_read(struct clade_client *client,
+                                                 const struct clade_audit *audit,
+                                                 const struct clade_read *read,
+                                                 unsigned deadline_ms,
+                                                 clade_cb cb,
+                                                 void *arg);
+
+/* A watch: each committed transaction that passes, in the order of revisions, none missed and none
+ * twice. It outlives connections and nodes: it goes on at another one from where it is. */
+struct clade_watch;
+/* An event as client/wire/README.md has it ("Watching"); it lives until the callback returns. */
+typedef void (*clade_event_cb)(struct clade_watch *watch,
+                               const struct clade_value *event,
+                               void *arg);
+/* Called once, last: why it ended (CANCELLED, INVALID, COMPACTED, ...). The response is the
+ * callee's; the watch is freed when it returns. */
+typedef void (*clade_watch_end_cb)(struct clade_watch *watch,
+                                   struct clade_response *response,
+                                   void *arg);
+/* NULL when memory is out or the client is being closed. A mistake in what is asked is told by
+ * `on_end`. */
+CLADE_API struct clade_watch *clade_watch_start(struct clade_client *client,
+                                                const struct clade_watch_options *options,
+                                                clade_event_cb on_event,
+                                                clade_watch_end_cb on_end,
+                                                void *arg);
+/* No event comes after it; `on_end` comes soon. */
+CLADE_API void clade_watch_stop(struct clade_watch *watch);
+/* The first revision of which its caller was not told: what to start from again. It grows also
+ * while nothing passes. 0 = not known yet. */
+CLADE_API uint64_t clade_watch_revision(const struct clade_watch *watch);
+
 /* Any method of the protocol with its parameters as a map (NULL = an empty one), but for
  * deadline_ms, which the library adds: "describe", "limits", "status", "transfer", ...
  * client/wire/README.md lists them. One that writes is repeated only while it is certain that
@@ -497,6 +552,20 @@ CLADE_API struct clade_response *clade_history_wait(struct clade_client *client,
 CLADE_API struct clade_response *clade_metrics_wait(struct clade_client *client,
                                                     const struct clade_metrics *metrics,
                                                     const struct clade_read *read);
+CLADE_API struct clade_response *clade_audit_wait(struct clade_client *client,
+                                                  const struct clade_audit *audit,
+                                                  const struct clade_read *read);
+/* A watch whose events are asked for, see clade_watch_wait. It is closed by clade_watch_close,
+ * before or after its client. What is not asked for stays with the server, but for about 1 MiB. */
+CLADE_API struct clade_watch *clade_watch_open(struct clade_client *client,
+                                               const struct clade_watch_options *options);
+CLADE_API void clade_watch_close(struct clade_watch *watch);
+/* The next event, which lives until the next call; NULL when none came in timeout_ms (0 = wait for
+ * ever), or when the watch has ended. */
+CLADE_API const struct clade_value *clade_watch_wait(struct clade_watch *watch,
+                                                     unsigned timeout_ms);
+/* Why it has ended; NULL while it goes on. Borrowed from the watch. */
+CLADE_API const struct clade_response *clade_watch_ended(const struct clade_watch *watch);
 CLADE_API struct clade_response *clade_call_wait(struct clade_client *client,
                                                  const char *method,
                                                  const struct clade_doc *params);

@@ -210,6 +210,9 @@ static int take_notification(struct connection *c,
 {
     int rc = 0;
     enum method method = method_parse(m->method);
+    if (method == METHOD_EVENT && c->state == CONNECTION_READY) {
+        return watch_take_event(c, response, m, error);
+    }
     if (method == METHOD_ERROR) {
         value_get_error(m->params, error);
         rc = error_wrap(error, "the server ends the connection");

@@ -105,6 +105,14 @@ struct clade_response *clade_metrics_wait(struct clade_client *client,
     return finish(client, clade_metrics_read(client, metrics, read, 0, on_done, &wait), &wait);
 }
 
+struct clade_response *clade_audit_wait(struct clade_client *client,
+                                        const struct clade_audit *audit,
+                                        const struct clade_read *read)
+{
+    struct wait wait = {0};
+    return finish(client, clade_audit_read(client, audit, read, 0, on_done, &wait), &wait);
+}
+
 struct clade_response *clade_call_wait(struct clade_client *client,
                                        const char *method,
                                        const struct clade_doc *params)

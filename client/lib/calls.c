@@ -176,6 +176,41 @@ struct clade_request *clade_metrics_read(struct clade_client *client,
     return start_call(client, span_of(method_name(METHOD_METRICS)), deadline_ms, cb, arg);
 }
 
+struct clade_request *clade_audit_read(struct clade_client *client,
+                                       const struct clade_audit *audit,
+                                       const struct clade_read *read,
+                                       unsigned deadline_ms,
+                                       clade_cb cb,
+                                       void *arg)
+{
+    if (client->closing) {
+        return NULL;
+    }
+    params_audit(begin(client), audit, read, client->revision);
+    return start_call(client, span_of(method_name(METHOD_AUDIT)), deadline_ms, cb, arg);
+}
+
+struct clade_request *calls_start_watch(struct clade_client *client,
+                                        const struct clade_watch_options *options,
+                                        struct clade_watch *watch,
+                                        clade_cb cb)
+{
+    struct span method = span_of(method_name(METHOD_WATCH));
+    struct error error = {0};
+    params_watch(begin(client), options);
+    check_frame(client, method, &client->params, &error);
+    struct clade_request *r = request_new(client, method, &client->params, cb, watch);
+    if (r == NULL) {
+        return NULL;
+    }
+    r->watch = watch;
+    if (error.code != 0) {
+        client_finish_error(r, &error);
+        return r;
+    }
+    return client_start(r, 0) ? r : NULL;
+}
+
 struct clade_request *clade_call(struct clade_client *client,
                                  const char *method,
                                  const struct clade_doc *params,

@@ -62,6 +62,9 @@ bool client_start(struct clade_request *r, unsigned deadline_ms)
     uv_update_time(client->loop);
     r->deadline_ms =
         client_now_ms(client) + (deadline_ms == 0 ? client->request_timeout_ms : deadline_ms);
+    if (r->watch != NULL) {
+        r->deadline_ms = WATCH_DEADLINE_MS;
+    }
     r->wake_ms = r->deadline_ms;
     heap_push(&client->heap, r);
     if (r->internal) {
@@ -191,6 +194,7 @@ static void close_handles(struct clade_client *client)
     client->handles_closing = true;
     uv_close((uv_handle_t *)&client->wake, on_handle_closed);
     uv_close((uv_handle_t *)&client->reconnect, on_handle_closed);
+    uv_close((uv_handle_t *)&client->wait, on_handle_closed);
     uv_close((uv_handle_t *)&client->pump, on_handle_closed);
     uv_close((uv_handle_t *)&client->drain, on_handle_closed);
 }
@@ -358,13 +362,15 @@ static void init_loop_handles(struct clade_client *client)
 {
     uv_timer_init(client->loop, &client->wake);
     uv_timer_init(client->loop, &client->reconnect);
+    uv_timer_init(client->loop, &client->wait);
+    client->wait.data = client;
     uv_prepare_init(client->loop, &client->pump);
     uv_idle_init(client->loop, &client->drain);
     client->wake.data = client;
     client->reconnect.data = client;
     client->pump.data = client;
     client->drain.data = client;
-    client->handles = 4;
+    client->handles = 5;
 }
 
 int clade_client_new(struct uv_loop_s *loop,

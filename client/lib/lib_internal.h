@@ -29,6 +29,7 @@
 #define RESPONSE_BYTES_MAX ((size_t)64 << 20) /* an answer unpacked: 16 bytes a value, and room */
 #define BACKOFF_MIN_MS     20
 #define BACKOFF_MAX_MS     1000
+#define WATCH_DEADLINE_MS  (UINT64_MAX / 4) /* of a watch: never */
 #define FINAL_MS           100  /* with less than this left, the server's word is the last */
 #define LIVENESS_MS        1000 /* how often a connection that owes answers is looked at */
 
@@ -136,6 +137,11 @@ void params_metrics(struct params *p,
                     const struct clade_metrics *metrics,
                     const struct clade_read *read,
                     uint64_t revision);
+void params_watch(struct params *p, const struct clade_watch_options *options);
+void params_audit(struct params *p,
+                  const struct clade_audit *audit,
+                  const struct clade_read *read,
+                  uint64_t revision);
 int params_doc(struct params *p, const struct clade_doc *doc, struct error *error);
 
 /* --- request.c --- */
@@ -164,6 +170,7 @@ struct clade_request {
     uint64_t session; /* 0 = not numbered yet */
     uint64_t seq;
     struct clade_response *response; /* DONE */
+    struct clade_watch *watch;       /* it lasts, and begins at watch->next when it is sent again */
     clade_cb cb;
     void *arg;
     struct span method;
@@ -240,6 +247,8 @@ bool slots_take(struct slots *s, struct clade_request *r); /* sets r->msgid; fal
 /* The slot of an answer, freed. *ret is its request, NULL when it was given up. False when there
  * is no such msgid. */
 bool slots_answer(struct slots *s, uint32_t msgid, struct clade_request **ret);
+/* The request that has the msgid; NULL when there is none. */
+struct clade_request *slots_find(const struct slots *s, uint32_t msgid);
 void slots_give_up(struct slots *s, const struct clade_request *r);
 /* Frees all: their connection is gone. */
 void slots_reset(struct slots *s);
@@ -346,9 +355,11 @@ struct clade_client {
     char cluster[TEXT_BYTES_MAX];     /* "" until the first hello */
     char failure[TEXT_BYTES_MAX * 2]; /* why there is no connection, for messages */
     uv_timer_t wake;                  /* the heap's */
-    uv_timer_t reconnect;             /* between rounds through the endpoints */
-    uv_prepare_t pump;                /* once before the loop sleeps: connect, encode, send, arm */
-    uv_idle_t drain;                  /* while callbacks are due */
+    uv_timer_t wait;                  /* of who waits for events, blocking */
+    bool waited;
+    uv_timer_t reconnect; /* between rounds through the endpoints */
+    uv_prepare_t pump;    /* once before the loop sleeps: connect, encode, send, arm */
+    uv_idle_t drain;      /* while callbacks are due */
     unsigned handles;
     bool closing;
     bool handles_closing;
@@ -380,6 +391,41 @@ void client_drain(struct clade_client *client);
  * backoff. */
 void client_requeue(struct clade_request *r);
 void client_delay(struct clade_request *r, uint64_t least_ms);
+
+/* --- watch.c --- */
+
+struct watch_page;
+
+struct clade_watch {
+    struct clade_client *client;
+    struct clade_request *request; /* NULL once it has ended */
+    uint64_t next;                 /* where it is on the wire; 0 = the server says */
+    uint64_t seen;                 /* what the caller was told is below it */
+    uint64_t connection;           /* the number of that on which the last events came */
+    clade_event_cb on_event;       /* NULL: they are kept until the caller asks */
+    clade_watch_end_cb on_end;
+    void *arg;
+    bool stopped; /* nothing is told any more */
+    bool ended;   /* `end` says why */
+    bool closed;  /* freed when it ends */
+    struct list pages;
+    struct watch_page *at; /* the page that the caller is at */
+    struct clade_response *end;
+};
+
+/* Takes a message of events, and the response that it borrows from. */
+int watch_take_event(struct connection *c,
+                     struct clade_response *response,
+                     const struct message *m,
+                     struct error *error);
+
+/* --- calls.c --- */
+
+/* Starts the request of a watch; NULL when memory is out. */
+struct clade_request *calls_start_watch(struct clade_client *client,
+                                        const struct clade_watch_options *options,
+                                        struct clade_watch *watch,
+                                        clade_cb cb);
 
 /* --- pump.c: from the queues to the connection --- */
 

@@ -212,6 +212,40 @@ void params_metrics(struct params *p,
     put_read(p, read, revision);
 }
 
+static void put_changes(struct params *p,
+                        const char *ns,
+                        const char *const *kinds,
+                        const char *prefix,
+                        const char *query)
+{
+    put_text(p, "namespace", ns);
+    put_list(p, "kinds", kinds);
+    put_text(p, "prefix", prefix);
+    put_text(p, "query", query);
+}
+
+void params_watch(struct params *p, const struct clade_watch_options *o)
+{
+    if (o != NULL) { /* `from` moves: request_encode adds it */
+        put_changes(p, o->ns, o->kinds, o->prefix, o->query);
+    }
+}
+
+void params_audit(struct params *p,
+                  const struct clade_audit *audit,
+                  const struct clade_read *read,
+                  uint64_t revision)
+{
+    if (audit != NULL) {
+        put_text(p, "by", audit->by);
+        put_text(p, "ref", audit->ref);
+        put_changes(p, audit->ns, audit->kinds, audit->prefix, audit->query);
+        put_text(p, "from_time", audit->from_time);
+        put_text(p, "to_time", audit->to_time);
+    }
+    put_read(p, read, revision);
+}
+
 /* The number of a map's pairs and the length of its head; false when it is not a map. */
 static bool map_head(struct span bytes, uint32_t *ret_members, size_t *ret_len)
 {

@@ -71,10 +71,14 @@ void request_encode(const struct clade_request *r,
                     struct buffer *b)
 {
     bool numbered = r->seq != 0;
-    uint32_t members = r->members + 1 + (numbered ? 3 : 0);
+    bool begins = r->watch != NULL && r->watch->next != 0;
+    uint32_t members = r->members + 1 + (numbered ? 3 : 0) + begins;
     size_t at = request_begin_named(b, r->msgid, r->method, members);
     buffer_append_span(b, r->params);
     put_uint(b, "deadline_ms", server_deadline_ms(r, now_ms));
+    if (begins) {
+        put_uint(b, "from", r->watch->next);
+    }
     if (numbered) {
         put_uint(b, "session", r->session);
         put_uint(b, "seq", r->seq);

@@ -66,6 +66,13 @@ bool slots_answer(struct slots *s, uint32_t msgid, struct clade_request **ret)
     return true;
 }
 
+struct clade_request *slots_find(const struct slots *s, uint32_t msgid)
+{
+    uint32_t i = msgid & SLOT_MASK;
+    return i < s->len && s->items[i].taken && s->items[i].msgid == msgid ? s->items[i].request
+                                                                         : NULL;
+}
+
 void slots_give_up(struct slots *s, const struct clade_request *r)
 {
     struct slot *slot = &s->items[r->msgid & SLOT_MASK];

@@ -1,62 +1,25 @@
-/* watch and audit: transactions as the change log has them, whole or as far as they pass a filter.
- *
- * What a row says is taken apart once (`told`): the things that it changed, by id, with what
+/* What a row says is taken apart once: the things that it changed, by id, with what
  * decides whether they pass. What it says of a thing is written when the first one asks, and copied
  * for the others; records are read again for it, since those of one transaction may be very large.
  */
+#include "storage/told.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/check.h"
-#include "storage/change_log.h"
-#include "storage/changes.h"
 
-#define AUDIT_ROWS_MAX  1000000u /* of one page */
 #define HEADS_BYTES_MAX (64u << 20)
 #define REF_WHOLE       UINT64_MAX /* no namespace's id: references are written with theirs */
 
-enum told_state { TOLD_NOT_YET, TOLD, TOLD_NOTHING };
-
-/* A thing that the revision changed. */
-struct told_thing {
-    uint64_t id;
-    enum kind kind;
-    bool record;      /* its record is another one */
-    bool logged;      /* params or points */
-    bool purged;      /* by now */
-    bool is_new;      /* there was nothing before */
-    bool renamed;     /* its reference before was another one */
-    struct span path; /* of its namespace; a namespace's own */
-    size_t first;     /* its changes */
-    size_t len;
-    /* references as the namespace at hand has them; len 0 = not asked for yet */
-    struct span refs[2];  /* before, after */
-    struct span whole[2]; /* with the namespace in front */
-    enum told_state state;
-    size_t at; /* TOLD: where it stands in `bytes` */
-    size_t bytes;
-};
-
-struct told {
-    struct reading *r;
-    struct arena *heads; /* lives as long as the revision is told */
-    uint64_t revision;
-    struct change_who who;
-    struct numbered *changes; /* by thing, see order_changes */
-    struct told_thing *things;
-    size_t len;
-    bool taken_apart;
-    struct buffer bytes; /* of things that were asked for */
-};
-
-struct numbered {
+struct numbered_change {
     struct change change;
     size_t number;
 };
 
 static int no_room(struct told *t, size_t bytes)
 {
-    return arena_failure(t->heads, bytes, t->r->error);
+    return arena_failure(&t->heads, bytes, t->r->error);
 }
 
 /* --- Taking a row apart --------------------------------------------------------------------- */
@@ -78,8 +41,8 @@ static int rank_of(const struct change *c)
  * came. */
 static int order_changes(const void *a, const void *b)
 {
-    const struct numbered *x = a;
-    const struct numbered *y = b;
+    const struct numbered_change *x = a;
+    const struct numbered_change *y = b;
     ORDER(x->change.id, y->change.id)
     ORDER(rank_of(&x->change), rank_of(&y->change))
     ORDER(x->change.label, y->change.label)
@@ -96,13 +59,13 @@ static int decode_changes(struct told *t, size_t *ret_len)
     if (v.failed || len > v.rest.len) {
         return row_corrupt(t->r->error, TABLE_CHANGES, key_span(&key), "is damaged");
     }
-    t->changes = arena_calloc(t->heads, len, sizeof *t->changes);
-    t->things = arena_calloc(t->heads, len, sizeof *t->things);
+    t->changes = arena_calloc(&t->heads, len, sizeof *t->changes);
+    t->things = arena_calloc(&t->heads, len, sizeof *t->things);
     if (len > 0 && (t->changes == NULL || t->things == NULL)) {
         return no_room(t, len * (sizeof *t->changes + sizeof *t->things));
     }
     for (size_t i = 0; i < len; i++) {
-        t->changes[i] = (struct numbered){.change = change_next(&v), .number = i};
+        t->changes[i] = (struct numbered_change){.change = change_next(&v), .number = i};
     }
     if (v.failed) {
         return row_corrupt(t->r->error, TABLE_CHANGES, key_span(&key), "is damaged");
@@ -154,7 +117,7 @@ static int path_of(struct told *t, const struct thing *thing, struct span *ret)
     if (rc < 0) {
         return rc;
     }
-    *ret = arena_copy_span(t->heads, path);
+    *ret = arena_copy_span(&t->heads, path);
     return ret->data == NULL ? no_room(t, path.len) : 0;
 }
 
@@ -204,8 +167,7 @@ static int take_apart(struct told *t)
     return rc;
 }
 
-/* References are written for another namespace from now on. */
-static void use_namespace(struct told *t, uint64_t ns)
+void told_use_namespace(struct told *t, uint64_t ns)
 {
     if (t->r->render.ns == ns) {
         return;
@@ -218,10 +180,9 @@ static void use_namespace(struct told *t, uint64_t ns)
     }
 }
 
-/* Begins with a revision; `row` is the change log's. */
-static int told_begin(struct told *t, uint64_t revision, struct span row)
+int told_begin(struct told *t, uint64_t revision, struct span row)
 {
-    arena_reset(t->heads);
+    arena_reset(&t->heads);
     buffer_clear(&t->bytes);
     t->revision = revision;
     t->len = 0;
@@ -256,7 +217,7 @@ static int ref_of(struct told *t, struct told_thing *x, int side, bool whole, st
     if (rc != 0) {
         return rc;
     }
-    *at = arena_copy_span(t->heads, ref);
+    *at = arena_copy_span(&t->heads, ref);
     *ret = *at;
     return at->data == NULL ? no_room(t, ref.len) : 0;
 }
@@ -554,8 +515,7 @@ static bool was_by(const struct told *t, struct span principal)
            span_equal(t->who.on_behalf_of, principal);
 }
 
-/* Appends the revision, as far as it passes: 0, 1 when nothing of it does, or a code. */
-static int put_revision(struct told *t, const struct query *q, struct buffer *out)
+int told_put(struct told *t, const struct query *q, struct buffer *out)
 {
     size_t begin = out->len;
     uint32_t n = 0;
@@ -595,59 +555,20 @@ static int put_revision(struct told *t, const struct query *q, struct buffer *ou
     return rc != 0 ? rc : nothing;
 }
 
-static int told_open(struct told *t, struct reading *r, struct arena *heads)
+void told_open(struct told *t, struct reading *r)
 {
-    *t = (struct told){.r = r, .heads = heads};
-    arena_init(heads, HEADS_BYTES_MAX);
+    *t = (struct told){.r = r};
+    arena_init(&t->heads, HEADS_BYTES_MAX);
     buffer_init(&t->bytes, WATCH_EVENT_BYTES);
-    return 0;
 }
 
-static void told_close(struct told *t)
+void told_close(struct told *t)
 {
-    arena_release(t->heads);
+    arena_release(&t->heads);
     buffer_release(&t->bytes);
 }
 
-/* --- watch ---------------------------------------------------------------------------------- */
-
-static int by_namespace(const void *a, const void *b)
-{
-    const struct watcher *const *x = a;
-    const struct watcher *const *y = b;
-    ORDER((*x)->ns_id, (*y)->ns_id)
-    return 0;
-}
-
-static bool is_active(const struct watcher *w)
-{
-    return w->code == 0 && w->out->len < w->room && w->events < WATCH_STEP_EVENTS;
-}
-
-static int find_namespaces(struct reading *r, struct watcher *watchers[], size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        struct watcher *w = watchers[i];
-        struct span path = w->query->ns.len > 0 ? w->query->ns : w->ns;
-        if (w->ns_id != 0) {
-            continue;
-        }
-        reading_next_item(r);
-        int rc = lookup_namespace(r->view, r->scratch, path, &w->ns_id);
-        if (rc < 0) {
-            return rc;
-        }
-        if (rc == 1) {
-            w->code = error_set(&w->error, CLADE_ERR_NOT_FOUND, "ns",
-                                "there is no namespace \"%.*s\"", SPAN_FMT(path));
-        }
-    }
-    qsort(watchers, len, sizeof *watchers, by_namespace);
-    return 0;
-}
-
-/* The change log begins above the revision. */
-static int compacted(struct reading *r, uint64_t revision)
+int told_compacted(struct reading *r, uint64_t revision)
 {
     struct key first = key_u64(revision);
     struct row row;
@@ -662,223 +583,4 @@ static int compacted(struct reading *r, uint64_t revision)
               revision, oldest);
     r->error->revision = oldest;
     return CLADE_ERR_COMPACTED;
-}
-
-static void fail_all(struct watcher *watchers[], size_t len, const struct error *e)
-{
-    for (size_t i = 0; i < len; i++) {
-        if (watchers[i]->code == 0) {
-            watchers[i]->code = e->code;
-            watchers[i]->error = *e;
-        }
-    }
-}
-
-/* A code that is the watcher's own; other ones are everybody's. */
-static bool is_own(int code)
-{
-    return !code_is_fatal(code);
-}
-
-static int tell_watcher(struct told *t, struct watcher *w)
-{
-    use_namespace(t, w->ns_id);
-    size_t mark = w->out->len;
-    int rc = put_revision(t, w->query, w->out);
-    if (rc < 0 && is_own(rc)) {
-        w->code = rc;
-        w->error = *t->r->error;
-        return 0;
-    }
-    if (rc >= 0 && w->out->failed) {
-        w->out->len = mark;
-        return error_set(t->r->error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
-    }
-    if (rc >= 0) {
-        w->events += rc == 0;
-        w->next = t->revision + 1;
-    }
-    return rc < 0 ? rc : 0;
-}
-
-/* One revision for all; sets whether any is to be told more. */
-static int tell_all(
-    struct told *t, struct watcher *watchers[], size_t len, size_t *bytes, bool *ret_more)
-{
-    struct reading *r = t->r;
-    uint64_t bytes_max = r->budget->bytes_max;
-    *ret_more = false;
-    for (size_t i = 0; i < len && !r->stopped; i++) {
-        struct watcher *w = watchers[i];
-        if (w->next != t->revision || !is_active(w)) {
-            continue;
-        }
-        size_t before = w->out->len;
-        int rc = tell_watcher(t, w);
-        if (rc != 0) {
-            return rc;
-        }
-        *bytes += w->out->len - before;
-        r->stopped = (bytes_max != 0 && *bytes >= bytes_max) || reading_step(r);
-        *ret_more = *ret_more || is_active(w);
-    }
-    return 0;
-}
-
-static int watch(struct told *t, struct watcher *watchers[], size_t len)
-{
-    struct reading *r = t->r;
-    uint64_t revision = watchers[0]->next;
-    size_t bytes = 0;
-    bool more = true;
-    int rc = find_namespaces(r, watchers, len);
-    for (unsigned rows = 0;
-         rc == 0 && more && !r->stopped && rows < WATCH_STEP_ROWS && revision <= r->meta.revision;
-         rows++, revision++) {
-        struct key key = key_u64(revision);
-        struct span row;
-        rc = view_get(r->view, TABLE_CHANGES, key_span(&key), &row);
-        if (rc == 1) {
-            rc = compacted(r, revision);
-            if (rc == CLADE_ERR_COMPACTED) {
-                fail_all(watchers, len, r->error);
-                return 0;
-            }
-        }
-        if (rc == 0) {
-            rc = told_begin(t, revision, row);
-        }
-        if (rc == 0) {
-            rc = tell_all(t, watchers, len, &bytes, &more);
-        }
-    }
-    return rc;
-}
-
-int read_watch(struct reading *r, struct watcher *watchers[], size_t len)
-{
-    struct arena heads;
-    struct told t;
-    int rc = told_open(&t, r, &heads);
-    if (rc == 0) {
-        rc = watch(&t, watchers, len);
-    }
-    told_close(&t);
-    return rc;
-}
-
-/* --- audit ---------------------------------------------------------------------------------- */
-
-struct audit {
-    struct query query; /* with the thing's id */
-    uint64_t low;       /* the first revision that counts */
-    uint64_t below;     /* the next is the one before it */
-};
-
-static int audit_bounds(struct reading *r, struct audit *a)
-{
-    const struct query *q = r->query;
-    uint64_t revision = r->view->revision;
-    uint64_t high = revision;
-    int rc = 0;
-    a->low = 1;
-    if (q->has_from_time) {
-        rc = q->from_time_us == 0 ? 0 : lookup_revision_at(r->view, q->from_time_us - 1, &a->low);
-        a->low += rc == 0 && q->from_time_us != 0;
-    }
-    if (rc == 0 && q->has_to_time) {
-        rc = lookup_revision_at(r->view, q->to_time_us, &high);
-    }
-    a->below = (high < revision ? high : revision) + 1;
-    if (rc == 0 && r->position.len != 0) {
-        if (r->position.len != 8 || get_u64be(r->position.data) > a->below) {
-            return reading_bad_cursor(r);
-        }
-        a->below = get_u64be(r->position.data);
-    }
-    return rc;
-}
-
-static int audit_thing(struct reading *r, struct audit *a)
-{
-    struct thing *thing;
-    if (!r->query->has_start) {
-        return 0;
-    }
-    int rc = reading_resolve(r, &r->query->start, &thing);
-    if (rc != 0) {
-        error_prefix_where(r->error, "ref");
-        return rc;
-    }
-    a->query.changes.id = thing->id;
-    if (thing->created.revision > a->low) {
-        a->low = thing->created.revision;
-    }
-    return 0;
-}
-
-/* One revision: 0, 1 when the page ends before it, or a code. */
-static int audit_step(struct told *t, struct audit *a)
-{
-    struct reading *r = t->r;
-    uint64_t revision = a->below - 1;
-    if (r->items >= r->query->limit) {
-        r->full = true;
-        return 1;
-    }
-    if (r->read_rows >= AUDIT_ROWS_MAX || reading_step(r)) {
-        r->stopped = true;
-        return 1;
-    }
-    struct key key = key_u64(revision);
-    struct span row;
-    int rc = view_get(r->view, TABLE_CHANGES, key_span(&key), &row);
-    if (rc == 1) {
-        return compacted(r, revision);
-    }
-    if (rc == 0) {
-        rc = told_begin(t, revision, row);
-    }
-    size_t mark = r->out->len;
-    if (rc == 0) {
-        rc = put_revision(t, &a->query, r->out);
-    }
-    if (rc == 0) {
-        rc = reading_emitted(r, mark);
-        if (rc != 0) {
-            return rc;
-        }
-    }
-    if (rc >= 0) {
-        uint8_t next[8];
-        put_u64be(next, revision);
-        reading_set_next(r, span_make(next, sizeof next));
-        a->below = revision;
-        r->read_rows++;
-    }
-    return rc == 1 ? 0 : rc;
-}
-
-int read_audit(struct reading *r)
-{
-    uint64_t revision = r->view->revision;
-    struct audit a = {.query = *r->query};
-    struct arena heads;
-    struct told t;
-    int rc = audit_bounds(r, &a);
-    if (rc == 0) {
-        rc = audit_thing(r, &a);
-    }
-    if (rc != 0) {
-        return rc;
-    }
-    (void)told_open(&t, r, &heads);
-    size_t at = value_begin_array(r->out);
-    while (rc == 0 && a.below > a.low) {
-        rc = audit_step(&t, &a);
-    }
-    value_end(r->out, at, r->items);
-    told_close(&t);
-    r->view->revision = revision; /* that the answer is of */
-    return rc < 0 ? rc : 0;
 }
