@@ -94,6 +94,15 @@ static const struct flag flags[FLAG_ID_COUNT] = {
     [FLAG_DEPTH] = {"depth", 0, false, "N", "at most so many steps (default: all)"},
     [FLAG_COUNT_ONLY] = {"count", 0, false, NULL, "only how many there are"},
 
+    [FLAG_FROM_REVISION] = {"from", 0, false, "REVISION", "begin with this revision (default: what comes from now on)"},
+    [FLAG_EVENTS] = {"count", 0, false, "N", "stop after so many transactions"},
+    [FLAG_PREFIX] = {"prefix", 0, false, "REF", "only things whose references begin so: artifact/raw/, //ads//model/"},
+    [FLAG_QUERY] = {"query", 0, false, "QUERY", "only things that are so before or after: \"stage = 'production'\""},
+    [FLAG_BY] = {"by", 0, false, "NAME", "only what this user did, or others in their name"},
+    [FLAG_SINCE] = {"from", 0, false, "TIME", "only of this time or later: RFC 3339, local time, or a date"},
+    [FLAG_UNTIL] = {"to", 0, false, "TIME", "only of this time or earlier; a date means its end"},
+    [FLAG_CSV] = {"csv", 0, false, NULL, "rows for a spreadsheet, one for each thing of a transaction"},
+
     [FLAG_NODES_FILE] = {"nodes", 0, false, "FILE.tsv", "a graph's nodes: name, kind, publisher"},
     [FLAG_EDGES_FILE] = {"edges", 0, false, "FILE.tsv", "a graph's edges: from, label, to"},
     [FLAG_HEADER] = {"header", 0, false, NULL, "the first line of each TSV file is a heading"},

@@ -92,6 +92,15 @@ enum flag_id {
     FLAG_KINDS,
     FLAG_DEPTH,
     FLAG_COUNT_ONLY,
+    /* watch, audit */
+    FLAG_FROM_REVISION,
+    FLAG_EVENTS,
+    FLAG_PREFIX,
+    FLAG_QUERY,
+    FLAG_BY,
+    FLAG_SINCE,
+    FLAG_UNTIL,
+    FLAG_CSV,
     /* import */
     FLAG_NODES_FILE,
     FLAG_EDGES_FILE,

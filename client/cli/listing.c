@@ -164,7 +164,8 @@ static void add_item(struct listing *l, const struct clade_value *item)
     } else if (has_table(l)) {
         add_row(l, item);
     } else {
-        (void)fputs(l->items > 0 ? "\n" : "", l->cli->out);
+        (void)fputs(l->items > 0 && (l->columns == NULL || !l->columns->dense) ? "\n" : "",
+                    l->cli->out);
         (l->columns != NULL ? l->columns->show : show_thing)(l->cli, item);
     }
     l->items++;

@@ -14,6 +14,7 @@ struct listing_columns {
     const struct table_column *columns;
     const listing_cell *cells;
     size_t len;
+    bool dense;        /* no line between those that `show` writes */
     listing_show show; /* of items that are no rows; then there are no columns */
 };
 

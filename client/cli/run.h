@@ -31,6 +31,9 @@ int run_version_promote(struct cli *cli);
 int run_deployment_set(struct cli *cli);
 /* the subject is the kind, NULL for references of any kind */
 int run_history(struct cli *cli);
+/* transactions as they come, and those that were */
+int run_watch(struct cli *cli);
+int run_audit(struct cli *cli);
 /* transactions: the subject is "link" or "unlink" */
 int run_link(struct cli *cli);
 int run_txn(struct cli *cli);

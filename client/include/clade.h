@@ -583,6 +583,8 @@ CLADE_API uint64_t clade_response_node(const struct clade_response *response);
 CLADE_API uint64_t clade_response_term(const struct clade_response *response);
 /* Whether the answer holds everything that was asked for. */
 CLADE_API bool clade_response_complete(const struct clade_response *response);
+/* Of an audit: how many transactions were looked at for it; else 0. */
+CLADE_API uint64_t clade_response_read(const struct clade_response *response);
 /* Where to go on when it is not complete; NULL when there is no more. */
 CLADE_API const char *clade_response_cursor(const struct clade_response *response);
 /* The "data" of the answer; NULL when there is none. */

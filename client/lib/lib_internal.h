@@ -81,6 +81,7 @@ struct clade_response {
     uint64_t node;
     uint64_t term;
     bool complete;
+    uint64_t read;
     const char *cursor;
     const struct value *result; /* whole */
     const struct value *data;
