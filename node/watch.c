@@ -23,7 +23,8 @@
 #define BATCH_US              20000U /* of a worker */
 #define BATCH_PACED           16U    /* with more watches, steps are apart */
 #define BATCH_PAUSE_US        10000U
-#define BATCH_PAUSE_PER_FRAME 20U
+#define BATCH_PAUSE_PER_FRAME 20U /* microseconds, beside what the step took */
+#define BATCH_BYTES_PER_US    32U
 
 struct watch {
     struct watcher watcher;
@@ -160,7 +161,7 @@ static void on_pause_over(uv_timer_t *timer)
     watches_published(timer->data);
 }
 
-static bool take_result(struct watch_batch *b, struct watch *w, uint64_t now)
+static bool take_result(struct watch_batch *b, struct watch *w, uint64_t now, uint64_t *bytes)
 {
     struct watcher *step = &w->watcher;
     bool sends = step->events > 0 && b->code == 0;
@@ -178,6 +179,7 @@ static bool take_result(struct watch_batch *b, struct watch *w, uint64_t now)
     }
     if (sends) {
         node_discharge(b->serve->node, w->out.len); /* the connection is charged for them */
+        *bytes += w->out.len;
         send_events(w, now);
     }
     buffer_release(&w->out);
@@ -193,12 +195,13 @@ static void deliver_batch(struct mail *mail, void *owner)
     struct serve *s = owner;
     struct watch_batch *b = LIST_ENTRY(mail, struct watch_batch, mail);
     uint64_t frames = 0;
+    uint64_t bytes = 0;
     s->queries_out--;
     s->watch_batch = NULL;
     for (size_t i = 0; i < b->len; i++) {
-        frames += take_result(b, watch_of(b->watchers[i]), node_now(s->node));
+        frames += take_result(b, watch_of(b->watchers[i]), node_now(s->node), &bytes);
     }
-    uint64_t pause = b->took_us + frames * BATCH_PAUSE_PER_FRAME;
+    uint64_t pause = b->took_us + frames * BATCH_PAUSE_PER_FRAME + bytes / BATCH_BYTES_PER_US;
     pause = pause < BATCH_PAUSE_US ? BATCH_PAUSE_US : pause;
     if (s->watches_len > BATCH_PACED && !s->stopped) {
         (void)uv_timer_start(&s->watch_pause, on_pause_over, pause / 1000, 0);

@@ -378,7 +378,7 @@ static int put_record(struct told *t, const struct told_thing *x, uint32_t *memb
     struct buffer *out = t->r->out;
     struct thing *before;
     struct thing *after;
-    if (!x->record && !x->logged) {
+    if (!x->record && (!x->logged || x->purged)) {
         return 0;
     }
     *members += 2;
@@ -397,7 +397,7 @@ static int put_record(struct told *t, const struct told_thing *x, uint32_t *memb
     return history_put_fields(t->r, x->purged ? after : before, after, x->logged && !x->purged);
 }
 
-/* Appends the head of the map of a thing; `more` members follow. */
+/* Appends the members of a thing's head, 3, and one more where it was purged. */
 static int put_head(struct told *t, struct told_thing *x, struct buffer *out)
 {
     struct span ref;
@@ -410,6 +410,10 @@ static int put_head(struct told *t, struct told_thing *x, struct buffer *out)
         value_put_str(out, "ref");
         value_put_span(out, ref);
     }
+    if (rc == 0 && x->purged) {
+        value_put_str(out, "purged");
+        value_put_bool(out, true);
+    }
     return rc;
 }
 
@@ -418,7 +422,8 @@ static int write_thing(struct told *t, struct told_thing *x)
 {
     struct buffer *out = &t->bytes;
     size_t mark = out->len;
-    uint32_t members = 3;
+    uint32_t head = 3 + x->purged;
+    uint32_t members = head;
     struct buffer *saved = t->r->out;
     t->r->out = out;
     size_t at = value_begin_map(out);
@@ -435,7 +440,7 @@ static int write_thing(struct told *t, struct told_thing *x)
     }
     value_end(out, at, members);
     t->r->out = saved;
-    x->state = members > 3 ? TOLD : TOLD_NOTHING;
+    x->state = members > head ? TOLD : TOLD_NOTHING;
     x->at = mark;
     x->bytes = out->len - mark;
     if (rc != 0 || out->failed || x->state == TOLD_NOTHING) {
@@ -473,7 +478,7 @@ static int told_of(struct told *t, struct told_thing *x)
 /* A thing of which too much would have to be told: its head alone. */
 static int put_cut(struct told *t, struct told_thing *x, struct buffer *out)
 {
-    value_put_map(out, 4);
+    value_put_map(out, 4 + x->purged);
     int rc = put_head(t, x, out);
     value_put_str(out, "cut");
     value_put_bool(out, true);

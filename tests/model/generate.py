@@ -528,8 +528,12 @@ class Generator:
         self.made = []
         self.ns = self.namespace() if self.chance(0.4) else '%E%'
         method = self.pick('get', 'list', 'lineage', 'history', 'describe',
-                           'metrics', weights=(45, 25, 25, 20 * self.has('history'), 15 * self.has('namespaces'),
-                                               20 * self.has('series')))
+                           'metrics', 'audit', 'watch',
+                           weights=(45, 25, 25, 20 * self.has('history'), 15 * self.has('namespaces'),
+                                    20 * self.has('series'), 12 * self.has('watch'),
+                                    4 * self.has('watch')))
+        if method in ('audit', 'watch'):
+            return {'t': self.next(), 'method': method, 'params': self.read_changes(method)}
         params = {'ns': self.ns, **getattr(self, 'read_' + method)()}
         if self.chance(0.5):
             label = self.rng.randint(0, self.item)
@@ -615,6 +619,29 @@ class Generator:
 
     def read_history(self):
         return {'ref': self.ref(self.kinds, own=False)}
+
+    def read_changes(self, method):
+        """What audit and watch tell of, and which of it."""
+        params = {'ns': self.ns, 'namespace': self.pick('%E%', self.ns, weights=(80, 20))}
+        if self.chance(0.3):
+            params['kinds'] = self.rng.sample(self.kinds, self.rng.randint(1, 3))
+        if self.chance(0.3):
+            params['prefix'] = self.rng.choice(self.kinds) + '/' + \
+                self.pick('', self.rng.choice(NAMES)[:1])
+        label = self.rng.randint(0, self.item)
+        if method == 'watch':
+            return {**params, 'from': f'%R{label}%'}
+        if self.chance(0.3):
+            params['as_of'] = f'%R{label}%'
+        if self.chance(0.3):
+            params['by'] = self.pick('ann', 'bob')
+        if self.chance(0.3):
+            ref = self.ref(self.kinds, own=False)
+            if self.well_formed(ref):
+                params['ref'] = ref
+        if self.chance(0.3):
+            params['limit'] = self.pick(1, 2, 5)
+        return params
 
     def read_describe(self):
         return {}

@@ -1953,6 +1953,81 @@ class World:
                 for revision in range(until, min(self.states), -1)]
         return [item for item in made if item]
 
+    def read_audit(self, state, ns, params):
+        until = self.revision_at(params.get('as_of'))
+        first = min(self.states) + 1
+        if 'ref' in params:
+            which = params.get('state', 'any')
+            ref = Ref(params['ref'])
+            thing = Form.inside('ref', state.resolve, ref, ns, which == 'deleted' or
+                                (ref.form == 'id' and which == 'any'))
+            if which == 'deleted' and state.live(thing):
+                raise Refused('NOT_FOUND', 'ref')
+            params = {**params, 'id': thing['id']}
+        made = [self.event_of(ns, revision, params) for revision in range(until, first - 1, -1)]
+        return [event for event in made if event]
+
+    def read_watch(self, state, ns, params):
+        made = [self.event_of(ns, revision, params)
+                for revision in range(params['from'], self.revision + 1) if revision in self.states]
+        return [event for event in made if event]
+
+    def event_of(self, ns, revision, params):
+        """A transaction as far as it passes; None when nothing of it does."""
+        before, after = self.states[revision - 1], self.states[revision]
+        if 'by' in params and self.principals.get(revision) != params['by']:
+            return None
+        things = []
+        for id_, thing in sorted(after.things.items()):
+            if params.get('id', id_) != id_ or not self.passes(ns, before, after, thing, params):
+                continue
+            told = self.told_of(id_, ns, before, after, revision)
+            if told:
+                head = {'id': id_, 'kind': thing['kind'], 'ref': after.ref(thing, ns)}
+                if thing.get('purged'):
+                    head['purged'] = True
+                things.append({**head, **told})
+        if not things:
+            return None
+        event = {**self.stamp(revision), 'things': things}
+        if self.reasons.get(revision):
+            event['reason'] = self.reasons[revision]
+        return event
+
+    @staticmethod
+    def passes(ns, before, after, thing, params):
+        path = thing['name'] if thing['kind'] == 'namespace' else after.path(thing['ns'])
+        under = params['namespace']
+        if path != under and not path.startswith(under + '/'):
+            return False
+        if 'kinds' in params and thing['kind'] not in params['kinds']:
+            return False
+        if 'prefix' not in params:
+            return True
+        if thing.get('purged'):
+            return False
+        old = before.things.get(thing['id'])
+        refs = [after.ref(thing, ns)]
+        if old and old['name'] != thing['name']:
+            refs.append(before.ref(old, ns))
+        return any(ref.startswith(params['prefix']) for ref in refs)
+
+    def told_of(self, id_, ns, before, after, revision):
+        told = self.history_of(id_, ns, revision) or {}
+        for key in (*self.stamp(revision), 'reason', 'aliases'):
+            told.pop(key, None)
+        purged = after.things[id_].get('purged')
+        if 'change' not in told and not purged and \
+                any(points != before.series.get(place, []) for place, points in
+                    after.series.items() if place[0] == id_):
+            told.update(change='logged', fields={})
+        moves = [m for m in self.moves.get(revision, ()) if m[0] == id_ and not purged]
+        if moves:
+            told['aliases'] = [{'alias': alias, **{side: after.things[v]['number']
+                                                   for side, v in (('from', a), ('to', b)) if v}}
+                               for _, alias, a, b in moves]
+        return told
+
     def history_of(self, id_, ns, revision):
         """What one revision changed of a thing; None when it did not."""
         before, after = self.states[revision - 1], self.states[revision]

@@ -164,6 +164,59 @@ static void the_answer_is_as_shown(void **state)
     buffer_release(&data);
 }
 
+static void the_watch_is_as_shown(void **state)
+{
+    struct buffer b;
+    buffer_init(&b, 4096);
+    size_t at = request_begin(&b, 4, METHOD_WATCH, 2);
+    value_put_str(&b, "from");
+    value_put_uint(&b, 12);
+    value_put_str(&b, "kinds");
+    value_put_array(&b, 1);
+    value_put_str(&b, "version");
+    frame_end(&b, at);
+    check_example("watch", &b);
+}
+
+static void the_event_and_the_credit_are_as_shown(void **state)
+{
+    struct buffer b;
+    buffer_init(&b, 4096);
+    size_t at = notification_begin(&b, METHOD_EVENT, 3);
+    value_put_str(&b, "msgid");
+    value_put_uint(&b, 4);
+    value_put_str(&b, "next");
+    value_put_uint(&b, 13);
+    value_put_str(&b, "events");
+    value_put_array(&b, 1);
+    value_put_map(&b, 4);
+    value_put_str(&b, "revision");
+    value_put_uint(&b, 12);
+    value_put_str(&b, "time");
+    value_put_uint(&b, 1767225600000000);
+    value_put_str(&b, "principal");
+    value_put_str(&b, "ann");
+    value_put_str(&b, "things");
+    value_put_array(&b, 1);
+    value_put_map(&b, 5);
+    value_put_str(&b, "id");
+    value_put_uint(&b, 5);
+    value_put_str(&b, "kind");
+    value_put_str(&b, "version");
+    value_put_str(&b, "ref");
+    value_put_str(&b, "version/m/1");
+    value_put_str(&b, "change");
+    value_put_str(&b, "created");
+    value_put_str(&b, "fields");
+    value_put_map(&b, 0);
+    frame_end(&b, at);
+    uint64_t bytes = b.len;
+    check_example("event", &b);
+    buffer_init(&b, 4096);
+    notification_write_credit(&b, 4, bytes);
+    check_example("credit", &b);
+}
+
 static void the_error_is_as_shown(void **state)
 {
     struct buffer b;
@@ -177,9 +230,13 @@ static void the_error_is_as_shown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_hello_is_as_shown),       cmocka_unit_test(the_txn_is_as_shown),
-        cmocka_unit_test(the_txn_shown_is_understood), cmocka_unit_test(the_answer_is_as_shown),
+        cmocka_unit_test(the_hello_is_as_shown),
+        cmocka_unit_test(the_txn_is_as_shown),
+        cmocka_unit_test(the_txn_shown_is_understood),
+        cmocka_unit_test(the_answer_is_as_shown),
         cmocka_unit_test(the_error_is_as_shown),
+        cmocka_unit_test(the_watch_is_as_shown),
+        cmocka_unit_test(the_event_and_the_credit_are_as_shown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
