@@ -367,6 +367,32 @@ func TestCursors(t *testing.T) {
 	})
 }
 
+func TestWatch(t *testing.T) {
+	writes := "0 = write [0 1] :revision 1\n0 = write [1 2] :revision 2\n0 = write [0 3] :revision 4\n"
+	all := "[1 [[1 0 1] [2 1 2] [4 0 3]]] :next 5"
+	checkRows(t, Watch, []row{
+		{"each once and in order", writes + "1 = watch " + all, ""},
+		{"in stretches", writes + "1 = watch [1 [[1 0 1] [2 1 2]]] :next 3\n1 = watch [3 [[4 0 3]]] :next 5", ""},
+		{"of one key", writes + "1 = watch [1 [[1 0 1] [4 0 3]]] :next 5 :only 0", ""},
+		{"what was not looked at yet may be missing", writes + "1 = watch [1 [[1 0 1] [2 1 2]]] :next 4", ""},
+		{"one is missing", writes + "1 = watch [1 [[1 0 1] [4 0 3]]] :next 5", "missing"},
+		{"one of the key is missing", writes + "1 = watch [1 [[1 0 1]]] :next 5 :only 0", "missing"},
+		{"the last one is missing", writes + "1 = watch [1 [[1 0 1] [2 1 2]]] :next 5", "missing"},
+		{"told twice", writes + "1 = watch [1 [[1 0 1] [2 1 2] [2 1 2] [4 0 3]]] :next 5", "told-twice"},
+		{"out of order", writes + "1 = watch [1 [[2 1 2] [1 0 1] [4 0 3]]] :next 5", "out-of-order"},
+		{"beyond what was looked at", writes + "1 = watch [1 [[1 0 1] [2 1 2] [4 0 3]]] :next 4", "outside"},
+		{"before what was asked for", writes + "1 = watch [2 [[1 0 1] [2 1 2] [4 0 3]]] :next 5", "outside"},
+		{"another key", writes + "1 = watch [1 [[1 0 1] [2 1 2] [4 0 3]]] :next 5 :only 0", "not-asked-for"},
+		{"one that was refused", "0 > write [0 1]\n0 - write [0 1]\n1 = watch [1 [[1 0 1]]] :next 2", "refused-told"},
+		{"one that nobody wrote", writes + "1 = watch [1 [[1 0 1] [2 1 2] [3 0 9] [4 0 3]]] :next 5", "unexpected"},
+		{"at another revision", writes + "1 = watch [1 [[1 0 1] [2 1 2] [3 0 3]]] :next 4", "two-revisions"},
+		{"another one at the revision", writes + "0 > write [0 9]\n0 ? write [0 9]\n1 = watch [1 [[1 0 1] [2 0 9]]] :next 3", "two-truths"},
+		{"one of unknown outcome is told to all or to nobody", "5 > write [0 9]\n5 ? write [0 9]\n1 = watch [1 [[1 0 9]]] :next 2\n2 = watch [1 []] :next 2", "missing"},
+		{"it may never have happened", "5 > write [0 9]\n5 ? write [0 9]\n1 = watch [1 []] :next 9", ""},
+		{"without a watcher nothing is known", writes, "unknown"},
+	})
+}
+
 func TestRevisions(t *testing.T) {
 	checkRows(t, Revisions, []row{
 		{"answers go up", "0 = write [0 1] :revision 4\n1 = read [0 1] :revision 4", ""},

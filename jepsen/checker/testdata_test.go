@@ -33,6 +33,7 @@ var kept = []struct{ workload, bug string }{
 	{"as-of", "changed-answer"},
 	{"sessions", "twice"}, {"sessions", "expired-early"},
 	{"cursors", "unpinned"}, {"cursors", "page-lacks"},
+	{"watch", "lacks"}, {"watch", "refused-told"},
 }
 
 func verdictText(verdicts []Verdict) string {

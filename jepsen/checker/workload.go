@@ -38,6 +38,7 @@ var byWorkload = map[string]func(history.History, Options) Verdict{
 	"as-of":     plain(AsOf),
 	"sessions":  plain(Sessions),
 	"cursors":   plain(Cursors),
+	"watch":     plain(Watch),
 }
 
 func plain(check func(history.History) Verdict) func(history.History, Options) Verdict {
@@ -89,6 +90,8 @@ func Guess(h history.History) string {
 		return "bank"
 	case has("closure"):
 		return "lineage"
+	case has("watch"):
+		return "watch"
 	case has("scan"):
 		return "cursors"
 	case has("add"):

@@ -40,6 +40,8 @@ var simulated = []struct {
 		"twice": 0.3, "forgotten": 0.3, "expired-early": 0.02, "lost-write": 0.05}},
 	{"cursors", simCursors, map[string]float64{
 		"unpinned": 0.2, "page-lacks": 0.1, "page-twice": 0.1, "stale-read": 0.2, "lost-write": 0.05}},
+	{"watch", simWatch, map[string]float64{
+		"lacks": 0.05, "twice": 0.1, "order": 0.1, "refused-told": 0.3, "not-asked-for": 0.1, "lost-write": 0.05}},
 }
 
 func simRegister(w *world) {
@@ -733,6 +735,59 @@ func simCursors(w *world) {
 		}}
 	}
 	w.final = func(w *world) []simOp { return []simOp{scan(), scan()} }
+}
+
+func simWatch(w *world) {
+	events := map[int64][]any{} // by revision
+	next := int64(0)
+	watch := func(from, only int64, most int64) simOp {
+		return simOp{f: "watch", value: []any{from, nil}, effect: func(int64) history.Op {
+			end := w.revision + 1
+			if end > from+most {
+				end = from + most
+			}
+			list := []any{}
+			for revision := from; revision < end; revision++ {
+				e := events[revision]
+				if e == nil || (only >= 0 && e[1] != only && !w.hit("not-asked-for")) || w.hit("lacks") {
+					continue
+				}
+				list = append(list, any(e))
+				if w.hit("twice") {
+					list = append(list, any(e))
+				}
+			}
+			if n := len(list); n > 1 && w.hit("order") {
+				list[n-1], list[n-2] = list[n-2], list[n-1]
+			}
+			return okOp([]any{from, list}, end-1, map[string]any{"level": "local", "next": end, "only": only})
+		}}
+	}
+	w.gen = func(w *world) simOp {
+		if w.rng.Intn(4) == 0 {
+			return watch(1+w.rng.Int63n(w.revision+1), w.rng.Int63n(4)-1, 60)
+		}
+		v := next
+		next++
+		k := v % 3
+		return simOp{f: "write", write: true, value: []any{k, v}, effect: func(int64) history.Op {
+			if v%10 == 3 {
+				if w.hit("refused-told") {
+					revision := w.commit()
+					events[revision] = []any{revision, k, v}
+				}
+				return history.Op{Type: history.Fail, Value: []any{k, v}, Error: "NOT_FOUND: there is none"}
+			}
+			revision := w.commit()
+			if !w.hit("lost-write") {
+				events[revision] = []any{revision, k, v}
+			}
+			return okOp([]any{k, v}, revision, nil)
+		}}
+	}
+	w.final = func(w *world) []simOp {
+		return []simOp{watch(1, -1, 1<<40), watch(1, -1, 1<<40)}
+	}
 }
 
 func simulate(name string, seed int64, bug string, rate float64, threads, operations int) (history.History, *world) {

@@ -98,6 +98,7 @@ type Options struct {
 	From      string // source address, or "" for any
 	Namespace string
 	Timeout   time.Duration // for the connection and hello
+	OnNote    func(method string, params Map)
 }
 
 // Dial connects and says hello.
@@ -110,7 +111,7 @@ func Dial(address string, o Options) (*Client, error) {
 	if err != nil {
 		return nil, &Lost{Why: err.Error()}
 	}
-	c := &Client{Address: address, conn: conn, pending: map[uint32]chan answer{}}
+	c := &Client{Address: address, conn: conn, pending: map[uint32]chan answer{}, OnNote: o.OnNote}
 	go c.read()
 	params := Map{"versions": []int{1}, "client": "jepsen/1.0", "user": "jepsen"}
 	if o.Namespace != "" {

@@ -69,6 +69,7 @@ var makers = []struct {
 	{"as-of", newAsOf},
 	{"sessions", newSessions},
 	{"cursors", newCursors},
+	{"watch", newWatch},
 }
 
 // Names are those of all workloads.
