@@ -71,7 +71,7 @@ func Watch(h history.History) Verdict {
 	if len(stretches) == 0 {
 		j.unknown("no watcher was told anything")
 	}
-	return j.end("%s of %s have what is known, once and in order", plural(len(stretches), "stretch"), plural(events, "event"))
+	return j.end("%s of %s have what is known, once and in order", plural(len(stretches), "span"), plural(events, "event"))
 }
 
 func twoOf(list []any, is bool) (int64, int64, bool) {

@@ -1,6 +1,6 @@
 """Watching: every committed transaction, in order, none missed and none twice."""
 
-import socket
+import json
 import threading
 import time
 
@@ -180,6 +180,89 @@ class Watching(Case):
                 names = [e['things'][0]['ref'] for e in follow(w, last)]
                 self.assertEqual(names, [f'artifact/{i % 3}/{k}' for k in range(i % 3, 60, 3)])
                 w.close()
+
+
+class Refusals(Case):
+    cost_s = 10
+
+    def test_a_mistake_is_told_with_its_place_and_the_connection_goes_on(self):
+        rows = [
+            ('watch', {'from': -1}, 'INVALID', 'from', 'of 0 or more'),
+            ('watch', {'from': 'now'}, 'INVALID', 'from', 'integer'),
+            ('watch', {'kinds': []}, 'INVALID', 'kinds', 'at least one'),
+            ('watch', {'kinds': ['thing']}, 'INVALID', 'kinds[0]', 'not known here'),
+            ('watch', {'prefix': 'x' * 3000}, 'LIMIT', 'prefix', 'bytes'),
+            ('watch', {'query': 'nonsense ='}, 'INVALID', 'query', 'at byte 0'),
+            ('watch', {'query': 'x' * 20000}, 'LIMIT', 'query', 'bytes'),
+            ('watch', {'namespace': '/'}, 'INVALID', 'namespace', ''),
+            ('watch', {'ns': 'nowhere', 'from': 1}, 'NOT_FOUND', 'ns', 'no namespace'),
+            ('watch', {'limit': 3}, 'INVALID', 'limit', 'no such key'),
+            ('watch', {'as_of': 3}, 'INVALID', 'as_of', 'no such key'),
+            ('audit', {'from': 3}, 'INVALID', 'from', 'no such key'),
+            ('audit', {'by': 'x' * 300}, 'LIMIT', 'by', 'bytes'),
+            ('audit', {'from_time': '2026-03-01'}, 'INVALID', 'from_time', 'expected a time'),
+            ('audit', {'to_time': -5}, 'INVALID', 'to_time', 'expected a time'),
+            ('audit', {'ref': 'artifact'}, 'INVALID', 'ref', 'a reference is'),
+            ('audit', {'ref': 'artifact/none'}, 'NOT_FOUND', 'ref', 'there is no'),
+            ('audit', {'cursor': 'AAAA'}, 'INVALID', 'cursor', ''),
+        ]
+        with Cluster(1) as c, c[1].client() as client:
+            client.txn([wire.artifact('a')])
+            for method, params, code, where, says in rows:
+                with self.subTest(f'{method} {str(params)[:60]}'):
+                    e = self.refused(code, client.call, method, params).error
+                    self.assertEqual(e.get('where'), where)
+                    self.assertIn(says, e['message'])
+            self.assertEqual(len(client.call('audit')['data']), 1)
+
+    def test_a_connection_has_so_many_watches_and_no_more(self):
+        with Cluster(1) as c, c[1].client() as client:
+            first = [client.send('watch', {'from': 1}) for _ in range(64)]
+            e = self.refused('LIMIT', client.call, 'watch', {})
+            self.assertIn('64', e.error['message'])
+            client.send_bytes(wire.frame([2, 'cancel', {'msgid': first[0]}]))
+            self.refused('CANCELLED', client.receive, first[0])
+            client.send('watch', {'from': 1})
+            client.call('ping')
+
+    def test_credit_for_nothing_and_of_any_size_does_no_harm(self):
+        with Cluster(1) as c, c[1].client() as client:
+            msgid = client.send('watch', {'from': 1, 'credit': 0})
+            for params in ({'msgid': 99, 'bytes': 1}, {'msgid': msgid, 'bytes': 2 ** 64 - 1},
+                           {'msgid': msgid, 'bytes': 2 ** 64 - 1}, {'bytes': 3}, {'msgid': 'x'}):
+                client.send_bytes(wire.frame([2, 'credit', params]))
+            last = client.txn([wire.artifact('a')])['revision']
+            until(lambda: self.told(client, msgid) > last, 'the event')
+
+    @staticmethod
+    def told(client, msgid):
+        client.call('ping')
+        return max((m[2]['next'] for m in client.notifications
+                    if m[1] == 'event' and m[2]['msgid'] == msgid), default=0)
+
+
+class CommandLine(Case):
+    cost_s = 15
+
+    def test_watch_and_audit_of_the_command_line_over_a_killed_node(self):
+        with Cluster() as c:
+            told = c.cli_start('-w', 'ndjson', 'watch', '--from', '1', '--count', '12')
+            self.run_cli(c, 'model', 'create', 'm', '--reason', 'begun')
+            self.run_cli(c, 'version', 'create', 'm')
+            c[1].kill()
+            for i in range(10):
+                self.run_cli(c, 'artifact', 'create', f'a{i}', node=c[2])
+            out, err = told.communicate(timeout=60)
+            events = [json.loads(line) for line in out.splitlines()]
+            self.assertEqual(revisions(events), list(range(1, 13)))
+            self.assertIn('--from 13', err)
+            rows = self.run_cli(c, 'audit', '--csv', '--limit', '11', node=c[2]).stdout.splitlines()
+            self.assertEqual(len(rows), 12)
+            self.assertIn('"artifact/a9","created"', rows[1])
+            out = self.run_cli(c, 'watch', '--from', '1', '--count', '1', '--kinds', 'version',
+                               node=c[2]).stdout
+            self.assertIn('version/m/1', out)
+            self.assertEqual(self.run_cli(c, 'audit', '--by', 'nobody', node=c[2]).stdout, '')
 
 
 class Auditing(Case):
