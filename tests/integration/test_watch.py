@@ -5,7 +5,7 @@ import threading
 import time
 
 import wire
-from cluster import Case, Cluster, until
+from cluster import BUILD, Case, Cluster, until
 
 
 def follow(watch, last, timeout=60.0):
@@ -143,7 +143,10 @@ class Watching(Case):
             big = 'x' * 60000
             for i in range(300):
                 client.txn([wire.artifact(f'a{i}', description=big)])
-            until(lambda: c[1].rss_kb() < before + 120000, 'the node to stay small')
+            # Each of the 20 is owed 18 MB. Under a sanitizer what is freed stays for a while.
+            most = 120000 if 'asan' not in str(BUILD) else 400000
+            until(lambda: c[1].rss_kb() < before + most, 'the node to stay small')
+            self.assertLess(c[1].rss_kb(), before + most)
             for w in deaf:
                 w.close()
 

@@ -147,6 +147,7 @@ static void take_request(struct fake_server *s, const struct message *m)
         .seq = value_uint(value_get(m->params, "seq")),
         .answered = value_uint(value_get(m->params, "answered")),
         .at_least = value_uint(value_get(m->params, "at_least")),
+        .from = value_uint(value_get(m->params, "from")),
         .deadline_ms = message_deadline_ms(m->params),
         .happened = happened(m->params),
         .cancelled = (uint32_t)value_uint(value_get(m->params, "msgid")),

@@ -19,6 +19,7 @@ struct fake_request {
     uint64_t answered;
     uint64_t deadline_ms;
     uint64_t at_least;
+    uint64_t from;      /* METHOD_WATCH */
     uint64_t happened;  /* METHOD_TXN: of the command, which a test may use to know it again */
     uint32_t cancelled; /* METHOD_CANCEL: the msgid */
 };
