@@ -20,9 +20,12 @@
 
 #define WINDOW_EVENTS_MAX 128
 #define WINDOW_BYTES_MAX  (256u << 10)
-#define TRIES_MAX         5 /* of a window whose things somebody else changed meanwhile */
-#define GET_REFS_MAX      1000
-#define TEXT_BYTES_CAP    (64u << 20)
+/* Of a window whose things somebody else changed meanwhile: each time somebody gets on. */
+#define TRIES_MAX 1000
+/* Of one whose things cannot be made: somebody else made them, or something else has their name. */
+#define MAKE_TRIES_MAX 5
+#define GET_REFS_MAX   1000
+#define TEXT_BYTES_CAP (64u << 20)
 
 struct reader {
     struct import *im;
@@ -183,7 +186,20 @@ static void count(struct reader *r,
     }
 }
 
-enum outcome { SENT, STOPPED, CHANGED_MEANWHILE, REFUSED };
+enum outcome { SENT, STOPPED, CHANGED_MEANWHILE, CANNOT_BE_MADE, REFUSED };
+
+/* Which of the last three a refusal is. */
+static enum outcome outcome_of(const struct clade_response *response)
+{
+    size_t len = 0;
+    const struct clade_value *error = clade_response_error(response);
+    const char *where = clade_value_strn(clade_value_get(error, "where"), &len);
+    if (clade_response_code(response) != CLADE_ERR_CONFLICT) {
+        return REFUSED;
+    }
+    return where != NULL && span_starts_with(span_make(where, len), "guards[") ? CHANGED_MEANWHILE
+                                                                               : CANNOT_BE_MADE;
+}
 
 /* Sends a transaction. The response is the caller's, unless it was SENT or STOPPED. */
 static enum outcome send_txn(struct reader *r,
@@ -217,7 +233,7 @@ static enum outcome send_txn(struct reader *r,
         count(r, from, to, events, response);
     } else if (!import_stopped_by(r->im, response)) {
         *ret_response = response;
-        return code == CLADE_ERR_CONFLICT ? CHANGED_MEANWHILE : REFUSED;
+        return outcome_of(response);
     }
     clade_response_free(response);
     return code == 0 ? SENT : STOPPED;
@@ -256,10 +272,14 @@ static void send_events(struct reader *r, size_t from, size_t to)
 {
     struct clade_response *response = NULL;
     enum outcome outcome = CHANGED_MEANWHILE;
-    for (unsigned i = 0; outcome == CHANGED_MEANWHILE && i < TRIES_MAX; i++) {
+    unsigned made = 0;
+    for (unsigned i = 0; i < TRIES_MAX && made < MAKE_TRIES_MAX &&
+                         (outcome == CHANGED_MEANWHILE || outcome == CANNOT_BE_MADE);
+         i++) {
         clade_response_free(response);
         response = NULL;
         outcome = try_once(r, from, to, &response);
+        made += outcome == CANNOT_BE_MADE;
     }
     if (outcome == SENT || outcome == STOPPED) {
         return;

@@ -188,6 +188,28 @@ class RealEvents(OpenLineage):
             self.assertTrue(self.exported(c) == want, 'the exports differ')
 
 
+class OneDataSet(OpenLineage):
+    cost_s = 10
+
+    def test_writers_of_one_data_set_see_each_other(self):
+        with Cluster() as c:
+            processes = []
+            for i in range(4):
+                # Slow, so that each sends few at a time, often.
+                events = [{'eventTime': f'2026-03-01T12:00:{j // 2:02}.{i}Z', 'dataset': {
+                    'namespace': 'n', 'name': 'd', 'facets': {f'f{i}.{j}': {}, 'same': [i, j]}}}
+                          for j in range(100)]
+                processes.append(c.cli_start('-w', 'json', 'import', '--openlineage', '--rate',
+                                             100, write(c.folder / f'{i}', events)))
+            for process in processes:
+                out, err = process.communicate(timeout=120)
+                self.assertEqual(json.loads(out)['refused'], 0, err)
+            props = self.thing(c, 'artifact/n#d')['props']
+            self.assertEqual(len([k for k in props if k.startswith('facets.f')]), 400)
+            self.assertEqual(len(json.loads(props['openlineage.times']['json'])), 401)
+            self.assertEqual(props['facets.same'], {'json': '[3,99]'})
+
+
 class Mapping(OpenLineage):
     cost_s = 15
 
