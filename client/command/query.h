@@ -109,8 +109,8 @@ struct query {
 };
 
 /* Decodes the parameters of method "get", "list", "lineage", "describe", "history", "metrics",
- * "search", "count", "explain", "audit" or "watch": a map with the keys of client/wire/README.md. Unknown keys are
- * INVALID. `*ret` borrows from params and arena. */
+ * "search", "count", "explain", "audit" or "watch": a map with the keys of client/wire/README.md.
+ * Unknown keys are INVALID. `*ret` borrows from params and arena. */
 int query_decode(enum query_kind kind,
                  const struct value *params,
                  struct arena *arena,
