@@ -8,6 +8,7 @@
 #include "command/value.h"
 #include "storage/reading.h"
 #include "storage/varint.h"
+#include "storage/walk.h"
 
 #define LIGHT_TARGETS_MAX 16
 #define QUERY_HASH_BYTES  (64u << 20)
@@ -23,8 +24,10 @@ struct reader {
     struct reader *next;  /* the store's list, under its lock */
     struct reader **link; /* what points here */
     enum reader_state state;
+    struct epoch_reader epoch;
     struct view view; /* env is NULL when it has no transaction */
     struct arena scratch;
+    struct walk_memory walks[2];
 };
 
 static bool take(struct reader *r, enum reader_state as)
@@ -78,6 +81,17 @@ void readers_leave(struct store *store)
     }
 }
 
+uint64_t readers_oldest_epoch(struct store *store)
+{
+    uint64_t oldest = UINT64_MAX;
+    pthread_mutex_lock(&store->lock);
+    for (const struct reader *r = store->readers; r != NULL; r = r->next) {
+        oldest = epoch_older(&r->epoch, oldest);
+    }
+    pthread_mutex_unlock(&store->lock);
+    return oldest;
+}
+
 /* A transaction on the newest commit of the current environment. */
 static int begin(struct reader *r)
 {
@@ -101,12 +115,15 @@ static int begin(struct reader *r)
     r->view.bound = 0;
     if (rc != 0) {
         give_back(r);
+    } else {
+        epoch_enter(&r->store->epoch, &r->epoch);
     }
     return lmdb_error(rc, r->view.error, "beginning a read");
 }
 
 static void end(struct reader *r)
 {
+    epoch_leave(&r->epoch);
     const struct environment *env = r->view.env;
     mdb_txn_reset(r->view.txn);
     give_back(r);
@@ -168,6 +185,8 @@ void reader_free(struct reader *reader)
     unlist(reader);
     leave(reader);
     arena_release(&reader->scratch);
+    walk_memory_release(&reader->walks[0]);
+    walk_memory_release(&reader->walks[1]);
     free(reader);
 }
 
@@ -180,11 +199,8 @@ void reading_next_item(struct reading *r)
     r->render.cached_ns = 0;
 }
 
-bool reading_step(struct reading *r)
+bool reading_look(struct reading *r)
 {
-    if (r->stopped || ++r->steps < BUDGET_INTERVAL) {
-        return r->stopped;
-    }
     r->steps = 0;
     const struct reader_budget *b = r->budget;
     if (b->cancelled != NULL && __atomic_load_n(b->cancelled, __ATOMIC_RELAXED)) {
@@ -454,6 +470,21 @@ static int finish(struct reading *r, uint64_t query_hash, struct reader_answer *
                                     : arena_failure(r->arena, CURSOR_POSITION_MAX * 2, r->error);
 }
 
+static bool walks(const struct query *q)
+{
+    return q->kind == QUERY_LINEAGE;
+}
+
+static void use_index(struct reading *r, struct store *store)
+{
+    if (walks(r->query)) {
+        r->index = lineage_index_use(&r->view->env->lineage, r->meta.revision);
+        atomic_fetch_add_explicit(r->index != NULL ? &store->walks_by_index
+                                                   : &store->walks_by_tables,
+                                  1, memory_order_relaxed);
+    }
+}
+
 int reader_query(struct reader *reader,
                  const struct query *query,
                  struct span ns_default,
@@ -477,6 +508,7 @@ int reader_query(struct reader *reader,
         .budget = budget,
         .arena = arena,
         .scratch = &reader->scratch,
+        .walks = reader->walks,
         .render = {.view = v, .arena = &reader->scratch, .stop = reading_stop, .stop_arg = &r},
         .out = out,
         .out_begin = out->len,
@@ -485,6 +517,7 @@ int reader_query(struct reader *reader,
     uint64_t query_hash = 0;
     rc = view_meta(v, &r.meta);
     if (rc == 0) {
+        use_index(&r, reader->store);
         rc = prepare(&r, ns_default, &query_hash);
     }
     if (rc == 0) {

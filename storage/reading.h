@@ -1,5 +1,6 @@
 #pragma once
 /* One query while a reader answers it: what the files of the read side share. */
+#include "storage/adjacency.h"
 #include "storage/cursor.h"
 #include "storage/lookup.h"
 #include "storage/reader.h"
@@ -8,13 +9,17 @@
 #define READING_SCRATCH_BYTES (64u << 20) /* what one item of an answer reads */
 #define BUDGET_INTERVAL       256         /* steps between looks at the clock */
 
+struct walk_memory;
+
 struct reading {
     struct view *view;
+    const struct adjacency *index; /* of all revisions up to the newest; NULL = there is none */
     const struct query *query;
     const struct reader_budget *budget;
-    struct meta meta;      /* of the snapshot */
-    struct arena *arena;   /* the caller's: lives with the answer */
-    struct arena *scratch; /* emptied for each item */
+    struct walk_memory *walks; /* two, for walk.h */
+    struct meta meta;          /* of the snapshot */
+    struct arena *arena;       /* the caller's: lives with the answer */
+    struct arena *scratch;     /* emptied for each item */
     struct render render;
     struct buffer *out;
     size_t out_begin;
@@ -31,8 +36,18 @@ struct reading {
 
 /* Forgets what the item before has read. */
 void reading_next_item(struct reading *r);
-/* Counts a step; true when the budget is used up (`stopped` is set too). Cancelling counts. */
-bool reading_step(struct reading *r);
+/* Looks at the clock; true when the budget is used up (`stopped` is set too). Cancelling counts. */
+bool reading_look(struct reading *r);
+/* Counts steps and looks now and then. */
+static inline bool reading_steps(struct reading *r, uint32_t steps)
+{
+    r->steps += steps;
+    return r->stopped || (r->steps >= BUDGET_INTERVAL && reading_look(r));
+}
+static inline bool reading_step(struct reading *r)
+{
+    return reading_steps(r, 1);
+}
 /* The same, for those who know no readings: `arg` is one. */
 bool reading_stop(void *arg);
 /* Appends the thing. 0, 1 when it does not fit in the page (`full` is set), or a code. */
