@@ -14,6 +14,7 @@
 #define QUEUE_BYTES_MAX (32u << 20)
 #define QUEUE_PAUSE_US  20000u
 #define DRY_PAUSE_US    250000u
+#define HEADROOM_BYTES  (UINT64_C(64) << 20)
 #define SYNC_BYTES      (UINT64_C(8) << 20)
 #define ARCHIVE_BYTES   (256u << 10)
 
@@ -129,7 +130,7 @@ static uint64_t step_archive(struct catch_up *c)
     if (c->ask.number == 0 || catch_up_is_late(c, &c->ask)) {
         ask_archive(c);
     }
-    return c->ask.sent_us + c->options.timeout_us;
+    return c->ask.due_us;
 }
 
 /* Apply stops the node when an entry is not well-formed: it must not come that far. */
@@ -252,6 +253,7 @@ uint64_t catch_up_step(struct catch_up *c)
 
 static void set_defaults(struct catch_up_options *o)
 {
+    o->headroom_bytes = o->headroom_bytes == 0 ? HEADROOM_BYTES : o->headroom_bytes;
     o->chunk_bytes = o->chunk_bytes == 0 ? CHUNK_BYTES : o->chunk_bytes;
     o->chunk_bytes = o->chunk_bytes > CHUNK_BYTES_MAX ? CHUNK_BYTES_MAX : o->chunk_bytes;
     o->window = o->window == 0 ? WINDOW : o->window;

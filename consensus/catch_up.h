@@ -41,8 +41,10 @@ struct catch_up_callbacks {
     /* The store shall be synced once it has published `index`, and the group told. Called when the
      * index that was wanted is on its way through the apply queue. */
     void (*sync)(void *arg, uint64_t index);
-    /* For the log, rate-limited by the machine to one a cause and minute. `what` is static. */
-    void (*notice)(void *arg, bool is_warning, const char *what, uint64_t member);
+    /* False: the process ends; a check that takes long is left. May be NULL: it does not. */
+    bool (*goes_on)(void *arg);
+    /* A warning for the log, at most one a cause and minute. `what` is static. May be NULL. */
+    void (*on_notice)(void *arg, const char *what, uint64_t member);
 };
 
 struct catch_up_options {
@@ -52,12 +54,14 @@ struct catch_up_options {
     struct store *store;       /* for its position alone */
     uint64_t boot;
     uint64_t map_bytes;
-    size_t chunk_bytes;       /* default 256 KiB */
-    unsigned window;          /* chunks asked for at once; default 4 */
-    uint64_t timeout_us;      /* a fetch without an answer is repeated after; default 2 s. A source
-                                 that gives nothing of use for five times as long is left */
-    uint64_t sync_bytes;      /* received bytes of a copy are synced after as many; default 8 MiB:
-                                 about that much is fetched again after a restart */
+    uint64_t headroom_bytes; /* a copy is begun only if so much stays free; default 64 MiB */
+    size_t chunk_bytes;      /* default 256 KiB */
+    unsigned window;         /* chunks asked for at once; default 4 */
+    uint64_t timeout_us;     /* a fetch without an answer is repeated after, and then after twice as
+                                long each time; default 2 s. A source
+                                that gives nothing of use for five times as long is left */
+    uint64_t sync_bytes;     /* received bytes of a copy are synced after as many; default 8 MiB:
+                                about that much is fetched again after a restart */
     uint64_t queue_bytes_max; /* no more is pushed above; default 32 MiB */
     struct catch_up_callbacks callbacks;
     void *arg;

@@ -1,7 +1,5 @@
 #include "consensus/catch_up_internal.h"
 
-#define SPACE_MARGIN_BYTES (UINT64_C(64) << 20)
-
 /* --- leaving --- */
 
 /* Another source's copy, if one of this round has any; what was received stays as long as no other
@@ -91,7 +89,7 @@ uint64_t catch_up_step_opening(struct catch_up *c)
         struct fetch f = {.what = SUPPLY_OPEN_COPY, .copy = c->resume};
         catch_up_send(c, &f, &c->ask);
     }
-    return c->ask.sent_us + c->options.timeout_us;
+    return c->ask.due_us;
 }
 
 static bool same_state(const struct store_copy_info *a, const struct store_copy_info *b)
@@ -107,7 +105,7 @@ static bool has_room(const struct catch_up *c, uint64_t bytes)
         return false;
     }
     return !incoming_room(&c->incoming, &room) ||
-           (room > SPACE_MARGIN_BYTES && bytes <= room - SPACE_MARGIN_BYTES);
+           (room > c->options.headroom_bytes && bytes <= room - c->options.headroom_bytes);
 }
 
 static int begin_or_go_on(struct catch_up *c, const struct supply *s)
@@ -217,8 +215,8 @@ static uint64_t next_due(const struct catch_up *c)
     uint64_t due = catch_up_stall_us(c);
     for (size_t i = 0; i < c->options.window; i++) {
         const struct catch_up_slot *slot = &c->slots[i];
-        if (slot->len > 0 && slot->ask.sent_us + c->options.timeout_us < due) {
-            due = slot->ask.sent_us + c->options.timeout_us;
+        if (slot->len > 0 && slot->ask.due_us < due) {
+            due = slot->ask.due_us;
         }
     }
     return due;
@@ -287,6 +285,8 @@ bool catch_up_on_chunk(struct catch_up *c, const struct supply *s)
     }
     if (s->code == CLADE_ERR_THROTTLED) {
         c->excused_us = catch_up_now(c);
+        slot->ask.wait_us = c->options.timeout_us; /* it has answered */
+        slot->ask.due_us = c->excused_us + c->options.timeout_us;
     } else if (s->code == CLADE_ERR_NOT_FOUND) {
         /* A new one, but not at once, or a source that opens copies and does not find them is asked
          * for ever. */
@@ -322,6 +322,12 @@ static void throw_away(struct catch_up *c)
     pause(c);
 }
 
+static bool on_progress(uint64_t n, void *arg)
+{
+    const struct catch_up *c = arg;
+    return c->options.callbacks.goes_on == NULL || c->options.callbacks.goes_on(c->options.arg);
+}
+
 /* A copy that is not what its source said is never used. */
 uint64_t catch_up_step_checking(struct catch_up *c)
 {
@@ -331,10 +337,13 @@ uint64_t catch_up_step_checking(struct catch_up *c)
         catch_up_begin_archive(c);
         return catch_up_now(c);
     }
-    int rc = store_copy_check(c->incoming.store, c->options.map_bytes, &info, NULL);
+    int rc = store_copy_check(c->incoming.store, c->options.map_bytes, on_progress, c, &info, NULL);
     if (rc == CLADE_ERR_CORRUPT || (rc == 0 && !same_state(&info, &c->incoming.info))) {
         throw_away(c);
         return catch_up_now(c);
+    }
+    if (rc == CLADE_ERR_RETRY) {
+        return UINT64_MAX; /* the next start checks it */
     }
     if (rc != 0) {
         /* A trouble of this machine, which says nothing of the source; but what cannot be read is

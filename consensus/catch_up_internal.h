@@ -19,11 +19,13 @@ enum catch_up_cause {
     CAUSE_COUNT
 };
 
-/* A fetch under way. Sent again it keeps its number: a late answer to the first is one. */
+/* A fetch under way. Sent again, each time after twice as long, it keeps its number: a late answer
+ * to the first is one. */
 struct catch_up_ask {
     uint64_t number; /* 0 = none */
-    uint64_t sent_us;
-    uint64_t after; /* ARCHIVE */
+    uint64_t wait_us;
+    uint64_t due_us; /* when it is sent again */
+    uint64_t after;  /* ARCHIVE */
 };
 
 /* A chunk that was asked for; len 0 = none. */

@@ -24,8 +24,8 @@ void catch_up_notice(struct catch_up *c, enum catch_up_cause cause, uint64_t mem
         return;
     }
     c->noticed_us[cause] = now + (now == 0);
-    if (c->options.callbacks.notice != NULL) {
-        c->options.callbacks.notice(c->options.arg, true, causes[cause], member);
+    if (c->options.callbacks.on_notice != NULL) {
+        c->options.callbacks.on_notice(c->options.arg, causes[cause], member);
     }
 }
 
@@ -124,7 +124,8 @@ void catch_up_set_sources(struct catch_up *c, const uint64_t *ids, size_t n)
 void catch_up_send(struct catch_up *c, struct fetch *f, struct catch_up_ask *ask)
 {
     ask->number = ask->number != 0 ? ask->number : ++c->numbers;
-    ask->sent_us = catch_up_now(c);
+    ask->wait_us = ask->wait_us == 0 ? c->options.timeout_us : 2 * ask->wait_us;
+    ask->due_us = catch_up_now(c) + ask->wait_us;
     f->boot = c->options.boot;
     f->number = ask->number;
     buffer_clear(&c->scratch);
@@ -134,7 +135,7 @@ void catch_up_send(struct catch_up *c, struct fetch *f, struct catch_up_ask *ask
 
 bool catch_up_is_late(const struct catch_up *c, const struct catch_up_ask *ask)
 {
-    return catch_up_now(c) - ask->sent_us >= c->options.timeout_us;
+    return catch_up_now(c) >= ask->due_us;
 }
 
 /* A source that says that it will answer later is waited for longer, but not for ever. */

@@ -48,6 +48,9 @@ struct group_callbacks {
     /* The proposal came to nothing, for certain (RETRY, THROTTLED, NO_SPACE): the group has
      * dropped its reference. */
     void (*on_refused)(void *arg, struct proposal *proposal, const struct error *error);
+    /* The leader is about to propose it, for the first time: 0, or THROTTLED with `retry_ms`, which
+     * refuses it. May be NULL. */
+    int (*on_admit)(void *arg, const struct proposal *proposal, uint64_t now_us, struct error *ret);
     /* Code 0: a read that waits for `index` to be published is linearizable. Else UNAVAILABLE. */
     void (*on_read_index)(void *arg, uint64_t ticket, int code, uint64_t index);
     /* The leader (0 = unknown) or the term changed. */

@@ -66,20 +66,41 @@ static void unshift_pending(struct group *g, struct list *list)
 }
 
 /* Tells whoever accepted it that nothing came of the proposal, and drops it. */
-static void refuse(struct group *g, struct proposal *p, int code, const char *why)
+static void refuse_with(struct group *g, struct proposal *p, const struct error *e)
 {
     if (p->from != 0) {
         buffer_clear(&g->scratch);
-        peer_put_refused(&g->scratch, code, 1);
+        peer_put_refused(&g->scratch, e->code, e->retry_ms, 1);
         peer_put_u64(&g->scratch, p->id.boot);
         peer_put_u64(&g->scratch, p->id.counter);
         group_send_scratch(g, p->from);
     } else {
-        struct error e = {0};
-        (void)error_set(&e, code, NULL, "%s", why);
-        g->options.callbacks.on_refused(g->options.arg, p, &e);
+        g->options.callbacks.on_refused(g->options.arg, p, e);
     }
     proposal_unref(p);
+}
+
+static void refuse(struct group *g, struct proposal *p, int code, const char *why)
+{
+    struct error e = {0};
+    (void)error_set(&e, code, NULL, "%s", why);
+    refuse_with(g, p, &e);
+}
+
+/* Whether the leader may propose it; if not, it was refused. What was given to a leader before may
+ * be in a log, and is not refused any more. */
+static bool admit(struct group *g, struct proposal *p)
+{
+    struct error e = {0};
+    if (g->options.callbacks.on_admit == NULL || p->admitted || p->attempts > 0) {
+        return true;
+    }
+    if (g->options.callbacks.on_admit(g->options.arg, p, group_now(g), &e) != 0) {
+        refuse_with(g, p, &e);
+        return false;
+    }
+    p->admitted = true;
+    return true;
 }
 
 static void drop_or_keep_sent(struct group *g, struct proposal *p)
@@ -139,6 +160,9 @@ static uint16_t gather(struct group *g, struct list *batch, size_t bytes_aim)
             break;
         }
         struct proposal *p = pop_pending(g);
+        if (group_leads(g) && !admit(g, p)) {
+            continue;
+        }
         if (!mark_sent(g, p)) {
             proposal_unref(p);
             continue;
@@ -356,7 +380,7 @@ static struct proposal *find_sent(struct group *g, uint64_t boot, uint64_t count
 }
 
 /* Certain only when that was the one leader that it was ever given to. */
-static void on_refused_by_leader(struct group *g, struct proposal *p, int code)
+static void on_refused_by_leader(struct group *g, struct proposal *p, int code, uint32_t wait_ms)
 {
     if (p->attempts > 1) {
         if (p->repeatable && code == CLADE_ERR_RETRY) {
@@ -373,12 +397,22 @@ static void on_refused_by_leader(struct group *g, struct proposal *p, int code)
     }
     if (code == CLADE_ERR_RETRY) {
         push_pending(g, p);
-    } else {
-        refuse(g, p, code,
-               code == CLADE_ERR_NO_SPACE
-                   ? "the leader's disk is nearly full; free space there, then try again"
-                   : "the leader has too many writes waiting; slow down");
+        return;
     }
+    struct error e = {0};
+    if (wait_ms > 0) {
+        (void)error_set(&e, code, NULL,
+                        "the namespace, or one above it, takes no more operations for now; try "
+                        "again in %u ms",
+                        (unsigned)wait_ms);
+    } else {
+        (void)error_set(&e, code, NULL, "%s",
+                        code == CLADE_ERR_NO_SPACE
+                            ? "the leader's disk is nearly full; free space there, then try again"
+                            : "the leader has too many writes waiting; slow down");
+    }
+    e.retry_ms = wait_ms;
+    refuse_with(g, p, &e);
 }
 
 static void on_refused(struct group *g, uint64_t from, const struct peer_message *m)
@@ -388,11 +422,14 @@ static void on_refused(struct group *g, uint64_t from, const struct peer_message
         uint64_t counter = get_u64le(m->items.data + at + 8);
         struct proposal *p = find_sent(g, boot, counter);
         if (p != NULL && p->sent_to == from) {
-            on_refused_by_leader(g, p, m->code);
+            on_refused_by_leader(g, p, m->code, m->wait_ms);
         }
     }
-    /* Who leads is about to change or has changed: until then the same node would refuse again. */
-    g->forward_hold_us = group_now(g) + g->options.heartbeat_ms * 1000u;
+    /* Who leads is about to change or has changed: until then the same node would refuse again. Not
+     * so where one namespace may not write: others may. */
+    if (m->wait_ms == 0) {
+        g->forward_hold_us = group_now(g) + g->options.heartbeat_ms * 1000u;
+    }
 }
 
 void group_write_receive(struct group *g, uint64_t from, const struct peer_message *m)

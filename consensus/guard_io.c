@@ -144,9 +144,15 @@ static int set_term_and_vote(struct guard *g, raft_term term, raft_id vote)
     return changed && !g->options.off ? guard_write_now(g) : 0;
 }
 
+/* libraft writes the term again when it grants its vote to the same candidate again, and raft_uv
+ * takes the vote back with it: a crash before it is written again would lose one that was given
+ * (README.md, hazard 34). */
 static int face_set_term(struct raft_io *io, raft_term term)
 {
     struct guard *g = guard_of(io);
+    if (term == g->wanted.term) {
+        return 0;
+    }
     int rv = passed(g, g->io->set_term(g->io, term));
     return rv != 0 ? rv : set_term_and_vote(g, term, 0);
 }
@@ -428,6 +434,8 @@ static int face_load(struct raft_io *io,
     if (rv != 0) {
         return rv;
     }
+    g->wanted.term = l.term;
+    g->wanted.vote = l.vote;
     rv = g->options.off ? 0 : check_loaded(g, &l);
     if (rv != 0) {
         loaded_log_release(&l);

@@ -277,6 +277,7 @@ static int decode_ours(struct input *in, struct peer_message *m)
         return in->rest.len == 0 ? CLADE_ERR_CORRUPT : 0;
     case PEER_REFUSED: {
         m->code = (int32_t)take_u32(in);
+        m->wait_ms = take_u32(in);
         uint64_t n = take_u32(in);
         m->items = in->rest;
         return in->failed || m->code >= 0 || in->rest.len != n * 16 ? CLADE_ERR_CORRUPT : 0;
@@ -497,9 +498,10 @@ void peer_put_beacon(struct buffer *b, const struct peer_beacon *beacon)
     (void)buffer_append_span(b, beacon->configuration);
 }
 
-void peer_put_refused(struct buffer *b, int32_t code, uint32_t n)
+void peer_put_refused(struct buffer *b, int32_t code, uint32_t wait_ms, uint32_t n)
 {
     peer_put_head(b, PEER_REFUSED);
     put_u32(b, (uint32_t)code);
+    put_u32(b, wait_ms);
     put_u32(b, n);
 }

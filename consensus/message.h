@@ -13,7 +13,7 @@
  *                        configuration as libraft encodes it; u32 length, reference.h
  *     6 timeout now      u64 term, last index, last term
  *    16 propose          the items (storage/entry.h), one behind the other
- *    17 refused          i32 code; u32 n; n x (u64 boot, u64 counter)
+ *    17 refused          i32 code; u32 wait_ms (0 = not known); u32 n; n x (u64 boot, u64 counter)
  *    18 read probe       u64 term, round            (leader to voters)
  *    19 read answer      u64 term, round            (voter to leader)
  *    20 read request     u64 boot, request          (member to leader)
@@ -82,6 +82,7 @@ struct peer_message {
     struct raft_message raft; /* types 1 to 6; server_id and server_address are the caller's */
     struct span items;        /* PROPOSE; REFUSED: n x 16 bytes; FETCH, SUPPLY: the body */
     int32_t code;             /* REFUSED, READ_REPLY */
+    uint32_t wait_ms;         /* REFUSED */
     uint64_t term;            /* READ_PROBE, READ_ANSWER */
     uint64_t boot;            /* READ_REQUEST, READ_REPLY: the asker's */
     uint64_t number;          /* round, or request */
@@ -110,5 +111,5 @@ void peer_put_read_reply(
 void peer_put_beacon(struct buffer *b, const struct peer_beacon *beacon);
 void peer_put_news(struct buffer *b, const struct peer_news *news);
 /* The head of a REFUSED for n ids, which follow with peer_put_u64 (boot, counter). */
-void peer_put_refused(struct buffer *b, int32_t code, uint32_t n);
+void peer_put_refused(struct buffer *b, int32_t code, uint32_t wait_ms, uint32_t n);
 void peer_put_u64(struct buffer *b, uint64_t v);

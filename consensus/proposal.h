@@ -27,6 +27,7 @@ struct proposal {
     uint64_t sent_to;   /* and that leader: a member may name the old one for a moment */
     uint64_t sent_us;   /* monotonic */
     unsigned attempts;  /* times that it was given to a leader */
+    bool admitted;      /* here, as the leader */
     size_t len;
     uint8_t bytes[]; /* the encoded item (storage/entry.h) */
 };

@@ -151,12 +151,14 @@ void supplier_free(struct supplier *s)
     free(s);
 }
 
-/* The pages that it keeps from being used again are worth no more than the copy itself. */
+/* The file may become twice as long as it needs be. One that is so already, for copies before,
+ * stays as it is: another copy lasts until the free pages are used up. */
 static bool costs_too_much(const struct supplier *s, const struct open_copy *c)
 {
-    uint64_t most = s->options.growth_bytes_max;
-    most = most > c->info.bytes ? most : c->info.bytes;
-    return store_copy_growth(c->copy) > most;
+    uint64_t live;
+    uint64_t beyond;
+    store_copy_cost(c->copy, &live, &beyond);
+    return beyond > (live > s->options.growth_bytes_max ? live : s->options.growth_bytes_max);
 }
 
 /* One that was read to its end was not lost: the word that it may go was. */

@@ -41,10 +41,11 @@ struct supplier_options {
     uint64_t copy_idle_us; /* a copy that nobody reads is closed after; default 60 s. One that is
                               read is closed when ten minutes have not brought it 16 MiB, or an
                               eighth of itself, further */
-    uint64_t growth_bytes_max; /* a copy is given up when the store's file has grown by more while
-                                  it was open, and by more than the copy is long; default 1 GiB */
-    unsigned copies_max;       /* default 1, at most 8: each keeps pages from being used again */
-    size_t chunk_bytes_max;    /* of an answer; default and at most 1 MiB */
+    /* A copy is given up when it makes the store's file longer than what is in use of it by more
+     * than this, and by more than that itself. Default 1 GiB. */
+    uint64_t growth_bytes_max;
+    unsigned copies_max;    /* default 1, at most 8: each keeps pages from being used again */
+    size_t chunk_bytes_max; /* of an answer; default and at most 1 MiB */
     /* A copy that `member` had read a part of was closed. `what` is static. May be NULL. */
     void (*on_notice)(void *arg, const char *what, uint64_t member);
     void *arg;

@@ -90,7 +90,7 @@ static const struct option options[] = {
         .max = UINT64_C(315360000), .zero = true, .initial = "604800",
         .help = "seconds after which they go all the same; 0 = never"},
     [OPTION_CATCH_UP_RATE_BYTES] = {"catch_up_rate_bytes", OPTION_SIZE, AT(catch_up_rate_bytes), .min = MIB,
-        .max = 64 * GIB, .zero = true, .initial = "32MiB",
+        .max = 64 * GIB, .zero = true, .initial = "24MiB",
         .help = "a second, that this node sends to members which catch up; 0 = as fast as it goes"},
     [OPTION_MAP_BYTES] = {"map_bytes", OPTION_SIZE, AT(map_bytes), .min = 16 * MIB,
         .max = 64 * TIB, .zero = true, .initial = "0",

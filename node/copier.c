@@ -263,16 +263,13 @@ static void on_sync(void *arg, uint64_t index)
     (void)apply_queue_mark(c->node->queue);
 }
 
-static void on_notice(void *arg, bool is_warning, const char *what, uint64_t member)
+static bool on_goes_on(void *arg)
 {
-    if (is_warning) {
-        log_warning(what, LOG_U64("member", member));
-    } else {
-        log_info(what, LOG_U64("member", member));
-    }
+    struct copier *c = arg;
+    return !atomic_load(&c->stopping);
 }
 
-static void on_supplier_notice(void *arg, const char *what, uint64_t member)
+static void on_notice(void *arg, const char *what, uint64_t member)
 {
     log_warning(what, LOG_U64("member", member));
 }
@@ -287,20 +284,24 @@ static int open_parts(struct copier *c, struct error *error)
                                               .clock = n->clock,
                                               .boot = n->boot,
                                               .rate_bytes = n->config->catch_up_rate_bytes,
-                                              .on_notice = on_supplier_notice};
+                                              .on_notice = on_notice};
     int r = supplier_new(&supplier, &c->supplier, error);
     if (r < 0) {
         return r;
     }
-    const struct catch_up_options catch_up = {
-        .folder = n->folder.store_folder,
-        .clock = n->clock,
-        .queue = n->queue,
-        .store = n->store,
-        .boot = n->boot,
-        .map_bytes = n->config->map_bytes,
-        .callbacks = {.send = on_send, .swap = on_swap, .sync = on_sync, .notice = on_notice},
-        .arg = c};
+    const struct catch_up_options catch_up = {.folder = n->folder.store_folder,
+                                              .clock = n->clock,
+                                              .queue = n->queue,
+                                              .store = n->store,
+                                              .boot = n->boot,
+                                              .map_bytes = n->config->map_bytes,
+                                              .headroom_bytes = node_headroom(n),
+                                              .callbacks = {.send = on_send,
+                                                            .swap = on_swap,
+                                                            .sync = on_sync,
+                                                            .goes_on = on_goes_on,
+                                                            .on_notice = on_notice},
+                                              .arg = c};
     return catch_up_new(&catch_up, &c->catch_up, error);
 }
 

@@ -89,14 +89,18 @@ int data_folder_mark_removed(const struct data_folder *folder,
 {
     char cluster[33];
     char time[TIME_TEXT_BYTES];
+    char at[48] = "";
     char text[512];
+    if (index != 0) {
+        (void)snprintf(at, sizeof at, " at log index %" PRIu64, index);
+    }
     hash128_format(folder->identity.cluster, cluster);
     time_format(wall_us, time);
-    (void)snprintf(
-        text, sizeof text,
-        "node %" PRIu64 " was removed from cluster %s at log index %" PRIu64
-        " (%s) and does not come back\ncluster=%s\nnode=%" PRIu64 "\nindex=%" PRIu64 "\ntime=%s\n",
-        folder->identity.node, cluster, index, time, cluster, folder->identity.node, index, time);
+    (void)snprintf(text, sizeof text,
+                   "node %" PRIu64 " was removed from cluster %s%s (%s) and does not come back\n"
+                   "cluster=%s\nnode=%" PRIu64 "\nindex=%" PRIu64 "\ntime=%s\n",
+                   folder->identity.node, cluster, at, time, cluster, folder->identity.node, index,
+                   time);
     return files_replace_text(folder->path, "REMOVED", text, error);
 }
 

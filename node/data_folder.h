@@ -1,15 +1,19 @@
 #pragma once
 /* A node's data folder.
  *
- *     LOCK         flock'ed while a process uses the folder; holds its pid
- *     identity     who it belongs to (identity.h); written last by init
- *     INIT         there while an init is under way; what lies in the folder may be made anew
- *     REMOVED      there when the node was removed from its cluster: the folder is not used any
- *                  more. A sentence, then lines cluster, node, index (of the log), time
- *     raft/        the log (of a node that joins, at first empty), its mark (consensus/guard.h),
- * and a stamp `identity` store/       CURRENT (the number of the LMDB folder beside it) and a stamp
- * `identity` store/1/     LMDB; a higher number once a copy of another member's store took its
- * place store/incoming/  a copy that is being received (consensus/catch_up.h)
+ *   LOCK             flock'ed while a process uses the folder; holds its pid
+ *   identity         who it belongs to (identity.h); written last by init
+ *   INIT             there while an init is under way; what lies in the folder may be made anew
+ *   REMOVED          there when the node was removed from its cluster: the folder is not used any
+ *                    more. A sentence, then lines cluster, node, index (of the log), time
+ *   raft/            the log (of a node that joins, at first empty)
+ *   raft/mark        what of it was acknowledged (consensus/guard.h)
+ *   raft/identity    a stamp
+ *   store/CURRENT    the number of the LMDB folder beside it
+ *   store/identity   a stamp
+ *   store/1/         LMDB; a higher number once a copy of another member's store took its place
+ *   store/incoming/  a copy that is being received (consensus/catch_up.h)
+ *   archive/         what was applied, for members that are behind (consensus/archive.h)
  */
 #include "node/config.h"
 #include "node/identity.h"
@@ -48,7 +52,8 @@ int data_folder_space(const struct data_folder *folder, uint64_t *ret_free, uint
  * data_folder_remove_store, or the next open. CLADE_ERR_NO_SPACE: nothing has changed, try again;
  * CLADE_ERR_IO: the next open knows which is current. */
 int data_folder_adopt_store(struct data_folder *folder, const char *path, struct error *error);
-/* Removes a store that is not the current one. */
+/* Removes a store that is not the current one. Queries may still be in it: they go on, and its
+ * space comes back when it is closed (store_close_old). */
 int data_folder_remove_store(const struct data_folder *folder,
                              const char *path,
                              struct error *error);

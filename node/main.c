@@ -232,11 +232,12 @@ static int init(const struct config *c, struct identity *identity, bool join)
     return STATUS_OK;
 }
 
-static void on_progress(uint64_t rows, void *arg)
+static bool on_progress(uint64_t rows, void *arg)
 {
     if (isatty(STDERR_FILENO)) {
         fprintf(stderr, "\r%" PRIu64 " rows", rows);
     }
+    return true;
 }
 
 static int check(const struct config *c)

@@ -16,12 +16,13 @@
 #include "node/endpoint.h"
 #include "node/raft_thread.h"
 #include "node/serve.h"
+#include "node/throttle.h"
 #include "node/workers.h"
 
 #define DRAIN_MS           5000U
 #define DRAIN_MS_REMOVED   100U /* the log comes no more: what is in flight is never answered */
 #define PAUSE_MS           1000
-#define PAUSE_MS_UNKNOWN   100                      /* while members' addresses are not known yet */
+#define PAUSE_MS_BUSY      100 /* while members' addresses are not known yet, or rows are erased */
 #define UNKNOWN_US         (UINT64_C(10) * 1000000) /* after that they are not waited for */
 #define REGISTER_RETRY_US  (UINT64_C(2) * 1000000)
 #define INTERRUPTED_STATUS 130
@@ -172,7 +173,8 @@ static int open_all(struct node *n, struct error *error)
         return r;
     }
     n->queue = apply_queue_new();
-    if (n->queue == NULL) {
+    n->throttle = throttle_new();
+    if (n->queue == NULL || n->throttle == NULL) {
         return error_set(error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
     }
     if ((r = apply_thread_new(n, &n->apply, error)) < 0 ||
@@ -234,6 +236,21 @@ struct housekeeping {
     uint64_t counter;
 };
 
+static void propose_own(struct housekeeping *h, enum item_kind kind, struct span command)
+{
+    struct node *n = h->node;
+    const struct item item = {.kind = kind,
+                              .id = {.node = n->folder.identity.node,
+                                     .boot = n->boot,
+                                     .counter = node_number(NODE_OWN, ++h->counter)},
+                              .command = command};
+    struct proposal *p = proposal_new(&item, true, node_now(n) + REGISTER_RETRY_US);
+    if (p != NULL) {
+        (void)raft_thread_propose(n->raft, p);
+        proposal_unref(p);
+    }
+}
+
 /* A member tells the others where its clients find it, through the log. */
 static void register_address(struct housekeeping *h)
 {
@@ -242,16 +259,19 @@ static void register_address(struct housekeeping *h)
     size_t len = strlen(n->client_address);
     put_u64le(command, n->folder.identity.node);
     memcpy(command + 8, n->client_address, len);
-    const struct item item = {.kind = ITEM_MEMBER,
-                              .id = {.node = n->folder.identity.node,
-                                     .boot = n->boot,
-                                     .counter = node_number(NODE_OWN, ++h->counter)},
-                              .command = span_make(command, 8 + len)};
-    struct proposal *p = proposal_new(&item, true, node_now(n) + REGISTER_RETRY_US);
-    if (p != NULL) {
-        (void)raft_thread_propose(n->raft, p);
-        proposal_unref(p);
+    propose_own(h, ITEM_MEMBER, span_make(command, 8 + len));
+}
+
+/* What waits to be erased goes on with each entry: here is one, where nothing else may be written.
+ * Whether there is more. */
+static bool keep_erasing(struct housekeeping *h)
+{
+    struct node *n = h->node;
+    bool more = atomic_load(&n->leader) == n->folder.identity.node && store_has_work(n->store);
+    if (more) {
+        propose_own(h, ITEM_TICK, (struct span){0});
     }
+    return more;
 }
 
 /* Whether all is known that other nodes will tell soon: it is worth a look at short intervals. A
@@ -261,7 +281,8 @@ static bool keep_members(struct housekeeping *h)
     struct node *n = h->node;
     struct error error = {.code = 0};
     char ours[MEMBER_ADDRESS_BYTES];
-    if (members_refresh(&n->members, n->store, &error) < 0) {
+    if (members_refresh(&n->members, n->store, &error) < 0 ||
+        throttle_refresh(n->throttle, n->store, &error) < 0) {
         node_fatal(&error);
     }
     raft_thread_look_at_members(n->raft);
@@ -282,6 +303,15 @@ static bool keep_members(struct housekeeping *h)
            node_now(n) - h->changed_us > UNKNOWN_US;
 }
 
+uint64_t node_headroom(const struct node *n)
+{
+    uint64_t available;
+    uint64_t total = 0;
+    (void)data_folder_space(&n->folder, &available, &total);
+    uint64_t wanted = n->config->headroom_bytes;
+    return wanted > total / 100 ? wanted : total / 100;
+}
+
 static void keep_headroom(struct housekeeping *h)
 {
     struct node *n = h->node;
@@ -290,9 +320,8 @@ static void keep_headroom(struct housekeeping *h)
     if (data_folder_space(&n->folder, &available, &total) < 0) {
         return;
     }
-    uint64_t wanted = n->config->headroom_bytes;
+    uint64_t wanted = node_headroom(n);
     /* A little more is asked for to go on than to go on writing: it does not flap. */
-    wanted = wanted > total / 100 ? wanted : total / 100;
     bool enough = available >= (h->headroom ? wanted : wanted + wanted / 16);
     if (enough != h->headroom) {
         h->headroom = enough;
@@ -313,12 +342,13 @@ static const char *serve_until_told(struct node *n, const sigset_t *signals)
     uint64_t headroom_us = 0;
     while (!atomic_load(&n->removed)) {
         bool known = keep_members(&h);
+        bool erasing = keep_erasing(&h);
         if (node_now(n) >= headroom_us) {
             keep_headroom(&h);
             (void)store_close_old(n->store); /* what a swap left to readers */
             headroom_us = node_now(n) + PAUSE_MS * UINT64_C(1000);
         }
-        int ms = known ? PAUSE_MS : PAUSE_MS_UNKNOWN;
+        int ms = known && !erasing ? PAUSE_MS : PAUSE_MS_BUSY;
         const struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
         int sig = sigtimedwait(signals, NULL, &pause);
         if (sig > 0) {
@@ -374,6 +404,7 @@ static int close_all(struct node *n)
     raft_thread_free(n->raft);
     copier_free(n->copier);
     apply_queue_free(n->queue);
+    throttle_free(n->throttle);
     archive_close(n->archive);
     store_close(n->store);
     return r < 0 ? 1 : 0;

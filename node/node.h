@@ -14,6 +14,7 @@ struct archive;
 struct copier;
 struct raft_thread;
 struct serve;
+struct throttle;
 struct workers;
 
 struct node {
@@ -28,6 +29,7 @@ struct node {
     struct archive *archive;
     struct apply_queue *queue;
     struct members members;
+    struct throttle *throttle;
     struct apply_thread *apply;
     struct raft_thread *raft;
     struct copier *copier;
@@ -54,6 +56,9 @@ static inline uint64_t node_now(const struct node *n)
 /* Takes bytes of memory_max; false when they are not to be had. */
 bool node_charge(struct node *n, uint64_t bytes);
 void node_discharge(struct node *n, uint64_t bytes);
+
+/* Bytes of the disk that are to stay free: below, writes are refused. Any thread. */
+uint64_t node_headroom(const struct node *n);
 
 /* Which serving thread a proposal or a ticket belongs to stands in its number's high bits;
  * NODE_OWN is the node itself. */

@@ -12,6 +12,7 @@
 #include "node/resolver.h"
 #include "node/serve.h"
 #include "node/thread.h"
+#include "node/throttle.h"
 
 /* --- what the group says --- */
 
@@ -22,6 +23,12 @@ static void on_refused(void *arg, struct proposal *p, const struct error *error)
     if (owner < rt->node->serves_len) {
         serve_refused(rt->node->serves[owner], p->id.counter, error);
     }
+}
+
+static int on_admit(void *arg, const struct proposal *p, uint64_t now_us, struct error *ret)
+{
+    struct raft_thread *rt = arg;
+    return throttle_admit(rt->node->throttle, span_make(p->bytes, p->len), now_us, ret);
 }
 
 static void on_read_index(void *arg, uint64_t ticket, int code, uint64_t index)
@@ -488,6 +495,7 @@ static int open_group(struct raft_thread *rt, struct error *error)
                                         .contacts = n->folder.identity.members,
                                         .contacts_len = n->folder.identity.members_len,
                                         .callbacks = {.on_refused = on_refused,
+                                                      .on_admit = on_admit,
                                                       .on_read_index = on_read_index,
                                                       .on_leader = on_leader,
                                                       .on_transfer = on_transfer,

@@ -123,16 +123,20 @@ static int find(struct command *c,
 /* A model's aliases are counted under its id. */
 static int count(struct command *c, uint64_t model, int by)
 {
-    uint64_t aliases;
-    int rc = lookup_counter(c->view, model, COUNTER_ALIASES, &aliases);
-    if (rc != 0) {
+    struct key key = key_u64(model);
+    struct span row;
+    int rc = view_get(c->view, TABLE_COUNTERS, key_span(&key), &row);
+    if (rc < 0) {
         return rc;
     }
+    if (rc == 0 && row.len != 8) {
+        return row_corrupt(c->error, TABLE_COUNTERS, key_span(&key), "has a wrong length");
+    }
+    uint64_t aliases = rc == 0 ? get_u64le(row.data) : 0;
     if (by > 0 && aliases >= CLADE_MAX_ALIASES) {
         return error_set(c->error, CLADE_ERR_LIMIT, "alias", "a model has at most %d aliases",
                          CLADE_MAX_ALIASES);
     }
-    struct key key = key_counter(model, COUNTER_ALIASES);
     uint8_t value[8];
     put_u64le(value, aliases + (uint64_t)by);
     return row_put(c->rows, TABLE_COUNTERS, key_span(&key), span_make(value, sizeof value));

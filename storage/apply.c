@@ -7,6 +7,7 @@
 #include "command/value.h"
 #include "storage/command.h"
 #include "storage/member_internal.h"
+#include "storage/purge.h"
 #include "storage/session.h"
 
 /* The end of the year 9999: a clock beyond it would leave no room for the times after it. */
@@ -189,6 +190,9 @@ static int run_item(struct apply *a,
     case ITEM_MEMBER:
         rc = member_set_client(&a->rows, item->command);
         break;
+    case ITEM_TICK:
+        rc = 0;
+        break;
     default:
         rc = member_set_wanted(&a->rows, item->command);
         break;
@@ -282,6 +286,7 @@ int apply_entry(struct apply *a,
     }
     rows->meta.session_ms += header.elapsed_ms;
     rc = run_items(a, &header, span_skip(entry, ENTRY_HEADER_BYTES), cb, arg);
+    rc = rc != 0 ? rc : purge_step(rows, &a->scratch, PURGE_ROWS_AN_ENTRY);
     if (rc != 0) {
         if (error != NULL) {
             *error = a->error;

@@ -6,13 +6,14 @@
 #include "base/check.h"
 #include "command/value.h"
 #include "storage/resolve.h"
+#include "storage/usage.h"
 #include "storage/varint.h"
 
 #define CHANGE_ROW_VERSION 1
 
 typedef int (*op_function)(struct command *c, const struct op *op);
 
-static const op_function operations[] = {
+static const op_function operations[OP_KIND_END] = {
     [OP_CREATE] = op_create,       [OP_UPDATE] = op_update,
     [OP_LINK] = op_link,           [OP_UNLINK] = op_unlink,
     [OP_DELETE] = op_delete,       [OP_RENAME] = op_rename,
@@ -20,6 +21,7 @@ static const op_function operations[] = {
     [OP_SET_STAGE] = op_set_stage, [OP_SET_TARGETS] = op_set_targets,
     [OP_HOLD] = op_hold,           [OP_RELEASE] = op_release,
     [OP_UNDELETE] = op_undelete,   [OP_LOG] = op_log,
+    [OP_PURGE] = op_purge,
 };
 
 int command_check_answer(struct command *c)
@@ -280,8 +282,7 @@ static int run_operations(struct command *c)
     value_put_array(c->body, (uint32_t)c->txn.ops_len);
     for (c->op = 0; c->op < c->txn.ops_len; c->op++) {
         const struct op *op = &c->txn.ops[c->op];
-        CHECK((size_t)op->op < sizeof operations / sizeof *operations);
-        CHECK(operations[op->op] != NULL);
+        CHECK(op->op < OP_KIND_END && operations[op->op] != NULL);
         arena_reset(c->scratch);
         c->render = (struct render){.view = c->view, .arena = c->scratch, .ns = c->ns};
         int rc = operations[op->op](c, op);
@@ -339,6 +340,9 @@ int command_run(struct command *c)
     }
     if (rc == 0) {
         rc = command_check_in_use(c);
+    }
+    if (rc == 0) {
+        rc = usage_settle(c);
     }
     if (rc == 0 && c->changes_len > 0) {
         rc = log_changes(c);

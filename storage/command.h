@@ -25,6 +25,7 @@ enum change_kind {
     CHANGE_ALIAS_SET = 6,
     CHANGE_ALIAS_UNSET = 7,
     CHANGE_UNDELETED = 8,
+    CHANGE_PURGED = 9,
     CHANGE_LOGGED = 10 /* params or points of metrics */
 };
 
@@ -42,8 +43,9 @@ struct command {
     struct buffer *changes; /* the list of the change log row */
     uint32_t changes_len;
     struct render render;
-    uint64_t ns;       /* what plain references mean */
-    uint64_t revision; /* that this command makes if it changes something */
+    struct charges *charges; /* what it adds to namespaces; NULL = nothing yet */
+    uint64_t ns;             /* what plain references mean */
+    uint64_t revision;       /* that this command makes if it changes something */
     uint64_t time_us;
     uint64_t *op_ids;                         /* what each operation made or met; 0 = a link */
     size_t op;                                /* the one that runs */
@@ -85,8 +87,6 @@ void command_note_alias(
  * error's code, or a fatal one. */
 int command_say_there(struct command *c, const struct thing *there);
 struct stamp command_stamp(const struct command *c);
-/* Adds `by` (+1 or -1) to a counter of the namespace. */
-int command_count(struct command *c, uint64_t ns, unsigned kind, int by);
 
 /* How a write treats what is there already. */
 enum write_mode {
@@ -104,7 +104,13 @@ int fields_apply(struct command *c,
 
 /* Stores a new thing with its index rows, counters and log. */
 int thing_insert(struct command *c, struct thing *thing);
-/* Stores a thing that was `before`: history, record, index rows, counters, log. Sets `changed`, and
+/* Writes the record and nothing else. */
+int thing_put(struct command *c, const struct thing *thing, bool is_new);
+/* Notes a thing that no name leads to from now on, so that its edges are still found. */
+int thing_lose_name(struct command *c, const struct thing *thing);
+/* Takes away the row by which a uri finds the thing that has it, whenever it was written. */
+int thing_forget_uri(struct command *c, const struct thing *thing, struct span uri);
+/* Stores a thing that was `before`: history, record, index rows, use, log. Sets `changed`, and
  * `named` when it has another name, or its own again. */
 int thing_replace(struct command *c, const struct thing *before, struct thing *thing);
 
@@ -127,7 +133,7 @@ int edge_write_props(struct command *c,
                      bool is_new,
                      bool *ret_changed);
 /* The edge ends, and its props with it. */
-int edge_end_props(struct command *c, uint64_t from, uint32_t label, uint64_t to);
+int edge_end_props(struct command *c, const struct thing *from, uint32_t label, uint64_t to);
 
 /* Stores a thing of which what is not in its record has changed: history and record, no log.
  * `before` and `thing` as above. */
@@ -176,6 +182,8 @@ int op_hold(struct command *c, const struct op *op);
 int op_release(struct command *c, const struct op *op);
 /* Brings a deleted thing back, under its own name or another. */
 int op_undelete(struct command *c, const struct op *op);
+/* Takes the content of a deleted thing away for good and leaves a tombstone. */
+int op_purge(struct command *c, const struct op *op);
 /* Marks a live thing deleted and frees its names; its edges stay. */
 int op_delete(struct command *c, const struct op *op);
 /* Makes an edge between live things, unless it is there. */

@@ -7,12 +7,15 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "base/check.h"
 #include "storage/data_file.h"
 #include "storage/view.h"
 
 /* Each has failed because a commit came between, and a commit takes longer than a try. */
 #define CAPTURE_TRIES 1000
+
+#define FREE_TABLE 0 /* LMDB's own */
 
 /* The thread sanitizer does not know fences; it does not see LMDB's memory either. */
 #ifdef __SANITIZE_THREAD__
@@ -26,6 +29,7 @@ struct store_copy {
     struct view view; /* the snapshot, kept by its transaction */
     int fd;           /* the environment's */
     uint64_t bytes;
+    uint64_t spare_bytes; /* of pages that the snapshot does not reach */
     uint32_t page_bytes;
     uint8_t metas[]; /* the two meta pages of the copy */
 };
@@ -99,6 +103,25 @@ static int capture(struct store_copy *c, struct data_meta *ret, struct error *er
                      "commits came too fast to begin a copy between two");
 }
 
+/* The pages that are free, as LMDB lists them by transaction: a count, then their numbers. */
+static int count_spare(struct store_copy *c, struct error *error)
+{
+    MDB_cursor *cursor;
+    MDB_val key;
+    MDB_val list;
+    uint64_t pages = 0;
+    int rc = mdb_cursor_open(c->view.txn, FREE_TABLE, &cursor);
+    if (rc != 0) {
+        return lmdb_error(rc, error, "counting free pages");
+    }
+    while ((rc = mdb_cursor_get(cursor, &key, &list, MDB_NEXT)) == 0) {
+        pages += list.mv_size >= 8 ? get_u64le(list.mv_data) : 0;
+    }
+    mdb_cursor_close(cursor);
+    c->spare_bytes = pages * c->page_bytes < c->bytes ? pages * c->page_bytes : c->bytes;
+    return rc == MDB_NOTFOUND ? 0 : lmdb_error(rc, error, "counting free pages");
+}
+
 static int read_info(struct store_copy *c, struct store_copy_info *ret)
 {
     struct meta meta;
@@ -133,7 +156,8 @@ static int begin(struct store_copy *c, struct store_copy_info *ret_info, struct 
     memcpy(other, c->metas + (size_t)slot * c->page_bytes, c->page_bytes);
     data_meta_turn(other, slot ^ 1);
     c->bytes = (meta.last_page + 1) * c->page_bytes;
-    return read_info(c, ret_info);
+    rc = count_spare(c, error);
+    return rc == 0 ? read_info(c, ret_info) : rc;
 }
 
 int store_copy_open(struct store *store,
@@ -187,10 +211,11 @@ int store_copy_read(
     return read_file(c, offset, to, len, error);
 }
 
-uint64_t store_copy_growth(const struct store_copy *c)
+void store_copy_cost(const struct store_copy *c, uint64_t *ret_live, uint64_t *ret_beyond)
 {
     uint64_t bytes = environment_used_bytes(c->view.env);
-    return bytes > c->bytes ? bytes - c->bytes : 0;
+    *ret_live = c->bytes - c->spare_bytes;
+    *ret_beyond = bytes > c->bytes ? bytes - *ret_live : 0;
 }
 
 void store_copy_close(struct store_copy *c)
@@ -217,20 +242,25 @@ static int sync_file(const char *file, struct error *error)
     return rc;
 }
 
-static int check_pages(const char *file, struct error *error)
+static int check_pages(const char *file,
+                       bool (*progress)(uint64_t n, void *arg),
+                       void *arg,
+                       struct error *error)
 {
     int fd = open(file, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         return error_set(error, errno == ENOENT ? CLADE_ERR_CORRUPT : CLADE_ERR_IO, file,
                          "cannot be opened: %m");
     }
-    int rc = data_file_check(fd, error);
+    int rc = data_file_check(fd, progress, arg, error);
     close(fd);
     return rc;
 }
 
 static int check_rows(const char *path,
                       uint64_t map_bytes,
+                      bool (*progress)(uint64_t n, void *arg),
+                      void *arg,
                       struct store_copy_info *ret,
                       struct error *error)
 {
@@ -240,7 +270,7 @@ static int check_rows(const char *path,
     if (rc != 0) {
         return rc;
     }
-    rc = store_verify(store, NULL, NULL, error);
+    rc = store_verify(store, progress, arg, error);
     struct store_digest digest = store_digest_current(store);
     *ret = (struct store_copy_info){
         .applied = digest.index,
@@ -256,6 +286,8 @@ static int check_rows(const char *path,
 
 int store_copy_check(const char *path,
                      uint64_t map_bytes,
+                     bool (*progress)(uint64_t n, void *arg),
+                     void *arg,
                      struct store_copy_info *ret,
                      struct error *error)
 {
@@ -268,9 +300,9 @@ int store_copy_check(const char *path,
         return error_set(error, CLADE_ERR_IO, path, "the path is too long");
     }
     /* Before LMDB sees it, which trusts what it maps. */
-    int rc = check_pages(file, error);
+    int rc = check_pages(file, progress, arg, error);
     if (rc == 0) {
-        rc = check_rows(path, map_bytes, &info, error);
+        rc = check_rows(path, map_bytes, progress, arg, &info, error);
     }
     if (rc == 0) {
         rc = sync_file(file, error);

@@ -31,8 +31,10 @@ int store_copy_open(struct store *store,
  * a time. Blocks on disk. */
 int store_copy_read(
     struct store_copy *copy, uint64_t offset, uint8_t *to, size_t len, struct error *error);
-/* Bytes that the file has grown by since: freed pages can not be used again meanwhile. */
-uint64_t store_copy_growth(const struct store_copy *copy);
+/* What it costs: bytes of the file that the snapshot reaches, and those beyond them if the file has
+ * grown since, else 0. Pages that were free at the begin are used up first, and those that are
+ * freed meanwhile can not be used again. */
+void store_copy_cost(const struct store_copy *copy, uint64_t *ret_live, uint64_t *ret_beyond);
 /* Accepts NULL. */
 void store_copy_close(struct store_copy *copy);
 
@@ -41,8 +43,12 @@ void store_copy_close(struct store_copy *copy);
  * file may be anything. When it returns 0 the copy and its folder's entries are synced, and it is
  * not open, so that it can be swapped in; a lock.mdb lies beside it. CLADE_ERR_CORRUPT says what is
  * wrong; CLADE_ERR_IO, _NO_SPACE, _NO_MEMORY are this machine's. Whether the copy is what its
- * source announced is for the caller to compare. Takes as long as reading it twice. */
+ * source announced is for the caller to compare. Takes as long as reading it three times;
+ * `progress` (may be NULL) is called now and then, with what is of no interest, and ends it when it
+ * says false (CLADE_ERR_RETRY). */
 int store_copy_check(const char *path,
                      uint64_t map_bytes,
+                     bool (*progress)(uint64_t n, void *arg),
+                     void *arg,
                      struct store_copy_info *ret,
                      struct error *error);

@@ -33,7 +33,8 @@
 #define NODE_TREE 0x02 /* the data is the record of a tree */
 #define NODE_DUPS 0x04 /* of duplicates; without NODE_TREE the data is a sub-page of them */
 
-#define READ_BYTES ((size_t)1 << 20)
+#define READ_BYTES     ((size_t)1 << 20)
+#define PROGRESS_PAGES 4096
 
 enum tree_kind { TREE_FREE, TREE_MAIN, TREE_TABLE, TREE_DUPS };
 
@@ -52,6 +53,9 @@ struct check {
     uint8_t *seen;                           /* a bit per page: used, or free */
     uint8_t cells[DATA_PAGE_BYTES_MAX / 16]; /* a bit per two bytes of the page: in a node */
     unsigned tables;                         /* a bit per table that was met */
+    bool (*progress)(uint64_t n, void *arg);
+    void *arg;
+    uint64_t steps; /* pages visited, and READ_BYTES read */
     struct error *error;
 };
 
@@ -73,6 +77,14 @@ struct node {
 static int bad_page(struct check *c, uint64_t page, const char *what)
 {
     return error_set(c->error, CLADE_ERR_CORRUPT, "data.mdb", "page %" PRIu64 " %s", page, what);
+}
+
+static int go_on(struct check *c, unsigned steps_between)
+{
+    if (++c->steps % steps_between != 0 || c->progress == NULL || c->progress(c->steps, c->arg)) {
+        return 0;
+    }
+    return error_set(c->error, CLADE_ERR_RETRY, NULL, "the check was stopped");
 }
 
 static const uint8_t *page_at(const struct check *c, uint64_t page)
@@ -240,8 +252,7 @@ static int check_free_list(struct check *c, uint64_t page, const struct node *n)
 static int find_table(struct span name, enum table *ret)
 {
     for (int t = 0; t < TABLE_COUNT; t++) {
-        if (table_is_known((enum table)t) &&
-            span_equal_str(name, table_info((enum table)t)->name)) {
+        if (span_equal_str(name, table_info((enum table)t)->name)) {
             *ret = (enum table)t;
             return 0;
         }
@@ -418,6 +429,9 @@ static int check_page(
     struct check *c, uint64_t page, unsigned level, const struct range *range, struct tree *t)
 {
     int rc = use_pages(c, page, 1);
+    if (rc == 0) {
+        rc = go_on(c, PROGRESS_PAGES);
+    }
     if (rc != 0) {
         return rc;
     }
@@ -491,16 +505,6 @@ static int pick_meta(struct check *c)
     return 0;
 }
 
-static bool has_all_tables(const struct check *c)
-{
-    for (int t = 0; t < TABLE_COUNT; t++) {
-        if (table_is_known((enum table)t) && (c->tables >> t & 1) == 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static int check_trees(struct check *c)
 {
     struct tree main = {.kind = TREE_MAIN};
@@ -509,7 +513,7 @@ static int check_trees(struct check *c)
     if (rc == 0) {
         rc = check_tree(c, &c->meta.free, &free_pages);
     }
-    if (rc == 0 && !has_all_tables(c)) {
+    if (rc == 0 && c->tables != (1u << TABLE_COUNT) - 1) {
         rc = error_set(c->error, CLADE_ERR_CORRUPT, "data.mdb", "it lacks a table");
     }
     return rc;
@@ -533,24 +537,38 @@ static int check_mapped(struct check *c)
 
 /* A page that the disk cannot give is an error here, and in a map the end of the process. What is
  * read stays in the page cache for the map, as far as it fits. */
-static int read_through(int fd, struct error *error)
+static int read_through(struct check *c, int fd)
 {
     ssize_t n = 1;
     uint8_t *bytes = malloc(READ_BYTES);
     if (bytes == NULL) {
-        return error_set(error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
+        return error_set(c->error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
     }
-    for (off_t at = 0; n > 0; at += n) {
+    int rc = 0;
+    for (off_t at = 0; n > 0 && rc == 0; at += n) {
         do {
             n = pread(fd, bytes, READ_BYTES, at);
         } while (n < 0 && errno == EINTR);
+        rc = n < 0 ? error_set(c->error, CLADE_ERR_IO, "data.mdb", "cannot be read: %m")
+                   : go_on(c, 1);
     }
-    int rc = n == 0 ? 0 : error_set(error, CLADE_ERR_IO, "data.mdb", "cannot be read: %m");
     free(bytes);
     return rc;
 }
 
-int data_file_check(int fd, struct error *error)
+static int map_and_check(struct check *c, int fd)
+{
+    void *map = mmap(NULL, c->map_bytes, PROT_READ, MAP_SHARED, fd, 0);
+    if (map == MAP_FAILED) {
+        return error_set(c->error, CLADE_ERR_IO, "data.mdb", "cannot be mapped: %m");
+    }
+    c->map = map;
+    int rc = check_mapped(c);
+    munmap(map, c->map_bytes);
+    return rc;
+}
+
+int data_file_check(int fd, bool (*progress)(uint64_t n, void *arg), void *arg, struct error *error)
 {
     struct stat st;
     if (fstat(fd, &st) != 0) {
@@ -559,23 +577,17 @@ int data_file_check(int fd, struct error *error)
     if (st.st_size == 0) {
         return error_set(error, CLADE_ERR_CORRUPT, "data.mdb", "it is empty");
     }
-    int rc = read_through(fd, error);
-    if (rc != 0) {
-        return rc;
-    }
     struct check *c = calloc(1, sizeof *c);
     if (c == NULL) {
         return error_set(error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
     }
     c->error = error;
+    c->progress = progress;
+    c->arg = arg;
     c->map_bytes = (size_t)st.st_size;
-    void *map = mmap(NULL, c->map_bytes, PROT_READ, MAP_SHARED, fd, 0);
-    if (map == MAP_FAILED) {
-        rc = error_set(error, CLADE_ERR_IO, "data.mdb", "cannot be mapped: %m");
-    } else {
-        c->map = map;
-        rc = check_mapped(c);
-        munmap(map, c->map_bytes);
+    int rc = read_through(c, fd);
+    if (rc == 0) {
+        rc = map_and_check(c, fd);
     }
     free(c);
     return rc;

@@ -3,6 +3,7 @@
  * the edge's first says at which revision they changed. */
 #include "base/check.h"
 #include "storage/fields_internal.h"
+#include "storage/usage.h"
 #include "storage/varint.h"
 
 #define TYPE_PREFIX  "edge:"
@@ -121,11 +122,15 @@ static int end_row(
     return put_row(c, from, label, to, p);
 }
 
-int edge_end_props(struct command *c, uint64_t from, uint32_t label, uint64_t to)
+int edge_end_props(struct command *c, const struct thing *from, uint32_t label, uint64_t to)
 {
     struct edge_props p;
-    int rc = lookup_edge_props(c->view, c->scratch, from, label, to, &p);
-    return rc == 0 ? end_row(c, from, label, to, &p) : rc == 1 ? 0 : rc;
+    int rc = lookup_edge_props(c->view, c->scratch, from->id, label, to, &p);
+    if (rc != 0) {
+        return rc == 1 ? 0 : rc;
+    }
+    rc = usage_add(c, from->ns, USE_BYTES, -(int64_t)usage_props_bytes(&p.props));
+    return rc != 0 ? rc : end_row(c, from->id, label, to, &p);
 }
 
 /* --- Types ---------------------------------------------------------------------------------- */
@@ -203,6 +208,7 @@ int edge_write_props(struct command *c,
     struct thing edge = {.kind = KIND_NONE, .ns = from->ns};
     bool changed = false;
     edge.fields[FIELD_PROPS] = p.props;
+    int64_t bytes = -(int64_t)usage_props_bytes(&p.props);
     rc = merge(c, op, type, is_new, &edge, &changed);
     if (rc != 0 || !changed) {
         return rc;
@@ -214,6 +220,10 @@ int edge_write_props(struct command *c,
         p = (struct edge_props){
             .set = c->revision, .edge = live.created, .props = edge.fields[FIELD_PROPS]};
         rc = put_row(c, from->id, label, to, &p);
+    }
+    if (rc == 0) {
+        bytes += (int64_t)usage_props_bytes(&p.props);
+        rc = usage_add(c, from->ns, USE_BYTES, bytes);
     }
     if (rc == 0 && !is_new) {
         command_note(c, CHANGE_LINKED, from->id, label, to);

@@ -43,8 +43,9 @@ enum item_kind {
     ITEM_SESSION_OPEN = 2,  /* command: u64 lease_ms */
     ITEM_SESSION_CLOSE = 3, /* session */
     ITEM_MEMBER = 4,        /* command: u64 node, then its client address as text */
-    ITEM_MEMBER_WANTED = 5  /* command: u64 node, u8 wanted (1 to 3), then its peer address as text;
+    ITEM_MEMBER_WANTED = 5, /* command: u64 node, u8 wanted (1 to 3), then its peer address as text;
                                empty keeps what is there */
+    ITEM_TICK = 6           /* nothing: its entry lets the store go on with store_has_work */
 };
 
 /* What a member shall be. The numbers stand in logs and stores. */

@@ -266,7 +266,8 @@ static void merge_pair(struct merge *m,
                        bool fixed,
                        struct field_value *out)
 {
-    bool same = old != NULL && !new->unset &&span_equal(old->value, new->value);
+    bool same = old != NULL && !new->unset &&
+                old->number == new->number &&span_equal(old->value, new->value);
     if (same || (old != NULL && (fixed || m->mode == WRITE_MATCH))) {
         if (!same) {
             merge_differs(m, w->field->name, new->key);
@@ -326,7 +327,7 @@ static int write_field(struct merge *m, const struct field_write *w)
     if (w->field->shape == FIELD_TEXT_SET) {
         return write_set(m, w, v);
     }
-    if (w->field->shape == FIELD_TEXT_MAP) {
+    if (w->field->shape == FIELD_TEXT_MAP || w->field->shape == FIELD_UINT_MAP) {
         return merge_pairs(m, w, v, NULL);
     }
     if (w->field->shape == FIELD_PROP_MAP) {

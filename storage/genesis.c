@@ -5,6 +5,7 @@
 #include "storage/keys.h"
 #include "storage/record.h"
 #include "storage/rows.h"
+#include "storage/usage.h"
 
 static int write_default_namespace(struct rows *rows)
 {
@@ -22,13 +23,7 @@ static int write_default_namespace(struct rows *rows)
         key = key_name(NAME_SPACE_NAMES, NAMESPACE_ROOT, KIND_NAMESPACE, ns.name, 0);
         rc = row_insert(rows, TABLE_NAMES, key_span(&key), span_make(value, sizeof value));
     }
-    if (rc == 0) {
-        uint8_t one[8];
-        put_u64le(one, 1);
-        key = key_counter(NAMESPACE_ROOT, KIND_NAMESPACE);
-        rc = row_insert(rows, TABLE_COUNTERS, key_span(&key), span_make(one, sizeof one));
-    }
-    return rc;
+    return rc != 0 ? rc : usage_begin(rows, &ns);
 }
 
 static int write_meta(struct rows *rows)

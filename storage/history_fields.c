@@ -35,11 +35,14 @@ static int put_whole_field(struct reading *r,
     return rc;
 }
 
-/* {"from": V, "to": V}, either left out when it is NULL; `typed`: the values are props. */
-static int put_sides(struct reading *r, bool typed, const struct span *from, const struct span *to)
+/* {"from": V, "to": V}, either left out when it is NULL. */
+static int put_sides(struct reading *r,
+                     enum field_shape shape,
+                     const struct text_pair *from,
+                     const struct text_pair *to)
 {
     static const char *const sides[] = {"from", "to"};
-    const struct span *const values[] = {from, to};
+    const struct text_pair *const values[] = {from, to};
     struct buffer *out = r->out;
     int rc = 0;
     value_put_map(out, (from != NULL) + (to != NULL));
@@ -48,10 +51,12 @@ static int put_sides(struct reading *r, bool typed, const struct span *from, con
             continue;
         }
         value_put_str(out, sides[i]);
-        if (typed) {
-            rc = render_prop(&r->render, *values[i], out);
+        if (shape == FIELD_PROP_MAP) {
+            rc = render_prop(&r->render, values[i]->value, out);
+        } else if (shape == FIELD_UINT_MAP) {
+            value_put_uint(out, values[i]->number);
         } else {
-            value_put_span(out, *values[i]);
+            value_put_span(out, values[i]->value);
         }
     }
     return rc;
@@ -77,7 +82,7 @@ int history_put_pairs(struct reading *r,
                       const struct field_value *to,
                       uint32_t *members)
 {
-    bool typed = field == NULL || field->shape == FIELD_PROP_MAP;
+    enum field_shape shape = field == NULL ? FIELD_PROP_MAP : field->shape;
     size_t i = 0;
     size_t j = 0;
     size_t from_len = from != NULL ? from->len : 0;
@@ -88,13 +93,13 @@ int history_put_pairs(struct reading *r,
                                    : span_compare(from->pairs[i].key, to->pairs[j].key);
         const struct text_pair *old = order <= 0 ? &from->pairs[i++] : NULL;
         const struct text_pair *new = order >= 0 ? &to->pairs[j++] : NULL;
-        if (old != NULL && new != NULL && span_equal(old->value, new->value)) {
+        if (old != NULL && new != NULL && span_equal(old->value, new->value) &&
+            old->number == new->number) {
             continue;
         }
         rc = put_pair_key(r, field, old != NULL ? old->key : new->key);
         if (rc == 0) {
-            rc = put_sides(r, typed, old != NULL ? &old->value : NULL,
-                           new != NULL ? &new->value : NULL);
+            rc = put_sides(r, shape, old, new);
         }
         ++*members;
     }
@@ -133,7 +138,8 @@ static int put_field_change(struct reading *r,
     if (field == NULL || same_field(field, from, to, bytes)) {
         return 0;
     }
-    if (field->shape == FIELD_TEXT_MAP || field->shape == FIELD_PROP_MAP) {
+    if (field->shape == FIELD_TEXT_MAP || field->shape == FIELD_UINT_MAP ||
+        field->shape == FIELD_PROP_MAP) {
         return history_put_pairs(r, field, from, to, members);
     }
     ++*members;
@@ -151,7 +157,8 @@ int history_put_fields(struct reading *r, const struct thing *from, const struct
     uint32_t members = 0;
     if (from != NULL && !span_equal(from->name, to->name)) {
         value_put_str(out, "name");
-        (void)put_sides(r, false, &from->name, &to->name);
+        (void)put_sides(r, FIELD_TEXT, &(struct text_pair){.value = from->name},
+                        &(struct text_pair){.value = to->name});
         members++;
     }
     int rc = 0;

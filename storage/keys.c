@@ -54,10 +54,18 @@ struct key key_u64_u64(uint64_t a, uint64_t b)
     return k;
 }
 
-struct key key_counter(uint64_t ns, unsigned kind)
+struct key key_nameless(uint64_t ns, enum kind kind, uint64_t id)
 {
-    struct key k = key_u64(ns);
-    add_u8(&k, kind);
+    struct key k = key_name_prefix(NAME_SPACE_NAMELESS, ns, kind);
+    add_u64(&k, id);
+    return k;
+}
+
+struct key key_purge(enum purge_phase phase, uint64_t id)
+{
+    struct key k = {.len = 0};
+    add_u8(&k, phase);
+    add_u64(&k, id);
     return k;
 }
 

@@ -17,12 +17,8 @@ static inline struct span key_span(const struct key *k)
 
 struct key key_u64(uint64_t a);
 struct key key_u64_u64(uint64_t a, uint64_t b);
-struct key key_counter(uint64_t ns, unsigned kind);
-/* Beside the kinds, a namespace counts the edges that begin in it, a model its aliases. */
-#define COUNTER_EDGES   255
-#define COUNTER_ALIASES 254
 
-enum name_space { NAME_SPACE_NAMES = 1, NAME_SPACE_EXTERNAL = 2 };
+enum name_space { NAME_SPACE_NAMES = 1, NAME_SPACE_EXTERNAL = 2, NAME_SPACE_NAMELESS = 3 };
 
 #define NAME_PREFIX_BYTES 10 /* space, namespace, kind */
 #define NAME_VALUE_BYTES  16 /* id, ended */
@@ -33,6 +29,8 @@ struct key key_name(
     enum name_space space, uint64_t ns, enum kind kind, struct span text, uint64_t created);
 /* The part that all names of a kind in a namespace begin with. */
 struct key key_name_prefix(enum name_space space, uint64_t ns, enum kind kind);
+/* A thing that no row of a name leads to any more. */
+struct key key_nameless(uint64_t ns, enum kind kind, uint64_t id);
 /* Whether a row is of the same name as `key`: all but ~created. */
 bool key_name_same(struct span row_key, const struct key *key);
 static inline uint64_t key_name_created(struct span row_key)
@@ -61,6 +59,10 @@ struct key key_alias_back(uint64_t version, struct span alias);
 struct key key_deployed(uint64_t model, uint64_t version, uint64_t deployment);
 /* A version of the model is in the stage; version 0: the beginning. */
 struct key key_stage(uint64_t ns, struct span stage, uint64_t model, uint64_t version);
+/* A thing that is purged and of which rows are left, first of what is, then of what was. */
+enum purge_phase { PURGE_DATA = 1, PURGE_PAST = 2 };
+struct key key_purge(enum purge_phase phase, uint64_t id);
+#define PURGE_VALUE_BYTES 16 /* the revision whose reason goes last, when it came to PURGE_PAST */
 /* from, label, to, ~set: the newest props of an edge come first. */
 struct key key_edge_props(uint64_t from, uint32_t label, uint64_t to, uint64_t set);
 #define EDGE_PROPS_KEY_BYTES    28

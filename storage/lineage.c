@@ -151,7 +151,7 @@ static int find_start(struct lineage *l, uint64_t *ret)
         .view = r->view,
         .arena = r->scratch,
         .ns = r->ns,
-        .any_state = r->query->start.form == REF_ID,
+        .any_state = r->query->start.form == REF_ID || r->query->state == CLADE_STATE_DELETED,
     };
     struct thing *thing;
     int rc = resolve(&resolver, &r->query->start, &thing);

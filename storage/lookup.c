@@ -26,6 +26,9 @@ static int find_record(struct view *v, struct arena *arena, uint64_t id, struct 
     if (ret->created.revision > v->revision) {
         return 1;
     }
+    if (ret->purged) {
+        return 0; /* what it was at any time is gone */
+    }
     /* The state at R is the one that ended first after R. */
     struct row row;
     key = key_u64_u64(id, v->revision + 1);
@@ -56,8 +59,7 @@ int lookup_thing(struct view *v, struct arena *arena, uint64_t id, struct thing 
     return rc;
 }
 
-/* What a thing lives and dies with; 0 when it stands alone. */
-static uint64_t holder_of(const struct thing *t)
+uint64_t thing_holder(const struct thing *t)
 {
     if (t->kind == KIND_VERSION) {
         return t->model;
@@ -70,7 +72,7 @@ static uint64_t holder_of(const struct thing *t)
 
 int lookup_is_live(struct view *v, struct arena *arena, const struct thing *thing, bool *ret)
 {
-    uint64_t holder = holder_of(thing);
+    uint64_t holder = thing_holder(thing);
     *ret = !thing->deleted;
     if (thing->deleted || holder == 0) {
         return 0;
@@ -468,20 +470,5 @@ int lookup_revision_at(struct view *v, uint64_t time_us, uint64_t *ret)
         return row_corrupt(v->error, TABLE_TIMES, row.key, "has a wrong length");
     }
     *ret = rc == 0 ? get_u64le(row.value.data) : 0;
-    return 0;
-}
-
-int lookup_counter(struct view *v, uint64_t ns, unsigned kind, uint64_t *ret)
-{
-    struct key key = key_counter(ns, kind);
-    struct span value;
-    int rc = view_get(v, TABLE_COUNTERS, key_span(&key), &value);
-    if (rc < 0) {
-        return rc;
-    }
-    if (rc == 0 && value.len != 8) {
-        return row_corrupt(v->error, TABLE_COUNTERS, key_span(&key), "has a wrong length");
-    }
-    *ret = rc == 0 ? get_u64le(value.data) : 0;
     return 0;
 }

@@ -9,6 +9,8 @@
 
 /* The thing, live or deleted. */
 int lookup_thing(struct view *v, struct arena *arena, uint64_t id, struct thing **ret);
+/* The thing, its model or its experiment, that the thing is hidden with; 0 when there is none. */
+uint64_t thing_holder(const struct thing *thing);
 /* Whether the thing is live: a version only while its model is, a run only while its experiment
  * is. Never 1. */
 int lookup_is_live(struct view *v, struct arena *arena, const struct thing *thing, bool *ret);
@@ -86,5 +88,3 @@ int lookup_edges_of(struct view *v,
 
 /* The last revision that was stamped at or before a time. Never 1. */
 int lookup_revision_at(struct view *v, uint64_t time_us, uint64_t *ret);
-/* The live things of a kind in a namespace, as of now. Never 1. */
-int lookup_counter(struct view *v, uint64_t ns, unsigned kind, uint64_t *ret);

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "base/check.h"
-#include "storage/command.h"
+#include "storage/namespace.h"
 
 #define ASSIGNED_NAME_BYTES 48
 #define ASSIGNED_TRIES_MAX  1000
@@ -16,6 +16,18 @@ static int refuse(struct command *c, const struct thing *there, const char *wher
 }
 
 /* --- Where: the namespace, and the model of a version -------------------------------------- */
+
+/* An operation before this one may have deleted the transaction's namespace. */
+static int check_namespace(struct command *c)
+{
+    struct thing *ns;
+    int rc = lookup_thing(c->view, c->scratch, c->ns, &ns);
+    if (rc == 0 && ns->deleted) {
+        rc = error_set(c->error, CLADE_ERR_NOT_FOUND, "namespace", "namespace \"%.*s\" is deleted",
+                       SPAN_FMT(ns->name));
+    }
+    return rc;
+}
 
 static int find_place(struct command *c, const struct op *op, struct thing *new)
 {
@@ -39,7 +51,7 @@ static int find_place(struct command *c, const struct op *op, struct thing *new)
     }
     new->ns = c->ns;
     if (op->ns.len == 0) {
-        return 0;
+        return check_namespace(c);
     }
     int rc = lookup_namespace(c->view, c->scratch, op->ns, &new->ns);
     if (rc == 1) {
@@ -252,6 +264,10 @@ static int make_new(struct command *c, const struct op *op, struct thing *new)
     int rc = name_new(c, op, new);
     if (rc == 0) {
         rc = fields_apply(c, op, WRITE_NEW, new, &changed);
+    }
+    bool stub = op->if_exists == CLADE_IF_EXISTS_MATCH && op->fields_len == 0;
+    if (rc == 0 && !stub) {
+        rc = namespace_defaults(c, new);
     }
     if (rc == 0) {
         rc = thing_insert(c, new);

@@ -7,8 +7,8 @@
 
 #include "base/check.h"
 #include "command/value.h"
-#include "storage/command.h"
 #include "storage/series.h"
+#include "storage/usage.h"
 
 /* --- Params ------------------------------------------------------------------------------- */
 
@@ -71,8 +71,9 @@ static int log_params(struct command *c,
                       const struct thing *t,
                       uint64_t *ret_new)
 {
-    struct tally tally;
+    struct tally tally = {0};
     int rc = op->params_len > 0 ? lookup_tally(c->view, TABLE_PARAMS, t->id, &tally) : 0;
+    uint64_t had = tally.bytes;
     uint64_t added = 0;
     for (size_t i = 0; i < op->params_len && rc == 0; i++) {
         const struct text_pair *p = &op->params[i];
@@ -93,6 +94,7 @@ static int log_params(struct command *c,
     }
     struct thing touched = *t;
     rc = put_tally(c, TABLE_PARAMS, t->id, &tally);
+    rc = rc != 0 ? rc : usage_logged(c, t, tally.bytes - had);
     return rc != 0 ? rc : thing_touch(c, t, &touched);
 }
 
@@ -275,9 +277,6 @@ static int add_points(struct adding *a, const struct point *points, size_t len)
     return rc != 0 || below == len ? rc : add_to_tail(a, points + below, len - below);
 }
 
-#define POINT_BYTES     24 /* step, time, value: what a tally counts for one */
-#define REFERENCE_BYTES 8
-
 /* The series and its tail, or the beginning of a new one. */
 static int find_series(struct adding *a, const struct thing *t, struct span key, uint64_t on)
 {
@@ -289,7 +288,7 @@ static int find_series(struct adding *a, const struct thing *t, struct span key,
         return too_many(a->c, "key", "metric series", CLADE_MAX_SERIES);
     }
     a->tally->count++;
-    a->tally->bytes += key.len + (on != 0 ? REFERENCE_BYTES : 0);
+    a->tally->bytes += key.len + (on != 0 ? TALLY_REFERENCE_BYTES : 0);
     a->series = (struct series){
         .thing = t->id, .on = on, .number = (uint32_t)a->tally->count, .created = a->c->revision};
     return 0;
@@ -338,7 +337,7 @@ static int log_series(struct command *c,
         return rc;
     }
     a.series.changed = c->revision;
-    tally->bytes += a.added * (POINT_BYTES + (a.run != 0 ? REFERENCE_BYTES : 0));
+    tally->bytes += a.added * (TALLY_POINT_BYTES + (a.run != 0 ? TALLY_REFERENCE_BYTES : 0));
     uint8_t bytes[SERIES_BYTES_MAX];
     size_t bytes_len = series_encode(&a.series, a.tail.points, a.tail.len, bytes);
     struct key key = key_series(t->id, w->key, on);
@@ -366,6 +365,7 @@ static int log_metrics(struct command *c,
     if (rc != 0) {
         return rc;
     }
+    uint64_t had = tally.bytes;
     for (size_t i = 0; i < op->series_len; i++) {
         uint64_t added;
         rc = log_series(c, &op->series[i], t, &tally, room, &added);
@@ -375,7 +375,8 @@ static int log_metrics(struct command *c,
         }
         *ret_new += added;
     }
-    return *ret_new > 0 ? put_tally(c, TABLE_SERIES, t->id, &tally) : 0;
+    rc = *ret_new > 0 ? put_tally(c, TABLE_SERIES, t->id, &tally) : 0;
+    return rc != 0 || *ret_new == 0 ? rc : usage_logged(c, t, tally.bytes - had);
 }
 
 int op_log(struct command *c, const struct op *op)

@@ -1,12 +1,25 @@
 /* The operations on things that are there: update, delete, link, unlink. */
-#include "storage/command.h"
+#include <inttypes.h>
 
-static int refuse_namespace(struct command *c, const struct thing *thing)
+#include "storage/usage.h"
+
+/* Nothing that is live may be in it or under it. What is deleted stays reachable by id. */
+static int check_empty(struct command *c, const struct thing *ns)
 {
-    if (thing->kind != KIND_NAMESPACE) {
-        return 0;
+    if (ns->id == NAMESPACE_DEFAULT) {
+        return error_set(c->error, CLADE_ERR_INVALID, "ref",
+                         "the namespace \"default\" is always there");
     }
-    return error_set(c->error, CLADE_ERR_UNSUPPORTED, "ref", "a namespace cannot be deleted yet");
+    uint64_t own[USE_COUNT];
+    int rc = usage_own(c, ns->id, own);
+    for (int kind = KIND_NONE + 1; kind < KIND_COUNT && rc == 0; kind++) {
+        if (own[kind] > 0) {
+            rc = error_set(c->error, CLADE_ERR_IN_USE, "ref",
+                           "namespace \"%.*s\" is not empty: it holds %" PRIu64 " of kind %s",
+                           SPAN_FMT(ns->name), own[kind], kind_name((enum kind)kind));
+        }
+    }
+    return rc;
 }
 
 int op_update(struct command *c, const struct op *op)
@@ -32,8 +45,8 @@ int op_delete(struct command *c, const struct op *op)
 {
     struct thing *thing;
     int rc = command_resolve(c, &op->ref, "ref", &thing);
-    if (rc == 0) {
-        rc = refuse_namespace(c, thing);
+    if (rc == 0 && thing->kind == KIND_NAMESPACE) {
+        rc = check_empty(c, thing);
     }
     if (rc == 0) {
         rc = command_check_hold(c, thing);

@@ -20,8 +20,7 @@ static bool begins_with(struct span row_key, const struct key *prefix)
     return row_key.len >= prefix->len && memcmp(row_key.data, prefix->bytes, prefix->len) == 0;
 }
 
-/* The key under which the pointer stands that ended at `ended`. */
-static struct key past_key(const struct key *key, uint64_t ended)
+struct key pointer_past_key(const struct key *key, uint64_t ended)
 {
     struct key past = *key;
     CHECK(past.bytes[0] == POINTER_NOW && past.len + 8 <= KEY_BYTES_MAX);
@@ -37,7 +36,7 @@ static int get_past(struct view *v, enum table table, const struct key *key, str
     if (v->revision == UINT64_MAX) {
         return 1;
     }
-    struct key from = past_key(key, v->revision + 1);
+    struct key from = pointer_past_key(key, v->revision + 1);
     struct row row;
     int rc = view_seek(v, table, key_span(&from), &row);
     if (rc != 0) {
@@ -127,7 +126,7 @@ static int each_past(
         if (rc != 0) {
             return rc;
         }
-        from = past_key(&key, UINT64_MAX);
+        from = pointer_past_key(&key, UINT64_MAX);
         rc = view_seek(v, table, key_span(&from), &row);
     }
     return rc < 0 ? rc : 0;
@@ -198,7 +197,7 @@ static int keep_past(struct command *c,
     if (p->created == c->revision) {
         return 0;
     }
-    struct key past = past_key(key, c->revision);
+    struct key past = pointer_past_key(key, c->revision);
     uint8_t bytes[POINTER_VALUE_BYTES];
     encode(p, c->revision, bytes);
     return row_insert(c->rows, table, key_span(&past), span_make(bytes, sizeof bytes));

@@ -29,6 +29,9 @@ int pointer_is_newest(struct view *v, bool *ret);
 /* The first that holds now whose key begins with `prefix`. */
 int pointer_first(struct view *v, enum table table, const struct key *prefix, struct pointer *ret);
 
+/* The key under which the pointer stands that ended at `ended`. */
+struct key pointer_past_key(const struct key *key, uint64_t ended);
+
 /* Calls `cb` with each revision at which a pointer under the prefix came, moved or went, in no
  * order, some more than once, until it returns other than 0; returns that. */
 typedef int (*pointer_move_cb)(void *arg, uint64_t revision);

@@ -41,6 +41,7 @@ struct history {
     struct reading *r;
     uint64_t id;
     uint64_t below; /* only revisions below it */
+    bool purged;    /* only its edges have a past */
     struct event *events;
     size_t len;
     size_t capacity;
@@ -238,6 +239,9 @@ static uint32_t put_who(struct buffer *out, uint64_t revision, const struct who 
 
 static const char *change_word(const struct thing *from, const struct thing *to)
 {
+    if (to->purged) {
+        return "purged";
+    }
     if (from == NULL) {
         return "created";
     }
@@ -294,7 +298,7 @@ static int put_event(struct history *h, const struct event *e)
     value_put_span(r->out, label);
     value_put_str(r->out, "to");
     value_put_span(r->out, ref);
-    if (e->kind != EVENT_UNLINKED) {
+    if (e->kind != EVENT_UNLINKED && !h->purged) {
         rc = put_event_props(h, e, &members);
     }
     value_end(r->out, at, members);
@@ -405,7 +409,8 @@ static int put_record_change(struct history *h)
 {
     value_put_str(h->r->out, "change");
     value_put_str(h->r->out, change_word(h->from->thing, h->to->thing));
-    return history_put_fields(h->r, h->from->thing, h->to->thing);
+    const struct thing *from = h->to->thing->purged ? h->to->thing : h->from->thing;
+    return history_put_fields(h->r, from, h->to->thing);
 }
 
 /* The revision that is next: 0 when there is none. */
@@ -468,7 +473,7 @@ static int step(struct history *h)
     bool of_record = has_record && h->to->thing->changed.revision == revision;
     h->from->thing = NULL;
     int rc = 0;
-    if (of_record && h->to->thing->created.revision < revision) {
+    if (of_record && !h->purged && h->to->thing->created.revision < revision) {
         rc = load(h, h->from, revision - 1);
     }
     r->view->revision = revision; /* names are shown as they were */
@@ -492,17 +497,22 @@ static int answer(struct history *h)
 {
     struct reading *r = h->r;
     struct key aliases = key_alias(h->id, (struct span){0});
-    int rc = lookup_all_edges(r->view, TABLE_EDGES_OUT, h->id, on_edge, h);
-    if (rc == 0) {
-        rc = pointer_moves(r->view, TABLE_ALIASES, &aliases, on_alias, h);
+    int rc = load(h, h->to, h->below - 1);
+    if (rc == 0 && h->to->thing != NULL && h->to->thing->purged) {
+        h->purged = true;
+        /* It was so at each revision; of its past only when it was purged is told. */
+        h->to->thing = h->to->thing->changed.revision < h->below ? h->to->thing : NULL;
     }
     if (rc == 0) {
+        rc = lookup_all_edges(r->view, TABLE_EDGES_OUT, h->id, on_edge, h);
+    }
+    if (rc == 0 && !h->purged) {
+        rc = pointer_moves(r->view, TABLE_ALIASES, &aliases, on_alias, h);
+    }
+    if (rc == 0 && !h->purged) {
         rc = collect_props(h);
     }
     sort_events(h);
-    if (rc == 0) {
-        rc = load(h, h->to, h->below - 1);
-    }
     size_t at = value_begin_array(r->out);
     while (rc == 0) {
         rc = step(h);

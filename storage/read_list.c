@@ -154,6 +154,11 @@ static int list_names(struct listing *l, uint64_t number)
             return rc;
         }
         note_position(l, UINT64_MAX);
+        /* Showing may have looked for other names. */
+        rc = view_seek(r->view, TABLE_NAMES, key_span(&l->at), &row);
+        if (rc != 0) {
+            return rc;
+        }
     }
     return rc < 0 ? rc : 0;
 }

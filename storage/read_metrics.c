@@ -189,7 +189,7 @@ static int put_sample(struct metrics *m, uint64_t *ret_of)
         return rc;
     }
     sample_end(&sample);
-    if (m->units > 0 && m->units + sample.len > r->query->limit) {
+    if (r->items > 0 && m->units + sample.len > r->query->limit) {
         return CUT;
     }
     for (size_t i = 0; i < sample.len && rc == 0; i++) {
@@ -385,6 +385,9 @@ static int put_target_series(struct metrics *m, const struct query_target *targe
         return rc;
     }
     const struct key *from = in_middle ? &place : NULL;
+    if (thing->purged) {
+        return 0; /* what is left of them waits to be erased */
+    }
     return r->query->keys != NULL ? put_keys(m, thing->id, from) : put_all(m, thing->id, from);
 }
 

@@ -343,15 +343,12 @@ static int hash_query(const struct query *q, uint64_t ns, uint64_t *ret, struct 
     return failed ? error_set(error, CLADE_ERR_NO_MEMORY, NULL, "out of memory") : 0;
 }
 
-static int use_cursor(struct reading *r, uint64_t query_hash)
+static int use_cursor(struct reading *r, uint64_t *ret_hash)
 {
     struct cursor cursor;
     int rc = cursor_decode(r->query->cursor, r->arena, &cursor, r->error);
     if (rc != 0) {
         return rc;
-    }
-    if (cursor.query != query_hash) {
-        return reading_bad_cursor(r);
     }
     const struct clock *clock = r->budget->clock;
     if (clock != NULL && clock_wall_us(clock) > cursor.issued_us &&
@@ -368,6 +365,7 @@ static int use_cursor(struct reading *r, uint64_t query_hash)
     }
     r->view->revision = cursor.revision;
     r->position = cursor.position;
+    *ret_hash = cursor.query;
     return 0;
 }
 
@@ -403,25 +401,21 @@ static int find_namespace(struct reading *r, struct span ns_default)
     return rc;
 }
 
-/* The namespace is looked up at the newest revision first: a cursor's hash has its id, and a
- * cursor gives the revision. */
+/* The namespace is that of the answer's revision, which a cursor gives; the cursor's hash of the
+ * query has its id. */
 static int prepare(struct reading *r, struct span ns_default, uint64_t *ret_hash)
 {
+    uint64_t asked = 0;
+    bool goes_on = r->query->cursor.len > 0;
     r->view->revision = r->meta.revision;
-    int rc = 0;
-    if (r->query->cursor.len == 0) {
-        rc = use_as_of(r);
-    }
+    int rc = goes_on ? use_cursor(r, &asked) : use_as_of(r);
     if (rc == 0) {
         rc = find_namespace(r, ns_default);
     }
     if (rc == 0) {
         rc = hash_query(r->query, r->ns, ret_hash, r->error);
     }
-    if (rc == 0 && r->query->cursor.len > 0) {
-        rc = use_cursor(r, *ret_hash);
-    }
-    return rc;
+    return rc == 0 && goes_on && asked != *ret_hash ? reading_bad_cursor(r) : rc;
 }
 
 static int answer(struct reading *r)

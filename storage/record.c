@@ -7,9 +7,9 @@
 
 #define RECORD_DELETED   1 /* flags */
 #define RECORD_UNCHANGED 2 /* `changed` is `created` and is left out */
+#define RECORD_PURGED    4
 #define RECORD_NAMED     8 /* `named` is not `created` and stands before the fields */
-
-#define RECORD_FLAGS (RECORD_DELETED | RECORD_UNCHANGED | RECORD_NAMED)
+#define RECORD_FLAGS     15
 
 static void encode_stamp(const struct stamp *s, struct buffer *b)
 {
@@ -47,6 +47,13 @@ void record_encode_field(const struct field *field, const struct field_value *v,
             varint_put_text(b, v->pairs[i].value);
         }
         break;
+    case FIELD_UINT_MAP:
+        varint_put(b, v->len);
+        for (size_t i = 0; i < v->len; i++) {
+            varint_put_text(b, v->pairs[i].key);
+            varint_put(b, v->pairs[i].number);
+        }
+        break;
     }
 }
 
@@ -57,7 +64,7 @@ void record_encode(const struct thing *t, struct buffer *b)
     buffer_append_u8(b, (uint8_t)t->kind);
     bool named = t->kind != KIND_VERSION && t->named != t->created.revision;
     buffer_append_u8(b, (t->deleted ? RECORD_DELETED : 0) | (same ? RECORD_UNCHANGED : 0) |
-                            (named ? RECORD_NAMED : 0));
+                            (t->purged ? RECORD_PURGED : 0) | (named ? RECORD_NAMED : 0));
     varint_put(b, t->ns);
     if (t->kind == KIND_VERSION) {
         varint_put(b, t->model);
@@ -128,10 +135,8 @@ static int decode_set(struct varint_reader *r,
     return 0;
 }
 
-static int decode_map(struct varint_reader *r,
-                      struct arena *a,
-                      struct field_value *v,
-                      struct error *e)
+static int decode_map(
+    struct varint_reader *r, struct arena *a, bool numbers, struct field_value *v, struct error *e)
 {
     v->len = decode_len(r, 2);
     v->pairs = arena_calloc(a, v->len + 1, sizeof *v->pairs);
@@ -140,7 +145,11 @@ static int decode_map(struct varint_reader *r,
     }
     for (size_t i = 0; i < v->len; i++) {
         v->pairs[i].key = varint_get_text(r);
-        v->pairs[i].value = varint_get_text(r);
+        if (numbers) {
+            v->pairs[i].number = varint_get(r);
+        } else {
+            v->pairs[i].value = varint_get_text(r);
+        }
     }
     return 0;
 }
@@ -180,9 +189,9 @@ static int decode_fields(struct varint_reader *r,
             v->text = varint_get_text(r);
         } else if (field->shape == FIELD_TEXT_SET) {
             rc = decode_set(r, arena, v, error);
-        } else if (field->shape == FIELD_TEXT_MAP || field->shape == FIELD_PROP_MAP ||
-                   field->shape == FIELD_DECL_MAP) {
-            rc = decode_map(r, arena, v, error);
+        } else if (field->shape == FIELD_TEXT_MAP || field->shape == FIELD_UINT_MAP ||
+                   field->shape == FIELD_PROP_MAP || field->shape == FIELD_DECL_MAP) {
+            rc = decode_map(r, arena, field->shape == FIELD_UINT_MAP, v, error);
             r->failed = r->failed || (rc == 0 && !map_is_valid(field, v));
         } else {
             v->number = varint_get(r);
@@ -207,13 +216,15 @@ int record_decode(
 {
     struct varint_reader r = {.rest = bytes};
     enum kind kind = record_kind(bytes);
-    if (kind == KIND_NONE || bytes.data[0] != RECORD_VERSION ||
-        (bytes.data[2] & ~RECORD_FLAGS) != 0) {
+    if (kind == KIND_NONE || bytes.data[0] != RECORD_VERSION || bytes.data[2] > RECORD_FLAGS) {
         return error_set(error, CLADE_ERR_CORRUPT, "things",
                          "the record of id/%" PRIu64 " is damaged", id);
     }
     /* Straight into the caller's: a thing is large, and is decoded for each item of an answer. */
-    *ret = (struct thing){.id = id, .kind = kind, .deleted = (bytes.data[2] & RECORD_DELETED) != 0};
+    *ret = (struct thing){.id = id,
+                          .kind = kind,
+                          .deleted = (bytes.data[2] & RECORD_DELETED) != 0,
+                          .purged = (bytes.data[2] & RECORD_PURGED) != 0};
     r.rest = span_skip(r.rest, 3);
     ret->ns = varint_get(&r);
     if (ret->kind == KIND_VERSION) {

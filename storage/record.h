@@ -31,6 +31,7 @@ struct thing {
     uint64_t id;
     enum kind kind;
     bool deleted;
+    bool purged;      /* and deleted: only what a tombstone keeps is left */
     uint64_t ns;      /* id of its namespace */
     struct span name; /* empty for versions */
     uint64_t named;   /* the revision that gave it its name: `created`, a rename, an undelete */

@@ -58,8 +58,20 @@ static int join(struct render *r, const struct span parts[], size_t n, struct sp
     return 0;
 }
 
+/* A purged thing has no name any more. */
+static int ref_by_id(struct render *r, uint64_t id, struct span *ret)
+{
+    char number[24];
+    snprintf(number, sizeof number, "%" PRIu64, id);
+    struct span parts[] = {span_of("id/"), span_of(number)};
+    return join(r, parts, 2, ret);
+}
+
 int render_ref(struct render *r, const struct thing *t, struct span *ret)
 {
+    if (t->purged) {
+        return ref_by_id(r, t->id, ret);
+    }
     /* "//" PATH "//" KIND "/" NAME "/" NUMBER, as far as they apply */
     struct span parts[8];
     size_t n = 0;
@@ -281,6 +293,13 @@ int render_field(struct render *r,
     case FIELD_PROP_MAP:
     case FIELD_DECL_MAP:
         return put_pairs(r, field, v, out);
+    case FIELD_UINT_MAP:
+        value_put_map(out, (uint32_t)v->len);
+        for (size_t i = 0; i < v->len; i++) {
+            value_put_span(out, v->pairs[i].key);
+            value_put_uint(out, v->pairs[i].number);
+        }
+        break;
     }
     return 0;
 }
@@ -378,11 +397,12 @@ static int put_edge_props(struct render *r,
     return rc == 1 ? 0 : rc;
 }
 
-static int put_edges(struct render *r, uint64_t id, struct buffer *out)
+static int put_edges(struct render *r, const struct thing *t, struct buffer *out)
 {
     struct edge_list list = {.render = r};
-    bool has_props;
-    int rc = lookup_has_edge_props(r->view, id, &has_props);
+    uint64_t id = t->id;
+    bool has_props = false;
+    int rc = t->purged ? 0 : lookup_has_edge_props(r->view, id, &has_props);
     if (rc != 0) {
         return rc;
     }
@@ -464,7 +484,7 @@ static int put_full(struct render *r, const struct thing *t, struct buffer *out,
         value_put_str(out, "number");
         value_put_uint(out, t->number);
         *members += 2;
-    } else {
+    } else if (!t->purged) {
         value_put_str(out, "name");
         value_put_span(out, t->name);
         ++*members;
@@ -513,6 +533,11 @@ int render_thing(struct render *r,
     value_put_span(out, ref);
     value_put_str(out, "state");
     value_put_str(out, live ? "live" : "deleted");
+    if (t->purged) {
+        value_put_str(out, "purged");
+        value_put_bool(out, true);
+        members++;
+    }
     if (options->with_depth) {
         value_put_str(out, "depth");
         value_put_uint(out, options->depth);
@@ -526,15 +551,15 @@ int render_thing(struct render *r,
         members++;
     }
     if (rc == 0 && options->with_edges) {
-        rc = put_edges(r, t->id, out);
+        rc = put_edges(r, t, out);
         members++;
     }
     if (rc == 0 && options->with_params) {
-        rc = render_params(r, t->id, out);
+        rc = render_params(r, t, out);
         members++;
     }
     if (rc == 0 && options->with_metrics) {
-        rc = render_metrics(r, t->id, out);
+        rc = render_metrics(r, t, out);
         members++;
     }
     value_end(out, at, members);

@@ -117,8 +117,9 @@ int render_aliases(struct render *r, const struct thing *thing, struct buffer *o
     }
     list->render = r;
     list->len = 0;
-    int rc = model ? pointer_each(r->view, TABLE_ALIASES, &all, collect, list)
-                   : lookup_aliases_of(r->view, thing, collect, list);
+    int rc = thing->purged ? 0
+             : model       ? pointer_each(r->view, TABLE_ALIASES, &all, collect, list)
+                           : lookup_aliases_of(r->view, thing, collect, list);
     if (rc != 0) {
         return rc;
     }

@@ -96,12 +96,12 @@ static int put_param(void *arg, struct span key, struct span value)
     return list->out->failed;
 }
 
-int render_params(struct render *r, uint64_t thing, struct buffer *out)
+int render_params(struct render *r, const struct thing *thing, struct buffer *out)
 {
     struct list list = {.out = out};
     value_put_str(out, "params");
     size_t at = value_begin_map(out);
-    int rc = params_each(r->view, thing, put_param, &list);
+    int rc = thing->purged ? 0 : params_each(r->view, thing->id, put_param, &list);
     value_end(out, at, list.len);
     return rc < 0 ? rc : 0;
 }
@@ -124,14 +124,14 @@ static int put_series(void *arg, const struct series *series, struct span key)
     return rc != 0 ? rc : list->full;
 }
 
-int render_metrics(struct render *r, uint64_t thing, struct buffer *out)
+int render_metrics(struct render *r, const struct thing *thing, struct buffer *out)
 {
     struct ref_cache refs;
     struct list list = {.refs = &refs, .out = out};
     ref_cache_init(&refs, r);
     value_put_str(out, "metrics");
     size_t at = value_begin_array(out);
-    int rc = series_each(r->view, thing, NULL, put_series, &list);
+    int rc = thing->purged ? 0 : series_each(r->view, thing->id, NULL, put_series, &list);
     value_end(out, at, list.len);
     ref_cache_release(&refs);
     return list.full && rc > 0 ? 0 : rc;

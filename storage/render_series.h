@@ -28,5 +28,5 @@ int render_sums(struct ref_cache *cache,
 
 /* Each appends a key and its value: "params" and a map, "metrics" and an array of sums. The second
  * returns 1 when the render's `stop` ended it. */
-int render_params(struct render *r, uint64_t thing, struct buffer *out);
-int render_metrics(struct render *r, uint64_t thing, struct buffer *out);
+int render_params(struct render *r, const struct thing *thing, struct buffer *out);
+int render_metrics(struct render *r, const struct thing *thing, struct buffer *out);

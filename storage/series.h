@@ -56,7 +56,9 @@ struct tally {
     uint64_t bytes; /* whatever the rows look like: texts, 8 for each number and reference */
 };
 
-#define TALLY_BYTES 16
+#define TALLY_BYTES           16
+#define TALLY_POINT_BYTES     24 /* step, time, value */
+#define TALLY_REFERENCE_BYTES 8
 
 struct chunk {
     unsigned len;

@@ -5,7 +5,7 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
-#include "storage/environment.h"
+#include "storage/view.h"
 
 void meta_encode(const struct meta *m, uint8_t bytes[META_BYTES])
 {
@@ -244,6 +244,18 @@ int store_sync(struct store *store, struct error *error)
     int rc = mdb_env_sync(env->mdb, 1);
     store_unref(store, env);
     return lmdb_error(rc, error, "syncing");
+}
+
+bool store_has_work(struct store *store)
+{
+    struct view view;
+    MDB_stat stat;
+    if (view_open(&view, store, NULL) != 0) {
+        return false; /* the next look tells */
+    }
+    int rc = mdb_stat(view.txn, view.env->tables[TABLE_PURGES], &stat);
+    view_close(&view, store);
+    return rc == 0 && stat.ms_entries > 0;
 }
 
 void store_usage(struct store *store, uint64_t *ret_used_bytes, uint64_t *ret_map_bytes)

@@ -3,6 +3,7 @@
  * writer (the apply thread, storage/apply.h), any number of readers (storage/reader.h). */
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/span.h"
 
 struct store;
 
@@ -44,6 +45,15 @@ struct store_digest store_digest_current(struct store *store);
  * (MDB_NOMETASYNC), but write it through the descriptor that this syncs, even with `no_sync`
  * (force). Blocks on disk. Any thread; commits that end meanwhile may be left out. */
 int store_sync(struct store *store, struct error *error);
+/* Whether something waits to be erased, which each log entry goes on with: where nothing else is
+ * written, the leader logs an ITEM_TICK now and then. Any thread. */
+bool store_has_work(struct store *store);
+/* Calls `cb` for each namespace that bounds its writes, as of the last commit; the path is borrowed
+ * until it returns. Returns 0 or a disk error. Any thread. */
+int store_rates(struct store *store,
+                void (*cb)(void *arg, struct span path, uint64_t writes_per_s),
+                void *arg,
+                struct error *error);
 /* Bytes of the file in use, and the map's size. Any thread. */
 void store_usage(struct store *store, uint64_t *ret_used_bytes, uint64_t *ret_map_bytes);
 
@@ -61,9 +71,10 @@ int store_swap(struct store *store, const char *path, struct error *error);
 unsigned store_close_old(struct store *store);
 
 /* Scans every row, checks its checksum, recomputes both sums and compares. Calls `progress`
- * (may be NULL) now and then. CLADE_ERR_CORRUPT names the table and the key. */
+ * (may be NULL) now and then; CLADE_ERR_RETRY when that says false. CLADE_ERR_CORRUPT names the
+ * table and the key. */
 int store_verify(struct store *store,
-                 void (*progress)(uint64_t rows, void *arg),
+                 bool (*progress)(uint64_t rows, void *arg),
                  void *arg,
                  struct error *error);
 

@@ -13,8 +13,7 @@
 
 #define STORE_FORMAT 3
 
-/* Codes stand in checksums and digests and never change; they have gaps. README.md has the byte
- * tables. */
+/* Codes stand in checksums and digests and never change. README.md has the byte tables. */
 enum table {
     TABLE_META = 0,
     TABLE_THINGS = 1,
@@ -37,16 +36,18 @@ enum table {
     TABLE_SERIES = 18,
     TABLE_POINTS = 19,
     TABLE_EDGE_PROPS = 20,
+    TABLE_PURGES = 21,
     TABLE_URIS = 22,
     TABLE_STAGES = 23,
-    TABLE_COUNT = 25
+    TABLE_USAGE = 24,
+    TABLE_COUNT
 };
 
 /* Which running sum a table's rows are in. */
 enum table_sum { SUM_NONE, SUM_DATA, SUM_STATE };
 
 struct table_info {
-    const char *name; /* NULL: no table has this code */
+    const char *name;
     enum table_sum sum;
     unsigned flags;    /* of mdb_dbi_open, without MDB_CREATE */
     bool append;       /* inserts come in ascending order */
@@ -54,10 +55,7 @@ struct table_info {
                           with it set are history, outside the sums */
 };
 
-/* NULL where a code has no table. */
 const struct table_info *table_info(enum table table);
-/* Whether a table has this code. */
-bool table_is_known(enum table table);
 
 #define KEY_BYTES_MAX     511 /* LMDB's own */
 #define CHECKSUM_BYTES    4

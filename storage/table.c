@@ -33,8 +33,10 @@ static const struct table_info tables[TABLE_COUNT] = {
     [TABLE_SERIES]    = {"series",    SUM_DATA,  0, false, 0},
     [TABLE_POINTS]    = {"points",    SUM_DATA,  0, false, 0},
     [TABLE_EDGE_PROPS] = {"edge_props", SUM_DATA, 0, false, 8},
+    [TABLE_PURGES]    = {"purges",    SUM_DATA,  0, false, 8},
     [TABLE_URIS]      = {"uris",      SUM_DATA,  0, false, 8},
     [TABLE_STAGES]    = {"stages",    SUM_DATA,  0, false, 16},
+    [TABLE_USAGE]     = {"usage",     SUM_DATA,  0, false, 0},
     /* clang-format on */
 };
 
@@ -42,11 +44,6 @@ const struct table_info *table_info(enum table table)
 {
     CHECK(table < TABLE_COUNT);
     return &tables[table];
-}
-
-bool table_is_known(enum table table)
-{
-    return table < TABLE_COUNT && tables[table].name != NULL;
 }
 
 int lmdb_error(int rc, struct error *error, const char *doing)

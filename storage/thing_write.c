@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "base/check.h"
-#include "storage/command.h"
+#include "storage/usage.h"
 #include "storage/varint.h"
 
 _Static_assert(CLADE_MAX_RECORD_BYTES < UNDO_BYTES_MAX, "a record can be taken back");
@@ -36,22 +36,6 @@ void command_note_alias(
     c->changes_len++;
 }
 
-int command_count(struct command *c, uint64_t ns, unsigned kind, int by)
-{
-    uint64_t count;
-    int rc = lookup_counter(c->view, ns, kind, &count);
-    if (rc != 0) {
-        return rc;
-    }
-    struct key key = key_counter(ns, kind);
-    if (by < 0 && count == 0) {
-        return row_corrupt(c->error, TABLE_COUNTERS, key_span(&key), "is too low");
-    }
-    uint8_t value[8];
-    put_u64le(value, count + (uint64_t)by);
-    return row_put(c->rows, TABLE_COUNTERS, key_span(&key), span_make(value, sizeof value));
-}
-
 /* --- Index rows --------------------------------------------------------------------------- */
 
 static int insert_name(struct command *c,
@@ -78,6 +62,15 @@ static int insert_name(struct command *c,
     return row_put(c->rows, TABLE_NAMES, key_span(&key), span_make(value, sizeof value));
 }
 
+int thing_lose_name(struct command *c, const struct thing *t)
+{
+    struct key key = key_nameless(t->ns, t->kind, t->id);
+    uint8_t value[NAME_VALUE_BYTES];
+    put_u64le(value, t->id);
+    put_u64le(value + 8, c->revision);
+    return row_put(c->rows, TABLE_NAMES, key_span(&key), span_make(value, sizeof value));
+}
+
 /* Ends a thing's hold on a name at this revision; `dies` as the thing does. */
 static int end_name(
     struct command *c, const struct thing *t, enum name_space space, struct span text, bool dies)
@@ -97,7 +90,8 @@ static int end_name(
     if (created == c->revision && (!dies || t->created.revision == c->revision)) {
         /* No revision ever saw it. A thing that was there before and dies keeps the row, of no
          * length, by which it is listed. */
-        return row_delete(c->rows, TABLE_NAMES, key_span(&key));
+        int deleted = row_delete(c->rows, TABLE_NAMES, key_span(&key));
+        return deleted != 0 || !dies || space != NAME_SPACE_NAMES ? deleted : thing_lose_name(c, t);
     }
     uint8_t value[NAME_VALUE_BYTES];
     put_u64le(value, t->id);
@@ -121,7 +115,9 @@ static int insert_uri(struct command *c, const struct thing *t, struct span uri)
     return row_insert(c->rows, TABLE_URIS, key_span(&key), span_make(value, sizeof value));
 }
 
-static int end_uri(struct command *c, const struct thing *t, struct span uri)
+/* The key of the row that says that the thing has the uri, and since when. */
+static int find_uri(
+    struct command *c, const struct thing *t, struct span uri, struct key *ret, uint64_t *created)
 {
     struct key key = key_uri(uri, t->ns, t->id, UINT64_MAX);
     struct row row;
@@ -133,8 +129,28 @@ static int end_uri(struct command *c, const struct thing *t, struct span uri)
         get_u64le(row.value.data + 8) != 0) {
         return row_corrupt(c->error, TABLE_URIS, key_span(&key), "is missing");
     }
-    uint64_t created = get_u64le(row.value.data);
+    *created = get_u64le(row.value.data);
     memcpy(key.bytes, row.key.data, row.key.len);
+    *ret = key;
+    return 0;
+}
+
+int thing_forget_uri(struct command *c, const struct thing *t, struct span uri)
+{
+    struct key key;
+    uint64_t created;
+    int rc = find_uri(c, t, uri, &key, &created);
+    return rc != 0 ? rc : row_delete(c->rows, TABLE_URIS, key_span(&key));
+}
+
+static int end_uri(struct command *c, const struct thing *t, struct span uri)
+{
+    struct key key;
+    uint64_t created;
+    int rc = find_uri(c, t, uri, &key, &created);
+    if (rc != 0) {
+        return rc;
+    }
     if (created == c->revision) {
         return row_delete(c->rows, TABLE_URIS, key_span(&key));
     }
@@ -244,7 +260,7 @@ static int encode(struct command *c, const struct thing *t)
     return 0;
 }
 
-static int put_record(struct command *c, const struct thing *t, bool is_new)
+int thing_put(struct command *c, const struct thing *t, bool is_new)
 {
     int rc = encode(c, t);
     if (rc != 0) {
@@ -276,7 +292,7 @@ int thing_insert(struct command *c, struct thing *t)
     t->created = command_stamp(c);
     t->changed = t->created;
     t->named = c->revision;
-    int rc = put_record(c, t, true);
+    int rc = thing_put(c, t, true);
     if (rc == 0 && t->kind != KIND_VERSION) {
         rc = insert_name(c, t, NAME_SPACE_NAMES, t->name);
     } else if (rc == 0) {
@@ -286,7 +302,7 @@ int thing_insert(struct command *c, struct thing *t)
         rc = row_insert(c->rows, TABLE_VERSIONS, key_span(&key), span_make(value, sizeof value));
     }
     if (rc == 0) {
-        rc = command_count(c, t->ns, t->kind, 1);
+        rc = usage_thing(c, NULL, t);
     }
     if (rc == 0) {
         command_note(c, CHANGE_CREATED, t->id, 0, 0);
@@ -302,7 +318,7 @@ int thing_touch(struct command *c, const struct thing *before, struct thing *t)
 {
     int rc = put_history(c, before);
     t->changed = command_stamp(c);
-    return rc != 0 ? rc : put_record(c, t, false);
+    return rc != 0 ? rc : thing_put(c, t, false);
 }
 
 int thing_replace(struct command *c, const struct thing *before, struct thing *t)
@@ -312,6 +328,9 @@ int thing_replace(struct command *c, const struct thing *before, struct thing *t
     t->named = is_back || is_renamed ? c->revision : before->named;
     int rc = thing_touch(c, before, t);
     if (rc == 0) {
+        rc = usage_thing(c, before, t);
+    }
+    if (rc == 0) {
         rc = pointers_follow(c, before, t);
     }
     if (rc != 0) {
@@ -319,13 +338,11 @@ int thing_replace(struct command *c, const struct thing *before, struct thing *t
     }
     if (is_back) {
         command_note(c, CHANGE_UNDELETED, t->id, 0, 0);
-        rc = take_names(c, t);
-        return rc != 0 ? rc : command_count(c, t->ns, t->kind, 1);
+        return take_names(c, t);
     }
     if (!before->deleted && t->deleted) {
         command_note(c, CHANGE_DELETED, t->id, 0, 0);
-        rc = end_names(c, t);
-        return rc != 0 ? rc : command_count(c, t->ns, t->kind, -1);
+        return end_names(c, t);
     }
     command_note(c, CHANGE_CHANGED, t->id, 0, 0);
     if (t->deleted) {
@@ -407,7 +424,7 @@ int edge_link(
     }
     if (rc == 0) {
         command_note(c, CHANGE_LINKED, from->id, number, to);
-        rc = command_count(c, from->ns, COUNTER_EDGES, 1);
+        rc = usage_add(c, from->ns, USE_EDGES, 1);
     }
     return rc;
 }
@@ -443,11 +460,11 @@ int edge_unlink(
         rc = end_edge(c, TABLE_EDGES_IN, to, &edge);
     }
     if (rc == 0) {
-        rc = edge_end_props(c, from->id, number, to);
+        rc = edge_end_props(c, from, number, to);
     }
     if (rc == 0) {
         command_note(c, CHANGE_UNLINKED, from->id, number, to);
-        rc = command_count(c, from->ns, COUNTER_EDGES, -1);
+        rc = usage_add(c, from->ns, USE_EDGES, -1);
     }
     return rc;
 }

@@ -9,7 +9,7 @@ struct scan {
     struct meta meta;
     struct hash128 sums[SUM_STATE + 1];
     uint64_t rows;
-    void (*progress)(uint64_t rows, void *arg);
+    bool (*progress)(uint64_t rows, void *arg);
     void *arg;
 };
 
@@ -31,8 +31,8 @@ static int scan_row(struct scan *s, enum table table, MDB_val key, MDB_val value
     if (table == TABLE_META && span_equal_str(k, "state") && payload.len == META_BYTES) {
         meta_decode(payload.data, &s->meta);
     }
-    if (++s->rows % PROGRESS_ROWS == 0 && s->progress != NULL) {
-        s->progress(s->rows, s->arg);
+    if (++s->rows % PROGRESS_ROWS == 0 && s->progress != NULL && !s->progress(s->rows, s->arg)) {
+        return error_set(s->view.error, CLADE_ERR_RETRY, NULL, "the scan was stopped");
     }
     return 0;
 }
@@ -59,7 +59,7 @@ static int scan_table(struct scan *s, enum table table)
 static int scan_store(struct scan *s)
 {
     for (int t = 0; t < TABLE_COUNT; t++) {
-        int rc = table_is_known((enum table)t) ? scan_table(s, (enum table)t) : 0;
+        int rc = scan_table(s, (enum table)t);
         if (rc != 0) {
             return rc;
         }
@@ -74,7 +74,7 @@ static int scan_store(struct scan *s)
 }
 
 int store_verify(struct store *store,
-                 void (*progress)(uint64_t rows, void *arg),
+                 bool (*progress)(uint64_t rows, void *arg),
                  void *arg,
                  struct error *error)
 {

@@ -11,6 +11,7 @@ struct error {
     char where[128];   /* "ops[2].tags", "line 7", a file's path; "" when it does not apply */
     char message[512]; /* one sentence, with what to do where that is known */
     uint64_t revision; /* CONFLICT, COMPACTED: what is there now; else 0 */
+    uint32_t retry_ms; /* THROTTLED: nothing sooner than this will do; 0 = not known */
     uint64_t id;       /* CONFLICT, IN_USE: the thing that is in the way; else 0 */
     char there[256];   /* CONFLICT, IN_USE: what is there now, in a word: "7", "unset", a stage, a
                           reference; "" when it does not apply */

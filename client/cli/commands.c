@@ -7,6 +7,7 @@
 #define FLAGS(...)    ((const enum flag_id[]){__VA_ARGS__, FLAG_NONE})
 #define EXAMPLES(...) ((const char *const[]){__VA_ARGS__, NULL})
 
+#define SPACE_FLAGS   FLAG_QUOTA, FLAG_RETENTION, FLAG_DEFAULT
 #define COMMON_FLAGS  FLAG_DESCRIPTION, FLAG_OWNER, FLAG_TAG, FLAG_PROP, FLAG_TYPE, FLAG_EXTERNAL_ID
 #define CONTENT_FLAGS FLAG_DIGEST, FLAG_URI, FLAG_CONTENT, FLAG_CONTENT_REASON
 #define MAKE_FLAGS    FLAG_IF_EXISTS, FLAG_AS
@@ -55,6 +56,12 @@
      "A name means the last that was called so; an older one is named by id/N. " BULK_HELP,        \
      FLAGS(FLAG_NEW_NAME), 1, COMMAND_ARGS_ANY, EXAMPLES(__VA_ARGS__), kind, run_undelete}
 
+#define PURGE(kind, ...)                                                                           \
+    {kind " purge", "NAME...", "take the content of deleted " kind "s away for good",              \
+     "A tombstone of id, kind, digests, times and edges stays. A name means who held it last, and\n" \
+     "must be deleted; id/N is sure. Backups keep what they have.\n" BULK_HELP,                    \
+     NULL, 1, COMMAND_ARGS_ANY, EXAMPLES(__VA_ARGS__), kind, run_purge}
+
 const struct command commands[] = {
     CREATE("artifact", "[NAME...]", 0,
            FLAGS(COMMON_FLAGS, CONTENT_FLAGS, FLAG_SIZE, MAKE_FLAGS),
@@ -69,6 +76,7 @@ const struct command commands[] = {
            "clade artifact update weights --prop layers=50 --prop lr:float=1 --unprop draft"),
     RENAME("artifact", "clade artifact rename imagenet imagenet-1k"),
     DELETE("artifact", "clade artifact delete scratch --reason 'made by mistake'"),
+    PURGE("artifact", "clade artifact purge scratch --reason 'its owner asked'", "clade artifact purge id/1234"),
     UNDELETE("artifact", "clade artifact undelete scratch --name scratch-2"),
     HISTORY("artifact", "imagenet-1k"),
 
@@ -80,6 +88,7 @@ const struct command commands[] = {
            "clade experiment update resnet-ablation --description 'width and depth'"),
     RENAME("experiment", "clade experiment rename ablation resnet-ablation"),
     DELETE("experiment", "clade experiment delete resnet-ablation"),
+    PURGE("experiment", "clade experiment purge resnet-ablation --reason 'its owner asked'", "clade experiment purge id/1234"),
     UNDELETE("experiment", "clade experiment undelete resnet-ablation"),
     HISTORY("experiment", "resnet-ablation"),
 
@@ -96,6 +105,7 @@ const struct command commands[] = {
            "clade run update nightly-7 --status finished --end now"),
     RENAME("run", "clade run rename _42 nightly-8"),
     DELETE("run", "clade run delete nightly-7"),
+    PURGE("run", "clade run purge nightly-7 --reason 'its owner asked'", "clade run purge id/1234"),
     UNDELETE("run", "clade run undelete nightly-7"),
     HISTORY("run", "nightly-7"),
     {"run log", "NAME...", "log params and points of metrics to runs",
@@ -117,6 +127,7 @@ const struct command commands[] = {
            "clade model update resnet50 --tag task=classification"),
     RENAME("model", "clade model rename resnet resnet50"),
     DELETE("model", "clade model delete resnet50"),
+    PURGE("model", "clade model purge resnet50 --reason 'its owner asked'", "clade model purge id/1234"),
     UNDELETE("model", "clade model undelete resnet50"),
     HISTORY("model", "resnet50"),
 
@@ -128,6 +139,7 @@ const struct command commands[] = {
     UPDATE("version", FLAGS(COMMON_FLAGS, UPDATE_FLAGS, FLAG_RUN, CONTENT_FLAGS, FLAG_REMOVE_URI, FLAG_AS),
            "clade version update resnet50/7 --tag reviewed=yes"),
     DELETE("version", "clade version delete resnet50/7"),
+    PURGE("version", "clade version purge resnet50/7 --reason 'its owner asked'", "clade version purge id/1234"),
     UNDELETE("version", "clade version undelete resnet50/7"),
     {"version stage", "VERSION STAGE", "move a version to a stage of its namespace",
      "A stage that is not \"multiple\" holds one version of a model: --displace says where the one\n"
@@ -168,6 +180,7 @@ const struct command commands[] = {
            "clade deployment update prod/eu/fraud --observed degraded"),
     RENAME("deployment", "clade deployment rename prod/eu/fraud prod/eu/fraud-2"),
     DELETE("deployment", "clade deployment delete prod/eu/fraud"),
+    PURGE("deployment", "clade deployment purge prod/eu/fraud --reason 'its owner asked'", "clade deployment purge id/1234"),
     UNDELETE("deployment", "clade deployment undelete prod/eu/fraud"),
     HISTORY("deployment", "prod/eu/fraud"),
     {"deployment set", "PATH VERSION[=SHARE]...", "say which versions a deployment serves",
@@ -181,11 +194,18 @@ const struct command commands[] = {
      EXAMPLES("clade deployment clear prod/eu/fraud"), NULL, run_deployment_set},
 
     CREATE("namespace", "PATH...", 1,
-           FLAGS(FLAG_DESCRIPTION, FLAG_OWNER, FLAG_TAG, FLAG_PROP, FLAG_STAGE, MAKE_FLAGS),
+           FLAGS(FLAG_DESCRIPTION, FLAG_OWNER, FLAG_TAG, FLAG_PROP, FLAG_STAGE, SPACE_FLAGS, MAKE_FLAGS),
            "clade namespace create vision", "clade namespace create vision/edge --if-exists match",
            "clade namespace create ads --stage canary:in-use --stage live:in-use --stage old:multiple"),
-    UPDATE("namespace", FLAGS(FLAG_DESCRIPTION, FLAG_OWNER, FLAG_TAG, FLAG_UNTAG, FLAG_PROP, FLAG_UNPROP, FLAG_STAGE, FLAG_AS),
-           "clade namespace update vision --owner vision-team"),
+    UPDATE("namespace",
+           FLAGS(FLAG_DESCRIPTION, FLAG_OWNER, FLAG_TAG, FLAG_UNTAG, FLAG_PROP, FLAG_UNPROP, FLAG_STAGE,
+                 SPACE_FLAGS, FLAG_NO_DEFAULT, FLAG_AS),
+           "clade namespace update vision --owner vision-team",
+           "clade namespace update vision --quota things=1000000 --quota writes_per_s=500",
+           "clade namespace update vision --retention 90d --default artifact.type=dataset"),
+    {"namespace delete", "PATH...", "delete empty namespaces",
+     "Nothing live may be in one, and none may stand under it. " BULK_HELP, NULL, 1,
+     COMMAND_ARGS_ANY, EXAMPLES("clade namespace delete vision/edge"), "namespace", run_delete},
     GET("namespace", "clade namespace get vision"),
     LIST("namespace", FLAGS(READ_FLAGS), "clade namespace list"),
     HISTORY("namespace", "vision"),

@@ -115,10 +115,10 @@ static int walk_all(struct export *x, struct page p, on_thing each)
 
 /* --- what is deleted ------------------------------------------------------------------------ */
 
-/* A reference as it would be written anywhere: with its namespace. */
+/* A reference as it would be written anywhere: with its namespace, unless it is one. */
 static struct span whole_ref(struct export *x, const char *ns, struct span ref)
 {
-    if (span_starts_with(ref, "//")) {
+    if (span_starts_with(ref, "//") || span_starts_with(ref, "namespace/")) {
         return ref;
     }
     buffer_clear(&x->key);
@@ -130,7 +130,9 @@ static struct span whole_ref(struct export *x, const char *ns, struct span ref)
 bool export_is_dead(struct export *x, const char *ns, struct span ref)
 {
     uint8_t value;
-    return names_find(&x->dead, whole_ref(x, ns, ref), &value) && value == DEAD;
+    /* Only what was purged has no name. */
+    return span_starts_with(ref, "id/") ||
+           (names_find(&x->dead, whole_ref(x, ns, ref), &value) && value == DEAD);
 }
 
 static bool note_dead(struct export *x, const char *ns, const struct clade_value *thing)
@@ -214,10 +216,10 @@ static bool is_written(struct export *x,
                        struct span key,
                        const struct clade_value *value)
 {
-    static const char *const marks[] = {"id",        "kind",  "ref",    "state",      "depth",
-                                        "namespace", "name",  "model",  "number",     "created",
-                                        "changed",   "edges", "parent", "owner_from", "fields",
-                                        "closed",    "hold",  "stage",  "targets",    NULL};
+    static const char *const marks[] = {
+        "id",     "kind",    "ref",     "state", "depth",    "namespace",  "name",   "model",
+        "number", "created", "changed", "edges", "parent",   "owner_from", "fields", "closed",
+        "hold",   "stage",   "targets", "quota", "defaults", NULL};
     static const char *const refs[] = {"experiment", "run", NULL};
     enum clade_type type = clade_value_type(value);
     if (is_one_of(key, marks) || type == CLADE_NIL ||
@@ -277,27 +279,15 @@ static bool is_late(const struct clade_value *thing)
            clade_value_get(thing, "hold") != NULL || has_ref_props(thing);
 }
 
-static bool write_thing(struct export *x, const char *ns, const struct clade_value *thing)
+/* Appends the fields of the thing that stand where it is made; how many. */
+static unsigned put_fields(struct export *x, const char *ns, const struct clade_value *thing)
 {
     static const char *const typed[] = {"type", "props", NULL};
     bool later = has_ref_props(thing);
     bool no_owner = clade_value_get(thing, "owner_from") != NULL;
     bool no_type = is_type_dead(x, ns, thing);
-    x->has_late = x->has_late || is_late(thing);
+    unsigned fields = 0;
     x->left_out += no_type;
-    if (!note_live(x, ns, thing)) {
-        return false;
-    }
-    export_line_begin(x, ns);
-    buffer_append_str(&x->line, "{\"op\":\"create\"");
-    export_put_member(x, "kind", clade_value_get(thing, "kind"));
-    if (clade_value_get(thing, "model") != NULL) {
-        export_put_member(x, "model", clade_value_get(thing, "model"));
-        export_put_member(x, "number", clade_value_get(thing, "number"));
-    } else {
-        export_put_member(x, "name", clade_value_get(thing, "name"));
-    }
-    buffer_append_str(&x->line, ",\"if_exists\":\"match\"");
     for (size_t i = 0; i < clade_value_len(thing); i++) {
         const struct clade_value *key = clade_value_key_at(thing, i);
         const struct clade_value *value = clade_value_at(thing, i);
@@ -311,10 +301,42 @@ static bool write_thing(struct export *x, const char *ns, const struct clade_val
             json_append_value(&x->line, key);
             buffer_append_u8(&x->line, ':');
             json_append_value(&x->line, value);
+            fields++;
         }
     }
+    return fields;
+}
+
+/* It is there from the first start. */
+static bool is_default(const struct clade_value *thing)
+{
+    return span_equal_str(export_text_of(clade_value_get(thing, "ref")), "namespace/default");
+}
+
+static bool write_thing(struct export *x, const char *ns, const struct clade_value *thing)
+{
+    bool there = is_default(thing);
+    x->has_late = x->has_late || is_late(thing);
+    if (!note_live(x, ns, thing)) {
+        return false;
+    }
+    export_line_begin(x, ns);
+    buffer_append_str(&x->line, there ? "{\"op\":\"update\"" : "{\"op\":\"create\"");
+    if (there) {
+        export_put_member(x, "ref", clade_value_get(thing, "ref"));
+    } else {
+        export_put_member(x, "kind", clade_value_get(thing, "kind"));
+    }
+    if (clade_value_get(thing, "model") != NULL) {
+        export_put_member(x, "model", clade_value_get(thing, "model"));
+        export_put_member(x, "number", clade_value_get(thing, "number"));
+    } else if (!there) {
+        export_put_member(x, "name", clade_value_get(thing, "name"));
+    }
+    buffer_append_str(&x->line, there ? "" : ",\"if_exists\":\"match\"");
+    unsigned fields = put_fields(x, ns, thing);
     buffer_append_u8(&x->line, '}');
-    return export_line_end(x, ns);
+    return (there && fields == 0) || export_line_end(x, ns);
 }
 
 static void put_late_props(struct export *x, const char *ns, const struct clade_value *props)
@@ -386,6 +408,23 @@ static bool write_late(struct export *x, const char *ns, const struct clade_valu
         ok = export_line_end(x, ns);
     }
     return ok && clade_value_get(thing, "hold") != NULL ? write_hold(x, ns, thing) : ok;
+}
+
+/* A namespace's bounds and defaults come last: they would be in the way of, or added to, what was
+ * there before they were set. */
+static bool write_namespace_end(struct export *x, const char *ns, const struct clade_value *thing)
+{
+    (void)ns;
+    if (clade_value_get(thing, "quota") == NULL && clade_value_get(thing, "defaults") == NULL) {
+        return true;
+    }
+    export_line_begin(x, x->home);
+    buffer_append_str(&x->line, "{\"op\":\"update\"");
+    export_put_member(x, "ref", clade_value_get(thing, "ref"));
+    put_if_there(x, "quota", thing);
+    put_if_there(x, "defaults", thing);
+    buffer_append_u8(&x->line, '}');
+    return export_line_end(x, x->home);
 }
 
 /* The store orders edges by ids, which another cluster gives out otherwise. */
@@ -498,11 +537,9 @@ static bool write_targets(struct export *x, const char *ns, const struct clade_v
 
 static bool note_namespace(struct export *x, const char *ns, const struct clade_value *thing)
 {
-    struct span name = export_text_of(clade_value_get(thing, "name"));
-    if (!span_equal_str(name, "default") && !write_thing(x, x->home, thing)) {
-        return false;
-    }
-    return cli_list_add(&x->namespaces, name);
+    (void)ns;
+    return write_thing(x, x->home, thing) &&
+           cli_list_add(&x->namespaces, export_text_of(clade_value_get(thing, "name")));
 }
 
 /* --- the order ------------------------------------------------------------------------------ */
@@ -510,18 +547,13 @@ static bool note_namespace(struct export *x, const char *ns, const struct clade_
 /* Namespaces come first in any case: their answer is what pins the revision. */
 static int export_namespaces(struct export *x)
 {
-    struct page p = {.ns = "default", .kind = "namespace", .state = "live", .view = "full"};
-    if (x->cli->settings.ns == NULL) {
-        return walk(x, p, note_namespace);
+    struct page dead = {.ns = "default", .kind = "namespace", .state = "deleted", .view = "heads"};
+    struct page live = {.ns = "default", .kind = "namespace", .state = "live", .view = "full"};
+    int code = walk(x, dead, note_dead);
+    if (code != EXIT_DONE || x->cli->settings.ns == NULL) {
+        return code != EXIT_DONE ? code : walk(x, live, note_namespace);
     }
-    struct clade_response *response = fetch(x, &p);
-    int code = EXIT_DONE;
-    if (clade_response_code(response) != 0) {
-        code = cli_fail(x->cli, NULL, response);
-    }
-    x->revision = clade_response_revision(response);
-    clade_response_free(response);
-    return cli_list_add(&x->namespaces, span_of(x->home)) ? code : EXIT_REFUSED;
+    return cli_list_add(&x->namespaces, span_of(x->home)) ? EXIT_DONE : EXIT_REFUSED;
 }
 
 /* What points to versions, when all versions are there. */
@@ -578,7 +610,12 @@ static int export_all(struct export *x)
             .kind = kinds[i], .state = "live", .view = "heads", .with = {"params", "metrics"}};
         code = walk_all(x, p, export_write_series);
     }
-    return code == EXIT_DONE ? export_pointers(x) : code;
+    code = code == EXIT_DONE ? export_pointers(x) : code;
+    if (code == EXIT_DONE && x->cli->settings.ns == NULL) {
+        struct page p = {.ns = "default", .kind = "namespace", .state = "live", .view = "full"};
+        code = walk(x, p, write_namespace_end);
+    }
+    return code;
 }
 
 int run_export(struct cli *cli)

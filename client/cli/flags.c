@@ -59,6 +59,10 @@ static const struct flag flags[FLAG_ID_COUNT] = {
     [FLAG_LOGGED_BY] = {"run", 0, false, "REF", "the run that logs the points"},
     [FLAG_IF_EXISTS] = {"if-exists", 0, false, "WHAT", "error (default), return it, or match (fill what it lacks)"},
     [FLAG_AS] = {"as", 0, false, "NAME", "a name for the operation"},
+    [FLAG_QUOTA] = {"quota", 0, true, "WHAT=N", "at most so many things, edges, bytes or writes_per_s, all under it included; \"none\" takes it away; may be repeated"},
+    [FLAG_RETENTION] = {"retention", 0, false, "TIME", "how long history is kept, there and below: 90d, 12h; \"none\" inherits it"},
+    [FLAG_DEFAULT] = {"default", 0, true, "KIND.FIELD=VALUE", "what new things get: KIND.type, KIND.tags.KEY; may be repeated"},
+    [FLAG_NO_DEFAULT] = {"no-default", 0, true, "KIND.FIELD", "takes a default away; may be repeated"},
 
     [FLAG_EXPECT] = {"expect", 0, false, "N|unset", "only if it is that version's now"},
     [FLAG_EXPECT_STAGE] = {"expect", 0, false, "STAGE", "only if it is in that stage now"},

@@ -134,6 +134,62 @@ static bool set_stage(struct clade_txn *txn, const char *text, struct cli_list *
     return name != NULL;
 }
 
+/* WHAT=N, or WHAT=none. */
+static bool set_quota(struct cli *cli,
+                      struct clade_txn *txn,
+                      const char *text,
+                      struct cli_list *memory)
+{
+    const char *equals = strchr(text, '=');
+    const char *value = equals == NULL ? "" : equals + 1;
+    uint64_t limit = 0;
+    bool is_number = text_parse_uint(value, &limit);
+    bool is_none = strcmp(value, "none") == 0;
+    if (equals == NULL || equals == text || (!is_number && !is_none)) {
+        (void)cli_usage(cli, "--quota: \"%s\" is not WHAT=N or WHAT=none", text);
+        return false;
+    }
+    const char *what = arena_copy_str(&memory->arena, span_make(text, (size_t)(equals - text)));
+    if (what != NULL && is_none) {
+        clade_txn_quota_unset(txn, what);
+    } else if (what != NULL) {
+        clade_txn_quota(txn, what, limit);
+    }
+    return what != NULL;
+}
+
+static bool set_default(struct cli *cli,
+                        struct clade_txn *txn,
+                        const char *text,
+                        struct cli_list *memory)
+{
+    const char *equals = strchr(text, '=');
+    if (equals == NULL || equals == text) {
+        (void)cli_usage(cli, "--default: \"%s\" is not KIND.FIELD=VALUE", text);
+        return false;
+    }
+    const char *key = arena_copy_str(&memory->arena, span_make(text, (size_t)(equals - text)));
+    if (key != NULL) {
+        clade_txn_default(txn, key, equals + 1);
+    }
+    return key != NULL;
+}
+
+static bool set_retention(struct cli *cli, struct clade_txn *txn)
+{
+    const char *text = args_get(&cli->args, FLAG_RETENTION);
+    uint64_t ms = 0;
+    if (text != NULL && strcmp(text, "none") == 0) {
+        clade_txn_set(txn, "retention_s", NULL);
+    } else if (text != NULL && text_parse_duration(text, 0, &ms)) {
+        clade_txn_set_uint(txn, "retention_s", ms / 1000);
+    } else if (text != NULL) {
+        (void)cli_usage(cli, "--retention: \"%s\" is not a time like 90d or 12h, nor none", text);
+        return false;
+    }
+    return true;
+}
+
 static bool set_repeated(struct cli *cli, struct clade_txn *txn, struct cli_list *memory)
 {
     for (size_t i = 0; i < cli->args.flags_len; i++) {
@@ -164,6 +220,13 @@ static bool set_repeated(struct cli *cli, struct clade_txn *txn, struct cli_list
         if (given->id == FLAG_UNTAG) {
             clade_txn_tag(txn, given->value, NULL);
         }
+        if ((given->id == FLAG_QUOTA && !set_quota(cli, txn, given->value, memory)) ||
+            (given->id == FLAG_DEFAULT && !set_default(cli, txn, given->value, memory))) {
+            return false;
+        }
+        if (given->id == FLAG_NO_DEFAULT) {
+            clade_txn_default(txn, given->value, NULL);
+        }
     }
     return true;
 }
@@ -174,7 +237,7 @@ bool run_ops_set_fields(struct cli *cli, struct clade_txn *txn)
     arena_init(&memory.arena, CLADE_MAX_COMMAND_BYTES);
     set_texts(cli, txn, &memory);
     uint64_t size = 0;
-    bool ok = set_times(cli, txn) && set_repeated(cli, txn, &memory) &&
+    bool ok = set_times(cli, txn) && set_retention(cli, txn) && set_repeated(cli, txn, &memory) &&
               cli_uint(cli, FLAG_SIZE, 0, &size);
     if (ok && args_has(&cli->args, FLAG_SIZE)) {
         clade_txn_set_uint(txn, "size", size);
@@ -264,6 +327,12 @@ static int add_release(struct cli *cli, struct clade_txn *txn, const char *ref)
 static int add_rename(struct cli *cli, struct clade_txn *txn, const char *ref)
 {
     (void)clade_txn_rename(txn, ref, cli->args.arguments[1]);
+    return EXIT_DONE;
+}
+
+static int add_purge(struct cli *cli, struct clade_txn *txn, const char *ref)
+{
+    (void)clade_txn_purge(txn, ref);
     return EXIT_DONE;
 }
 
@@ -371,4 +440,9 @@ int run_hold(struct cli *cli)
 int run_release(struct cli *cli)
 {
     return run_ops(cli, NULL, add_release);
+}
+
+int run_purge(struct cli *cli)
+{
+    return run_ops(cli, cli->args.command->subject, add_purge);
 }

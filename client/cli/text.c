@@ -98,7 +98,7 @@ bool text_parse_duration(const char *text, uint64_t bare_ms, uint64_t *ret_ms)
     static const struct {
         const char *unit;
         uint64_t ms;
-    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
+    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
     uint64_t n;
     if (!take_uint(&text, &n)) {
         return false;

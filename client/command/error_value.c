@@ -12,6 +12,7 @@ void value_put_error(struct buffer *b, const struct error *e, struct span leader
     members += e->revision != 0;
     members += e->id != 0;
     members += has_text(e->there);
+    members += e->retry_ms != 0;
     members += leader.len > 0;
     value_put_map(b, members);
     value_put_str(b, "code");
@@ -35,6 +36,10 @@ void value_put_error(struct buffer *b, const struct error *e, struct span leader
     if (has_text(e->there)) {
         value_put_str(b, "there");
         value_put_str(b, e->there);
+    }
+    if (e->retry_ms != 0) {
+        value_put_str(b, "retry_ms");
+        value_put_uint(b, e->retry_ms);
     }
     if (leader.len > 0) {
         value_put_str(b, "leader");
@@ -75,4 +80,6 @@ void value_get_error(const struct value *v, struct error *ret)
     if (there.len > 0) {
         error_set_there(ret, "%.*s", SPAN_FMT(there));
     }
+    uint64_t retry_ms = value_uint(value_get(v, "retry_ms"));
+    ret->retry_ms = retry_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)retry_ms;
 }

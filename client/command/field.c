@@ -14,11 +14,17 @@ enum {
     TYPE_BYTES_MAX = CLADE_MAX_NAME_BYTES - sizeof "experiment:"
 };
 
+#define QUOTA_MAX UINT64_C(1000000000000000000) /* far from where sums would wrap */
+/* 1,000 years: multiplied by microseconds it stays below 2^63. */
+#define RETENTION_S_MAX (UINT64_C(1000) * 366 * 24 * 3600)
+
 static const char *const statuses[] = {"scheduled", "running", "finished",
                                        "failed",    "killed",  NULL};
 static const char *const contents[] = {"none", "pending", "ready", "failed", "gone", NULL};
 static const char *const deployment_statuses[] = {"unknown", "pending", "running", "degraded",
                                                   "failed",  "stopped", NULL};
+
+static const char *const quotas[] = {"bytes", "edges", "things", "writes_per_s", NULL};
 
 /* clang-format off */
 static const struct field fields[FIELD_CODE_COUNT] = {
@@ -105,6 +111,17 @@ static const struct field fields[FIELD_CODE_COUNT] = {
     [FIELD_CYCLIC] = {
         .name = "cyclic", .code = FIELD_CYCLIC, .shape = FIELD_BOOL, .flags = FIELD_STAYS,
         .kinds = OF(TYPE)},
+    [FIELD_QUOTA] = {
+        .name = "quota", .code = FIELD_QUOTA, .shape = FIELD_UINT_MAP,
+        .kinds = OF(NAMESPACE), .count_max = 4, .values = quotas, .number_max = QUOTA_MAX},
+    [FIELD_RETENTION_S] = {
+        .name = "retention_s", .code = FIELD_RETENTION_S, .shape = FIELD_UINT,
+        .kinds = OF(NAMESPACE), .number_min = CLADE_MAX_CURSOR_MINUTES * 60,
+        .number_max = RETENTION_S_MAX},
+    [FIELD_DEFAULTS] = {
+        .name = "defaults", .code = FIELD_DEFAULTS, .shape = FIELD_TEXT_MAP,
+        .flags = FIELD_UTF8_CONTROL, .kinds = OF(NAMESPACE),
+        .bytes_max = CLADE_MAX_TAG_VALUE_BYTES, .count_max = CLADE_MAX_TAGS},
 };
 /* clang-format on */
 

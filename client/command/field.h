@@ -15,7 +15,8 @@ enum field_shape {
     FIELD_PACKED,   /* a list in a form of its own, stored as bytes and replaced whole */
     FIELD_BOOL,     /* true or false */
     FIELD_PROP_MAP, /* key to typed value (prop.h); a write sets, a nil value takes away */
-    FIELD_DECL_MAP  /* key to what a type says of it (prop.h); a write adds */
+    FIELD_DECL_MAP, /* key to what a type says of it (prop.h); a write adds */
+    FIELD_UINT_MAP  /* string to number, as FIELD_TEXT_MAP; `values` are the keys */
 };
 
 enum field_code {
@@ -42,12 +43,15 @@ enum field_code {
     FIELD_DESIRED = 20,
     FIELD_OBSERVED = 21,
     FIELD_ENDPOINT = 22,
-    FIELD_TARGETS = 23, /* packed: storage/target.h */
-    FIELD_STAGES = 26,  /* packed: command/stage.h */
+    FIELD_TARGETS = 23,     /* packed: storage/target.h */
+    FIELD_QUOTA = 24,       /* what a namespace may hold, its children's included */
+    FIELD_RETENTION_S = 25, /* seconds that history is kept */
+    FIELD_STAGES = 26,      /* packed: command/stage.h */
     FIELD_FIELDS = 27,
     FIELD_CLOSED = 28,
     FIELD_CYCLIC = 29,
-    FIELD_CODE_COUNT = 31
+    FIELD_DEFAULTS = 30, /* what a namespace's new things get: KIND.type, KIND.tags.KEY */
+    FIELD_CODE_COUNT
 };
 
 enum field_flags {
@@ -67,6 +71,8 @@ struct field {
     uint32_t bytes_max;        /* of a string, of each element, of each value */
     uint32_t count_max;        /* of a set or a map */
     const char *const *values; /* FIELD_TEXT: the allowed ones, NULL-terminated; NULL = any */
+    uint64_t number_min;       /* FIELD_UINT, FIELD_UINT_MAP */
+    uint64_t number_max;       /* 0 = none */
 };
 
 /* NULL when there is none: codes have gaps. */

@@ -3,7 +3,7 @@
 #include "base/check.h"
 #include "command/txn_internal.h"
 
-/* The places of the words are the enums' numbers less one. */
+/* The places of the words are the enum's numbers less one. */
 static const char *const guard_words[] = {"exists", "absent",  "unchanged", "alias",
                                           "stage",  "matches", NULL};
 static const char *const if_exists_words[] = {
@@ -25,7 +25,7 @@ static const char *const rename_keys[] = {"op", "as", "ref", "name", NULL};
 static const char *const hold_keys[] = {"op", "as", "ref", "reason", NULL};
 
 struct op_row {
-    const char *word; /* NULL: no operation has the code */
+    const char *word;
     int (*decode)(struct txn_decode *d, const struct value *map, struct op *op);
 };
 
@@ -183,20 +183,9 @@ static int decode_create(struct txn_decode *d, const struct value *map, struct o
     return r != 0 ? r : txn_decode_fields(d, map, create_keys, op->kind, op);
 }
 
-/* The thing that an update or a delete is of. */
-static int decode_subject(struct txn_decode *d, const struct value *map, struct op *op)
-{
-    int r = txn_take_ref(d, map, "ref", &op->ref, &op->kind);
-    if (r == 0 && op->kind == KIND_NAMESPACE && op->op == OP_DELETE) {
-        r = check_fail(d->error, CLADE_ERR_UNSUPPORTED, "ref",
-                       "this version does not delete namespaces yet");
-    }
-    return r;
-}
-
 static int decode_update(struct txn_decode *d, const struct value *map, struct op *op)
 {
-    int r = decode_subject(d, map, op);
+    int r = txn_take_ref(d, map, "ref", &op->ref, &op->kind);
     return r != 0 ? r : txn_decode_fields(d, map, update_keys, op->kind, op);
 }
 
@@ -238,7 +227,17 @@ static int decode_delete(struct txn_decode *d, const struct value *map, struct o
     if (!value_keys_known(map, delete_keys, d->error)) {
         return CLADE_ERR_INVALID;
     }
-    return decode_subject(d, map, op);
+    return txn_take_ref(d, map, "ref", &op->ref, &op->kind);
+}
+
+static int decode_purge(struct txn_decode *d, const struct value *map, struct op *op)
+{
+    int r = decode_delete(d, map, op);
+    if (r == 0 && (op->kind == KIND_NAMESPACE || op->kind == KIND_TYPE)) {
+        r = check_fail(d->error, CLADE_ERR_INVALID, "ref",
+                       "a %s is not purged: things are known by its name", kind_name(op->kind));
+    }
+    return r;
 }
 
 /* A name that is given to a thing of op's kind, as far as that is known; the rest is apply's. */
@@ -291,19 +290,14 @@ static int decode_hold(struct txn_decode *d, const struct value *map, struct op 
 
 static int take_op_kind(struct txn_decode *d, const struct value *map, enum op_kind *ret)
 {
-    const char *words[OP_KIND_END + 1] = {NULL};
-    enum op_kind kinds[OP_KIND_END];
-    size_t len = 0;
-    for (int kind = 0; kind < OP_KIND_END; kind++) {
-        if (op_rows[kind].word != NULL) {
-            kinds[len] = (enum op_kind)kind;
-            words[len++] = op_rows[kind].word;
-        }
+    const char *words[OP_KIND_END] = {NULL}; /* those of the rows from 1 on, and NULL */
+    for (int kind = 1; kind < OP_KIND_END; kind++) {
+        words[kind - 1] = op_rows[kind].word;
     }
     int word = 0;
     int r = take_choice(map, "op", true, words, &word, d->error);
     if (r == 0) {
-        *ret = kinds[word];
+        *ret = (enum op_kind)(word + 1);
     }
     return r;
 }
@@ -589,4 +583,5 @@ static const struct op_row op_rows[OP_KIND_END] = {
     [OP_HOLD] = {"hold", decode_hold},
     [OP_RELEASE] = {"release", decode_hold},
     [OP_UNDELETE] = {"undelete", decode_rename},
+    [OP_PURGE] = {"purge", decode_purge},
 };

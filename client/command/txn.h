@@ -62,7 +62,8 @@ struct guard {
 struct text_pair {
     struct span key;
     struct span value;
-    bool unset; /* take it away */
+    uint64_t number; /* FIELD_UINT_MAP */
+    bool unset;      /* take it away */
 };
 
 /* The references of a prop, which apply turns into ids: then the pair's value is not there yet. */
@@ -80,10 +81,10 @@ struct field_write {
     struct ref ref;          /* FIELD_REF */
     struct span *texts;      /* FIELD_TEXT_SET: sorted, without doubles */
     bool *gone;              /* FIELD_TEXT_SET: for each text, take it away; NULL = add them all */
-    struct text_pair *pairs; /* FIELD_TEXT_MAP, _PROP_MAP, _DECL_MAP: sorted by key, no doubles */
+    struct text_pair *pairs; /* maps: sorted by key, without doubles */
     struct prop_refs *refs;  /* FIELD_PROP_MAP: for each pair; those without have no `refs` */
     size_t len;              /* of texts or pairs */
-    bool unset;              /* mutable FIELD_TEXT, _TIME, _PACKED: take it away (nil) */
+    bool unset;              /* mutable and one value: take it away (nil) */
 };
 
 /* One version that a deployment serves. */

@@ -1,3 +1,4 @@
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "command/stage.h"
@@ -12,10 +13,9 @@ static int fail_type(struct txn_decode *d, const struct value *v, const char *ex
 static int decode_unset(struct txn_decode *d, const struct op *op, struct field_write *w)
 {
     const struct field *f = w->field;
-    bool mutable_scalar =
-        (f->flags & (FIELD_CORE | FIELD_STAYS)) == 0 &&
-        (f->shape == FIELD_TEXT || f->shape == FIELD_TIME || f->shape == FIELD_PACKED);
-    if (op->op != OP_UPDATE || !mutable_scalar) {
+    bool scalar = f->shape == FIELD_TEXT || f->shape == FIELD_TIME || f->shape == FIELD_UINT ||
+                  f->shape == FIELD_PACKED;
+    if (op->op != OP_UPDATE || !scalar || (f->flags & (FIELD_CORE | FIELD_STAYS)) != 0) {
         return check_fail(d->error, CLADE_ERR_INVALID, NULL,
                           op->op != OP_UPDATE ? "nil takes away, and there is nothing yet"
                                               : "nil cannot take this field away");
@@ -43,12 +43,23 @@ static int decode_text(struct txn_decode *d, const struct value *v, struct field
     return check_fail_choice(d->error, NULL, w->text, f->values);
 }
 
-static int decode_uint(struct txn_decode *d, const struct value *v, struct field_write *w)
+static int decode_uint(struct txn_decode *d,
+                       const struct value *v,
+                       const struct field *f,
+                       uint64_t *ret)
 {
     if (value_type(v) != CLADE_UINT) {
         return fail_type(d, v, "an integer of 0 or more");
     }
-    w->number = value_uint(v);
+    *ret = value_uint(v);
+    if (*ret < f->number_min) {
+        return check_fail(d->error, CLADE_ERR_INVALID, NULL, "must be at least %" PRIu64,
+                          f->number_min);
+    }
+    if (f->number_max != 0 && *ret > f->number_max) {
+        return check_fail(d->error, CLADE_ERR_LIMIT, NULL, "must be at most %" PRIu64,
+                          f->number_max);
+    }
     return 0;
 }
 
@@ -201,13 +212,49 @@ static int compare_pairs(const void *a, const void *b)
     return span_compare(((const struct text_pair *)a)->key, ((const struct text_pair *)b)->key);
 }
 
+static bool is_among(struct span text, const char *const values[])
+{
+    size_t i = 0;
+    while (values[i] != NULL && !span_equal_str(text, values[i])) {
+        i++;
+    }
+    return values[i] != NULL;
+}
+
+/* KIND.type or KIND.tags.KEY: what a namespace can say of its new things. */
+static int check_default_key(struct span key, struct error *error)
+{
+    const uint8_t *dot = memchr(key.data, '.', key.len);
+    struct span kind_text = span_make(key.data, dot == NULL ? 0 : (size_t)(dot - key.data));
+    enum kind kind = kind_parse(kind_text);
+    struct span field = span_skip(key, dot == NULL ? key.len : kind_text.len + 1);
+    bool is_type = span_equal_str(field, "type") && field_belongs(field_by_code(FIELD_TYPE), kind);
+    bool is_tag = span_starts_with(field, "tags.") && field.len > strlen("tags.");
+    return kind != KIND_NONE && (is_type || is_tag)
+               ? 0
+               : check_fail(error, CLADE_ERR_INVALID, NULL,
+                            "a default is of KIND.type or KIND.tags.KEY");
+}
+
+static int check_key(const struct field *f, struct span key, struct error *error)
+{
+    if (f->values != NULL) {
+        return is_among(key, f->values) ? 0 : check_fail_choice(error, NULL, key, f->values);
+    }
+    if (f->code != FIELD_DEFAULTS) {
+        return check_text(key, "a tag's key", CLADE_MAX_TAG_KEY_BYTES, false, error);
+    }
+    int r = check_text(key, "a default's key", CLADE_MAX_TAG_KEY_BYTES, false, error);
+    return r != 0 ? r : check_default_key(key, error);
+}
+
 static int decode_pair(struct txn_decode *d,
                        const struct op *op,
                        const struct field *f,
                        const struct value *v,
                        struct text_pair *pair)
 {
-    int r = check_text(pair->key, "a tag's key", CLADE_MAX_TAG_KEY_BYTES, false, d->error);
+    int r = check_key(f, pair->key, d->error);
     if (r != 0) {
         return r;
     }
@@ -216,6 +263,14 @@ static int decode_pair(struct txn_decode *d,
         return op->op == OP_UPDATE ? 0
                                    : check_fail(d->error, CLADE_ERR_INVALID, NULL,
                                                 "nil takes away, and there is nothing yet");
+    }
+    if (f->shape == FIELD_UINT_MAP) {
+        r = decode_uint(d, v, f, &pair->number);
+        /* None at all could not be undone from within. */
+        bool rate = f->code == FIELD_QUOTA && span_equal_str(pair->key, "writes_per_s");
+        return r == 0 && rate && pair->number == 0
+                   ? check_fail(d->error, CLADE_ERR_INVALID, NULL, "must be at least 1")
+                   : r;
     }
     if (value_type(v) != CLADE_STRING) {
         return fail_type(d, v, "a string");
@@ -244,7 +299,8 @@ static int decode_map(struct txn_decode *d,
 {
     size_t len = value_len(v);
     if (value_type(v) != CLADE_MAP) {
-        return fail_type(d, v, "a map of strings");
+        return fail_type(
+            d, v, w->field->shape == FIELD_UINT_MAP ? "a map of integers" : "a map of strings");
     }
     w->pairs = arena_calloc(d->arena, len, sizeof *w->pairs);
     if (w->pairs == NULL) {
@@ -276,7 +332,7 @@ static int decode_field(struct txn_decode *d,
     case FIELD_TEXT:
         return decode_text(d, v, w);
     case FIELD_UINT:
-        return decode_uint(d, v, w);
+        return decode_uint(d, v, w->field, &w->number);
     case FIELD_TIME:
         return take_time(v, &w->number, d->error);
     case FIELD_REF:
@@ -284,6 +340,7 @@ static int decode_field(struct txn_decode *d,
     case FIELD_TEXT_SET:
         return decode_set(d, op, v, w);
     case FIELD_TEXT_MAP:
+    case FIELD_UINT_MAP:
         return decode_map(d, op, v, w);
     case FIELD_BOOL:
         w->number = value_bool(v);
@@ -348,8 +405,8 @@ static int place_key(struct txn_decode *d,
 static bool says_something(const struct field_write *w)
 {
     enum field_shape shape = w->field->shape;
-    bool many = shape == FIELD_TEXT_SET || shape == FIELD_TEXT_MAP || shape == FIELD_PROP_MAP ||
-                shape == FIELD_DECL_MAP;
+    bool many = shape == FIELD_TEXT_SET || shape == FIELD_TEXT_MAP || shape == FIELD_UINT_MAP ||
+                shape == FIELD_PROP_MAP || shape == FIELD_DECL_MAP;
     return !many || w->len > 0;
 }
 

@@ -258,6 +258,48 @@ int value_check(struct span bytes,
     return 0;
 }
 
+static bool skip_value(struct span *rest)
+{
+    uint64_t left = 1;
+    while (left > 0) {
+        struct value token;
+        if (take_token(rest, &token) != TOKEN_OK) {
+            return false;
+        }
+        left += (is_container(&token) ? members(&token) : 0);
+        left--;
+    }
+    return true;
+}
+
+void value_peek(struct span bytes, const char *key, struct span *ret_text, uint32_t *ret_len)
+{
+    struct value map;
+    struct value token;
+    *ret_text = (struct span){0};
+    *ret_len = 0;
+    if (take_token(&bytes, &map) != TOKEN_OK || map.type != CLADE_MAP) {
+        return;
+    }
+    for (uint32_t i = 0; i < map.len; i++) {
+        if (take_token(&bytes, &token) != TOKEN_OK || token.type != CLADE_STRING) {
+            return;
+        }
+        if (!span_equal_str(span_make(token.as.data, token.len), key)) {
+            if (!skip_value(&bytes)) {
+                return;
+            }
+            continue;
+        }
+        if (take_token(&bytes, &token) == TOKEN_OK) {
+            *ret_text =
+                token.type == CLADE_STRING ? span_make(token.as.data, token.len) : *ret_text;
+            *ret_len = is_container(&token) ? token.len : 0;
+        }
+        return;
+    }
+}
+
 /* --- decoding ----------------------------------------------------------------------------- */
 
 /* An open container's members still to be filled. A map's pairs are read as twice as many values:

@@ -35,6 +35,11 @@ int value_decode(struct span bytes,
                  const struct value **ret,
                  struct error *error);
 
+/* The member `key` of the map that `bytes` begin with, without decoding it all: a string's text,
+ * and how many members an array or a map has; empty and 0 when it is not there, is something else,
+ * or the bytes are malformed. */
+void value_peek(struct span bytes, const char *key, struct span *ret_text, uint32_t *ret_len);
+
 /* All accept NULL as nil and answer 0, empty, NULL or false for the wrong type. value_int takes
  * any integer that fits, value_double any number. */
 enum clade_type value_type(const struct value *v);

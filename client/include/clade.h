@@ -217,6 +217,8 @@ CLADE_API uint32_t clade_txn_undelete(struct clade_txn *txn, const char *ref, co
 /* While a thing is held it is not deleted. `reason` NULL is the transaction's. */
 CLADE_API uint32_t clade_txn_hold(struct clade_txn *txn, const char *ref, const char *reason);
 CLADE_API uint32_t clade_txn_release(struct clade_txn *txn, const char *ref);
+/* Takes the content of what is deleted away for good; a tombstone stays. */
+CLADE_API uint32_t clade_txn_purge(struct clade_txn *txn, const char *ref);
 /* `from` depends on `to`. clade_txn_prop and its like set props of the edge; linking again merges
  * them into those that it has. */
 CLADE_API uint32_t clade_txn_link(struct clade_txn *txn,
@@ -291,6 +293,14 @@ CLADE_API void clade_txn_prop_json(struct clade_txn *txn, const char *key, const
 CLADE_API void clade_txn_prop_doc(struct clade_txn *txn,
                                   const char *key,
                                   const struct clade_doc *doc);
+/* What a namespace may hold, all under it included: "things", "edges", "bytes" (of texts), or
+ * "writes_per_s" (operations a second). */
+CLADE_API void clade_txn_quota(struct clade_txn *txn, const char *what, uint64_t limit);
+/* As if it had never been bounded. */
+CLADE_API void clade_txn_quota_unset(struct clade_txn *txn, const char *what);
+/* What new things in a namespace and below get where they say nothing: `key` is "KIND.type" or
+ * "KIND.tags.KEY". value NULL takes it away. */
+CLADE_API void clade_txn_default(struct clade_txn *txn, const char *key, const char *value);
 /* Adds to a list field: "digests", "uris", "external_ids". */
 CLADE_API void clade_txn_add(struct clade_txn *txn, const char *field, const char *value);
 /* Takes from a list field, in an update: "uris", "external_ids". */

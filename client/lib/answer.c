@@ -123,7 +123,7 @@ static void start_over(struct clade_request *r)
     session_expired(r->client, r->session);
     session_forget(r);
     if (r->attempts > 0) {
-        client_delay(r);
+        client_delay(r, 0);
     } else {
         r->attempts++;
         client_requeue(r);
@@ -141,7 +141,12 @@ static void take_error(struct connection *c,
     if (e.code == CLADE_ERR_SESSION_EXPIRED) {
         session_expired(client, r->session);
     }
-    switch (request_judge(r, e.code, client_now_ms(client))) {
+    enum verdict verdict = request_judge(r, e.code, client_now_ms(client));
+    if (verdict == VERDICT_AGAIN && e.retry_ms > 0 && !r->maybe_happened &&
+        client_now_ms(client) + e.retry_ms >= r->deadline_ms) {
+        verdict = VERDICT_FINAL; /* nothing that is sooner will do */
+    }
+    switch (verdict) {
     case VERDICT_FINAL:
         finish_refused(r, response, map, &e);
         return;
@@ -153,7 +158,7 @@ static void take_error(struct connection *c,
         break;
     case VERDICT_AGAIN: {
         bool elsewhere = choose_next(r, c, e.code, value_string(value_get(map, "leader")));
-        client_delay(r);
+        client_delay(r, e.retry_ms);
         if (elsewhere) {
             client_switch(client);
         }

@@ -92,11 +92,11 @@ void client_requeue(struct clade_request *r)
     client_kick(r->client);
 }
 
-void client_delay(struct clade_request *r)
+void client_delay(struct clade_request *r, uint64_t least_ms)
 {
     struct clade_client *client = r->client;
     CHECK(!list_is_linked(&r->link));
-    uint64_t until = client_now_ms(client) + backoff_ms(&client->seed, r->attempts);
+    uint64_t until = client_now_ms(client) + least_ms + backoff_ms(&client->seed, r->attempts);
     r->attempts++;
     r->state = REQUEST_DELAYED;
     list_push_back(&client->delayed, &r->link);

@@ -376,9 +376,10 @@ void client_fail_waiting(struct clade_client *client,
 /* Runs the callbacks that are due. */
 void client_drain(struct clade_client *client);
 
-/* Moves a request that is in no list back, to be sent again at once, resp. after a backoff. */
+/* Moves a request that is in no list back, to be sent again at once, resp. after `least_ms` and a
+ * backoff. */
 void client_requeue(struct clade_request *r);
-void client_delay(struct clade_request *r);
+void client_delay(struct clade_request *r, uint64_t least_ms);
 
 /* --- pump.c: from the queues to the connection --- */
 

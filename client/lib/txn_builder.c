@@ -120,7 +120,7 @@ void clade_txn_happened(struct clade_txn *txn, uint64_t time_us)
 size_t clade_txn_bytes(const struct clade_txn *txn)
 {
     /* The heads of the command, of its arrays and of the open operation's fields. */
-    enum { HEADS = 96, SET_HEAD = 32 };
+    enum { HEADS = 128, SET_HEAD = 32 };
     size_t bytes = HEADS + txn->ns.len + txn->reason.len + txn->guards.len + txn->ops.len +
                    txn->params.len + txn->metrics.len;
     for (size_t i = 0; i < MAPS; i++) {
@@ -315,6 +315,13 @@ uint32_t clade_txn_hold(struct clade_txn *txn, const char *ref, const char *reas
 uint32_t clade_txn_release(struct clade_txn *txn, const char *ref)
 {
     uint32_t n = operation_open(txn, "release");
+    op_text(txn, "ref", ref);
+    return n;
+}
+
+uint32_t clade_txn_purge(struct clade_txn *txn, const char *ref)
+{
+    uint32_t n = operation_open(txn, "purge");
     op_text(txn, "ref", ref);
     return n;
 }

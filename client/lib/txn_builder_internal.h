@@ -16,7 +16,7 @@ struct set {
 };
 
 /* Map fields of the open operation. */
-enum map_id { MAP_TAGS, MAP_PROPS, MAP_FIELDS, MAPS };
+enum map_id { MAP_TAGS, MAP_PROPS, MAP_FIELDS, MAP_QUOTA, MAP_DEFAULTS, MAPS };
 
 extern const char *const txn_map_names[MAPS];
 

@@ -1,7 +1,8 @@
-/* Fields of operations that are maps: tags, props, what a type says of props. */
+/* Fields of operations that are maps: tags, props, what a type says of props, what a namespace says
+ * of what is in it. */
 #include "lib/txn_builder_internal.h"
 
-const char *const txn_map_names[MAPS] = {"tags", "props", "fields"};
+const char *const txn_map_names[MAPS] = {"tags", "props", "fields", "quota", "defaults"};
 
 /* Begins a pair of a map field, whose value is to follow; NULL, remembering why, when it cannot. */
 static struct buffer *map_put(struct clade_txn *txn, enum map_id id, const char *key)
@@ -19,20 +20,40 @@ static struct buffer *map_put(struct clade_txn *txn, enum map_id id, const char 
     return &map->pairs;
 }
 
-void clade_txn_tag(struct clade_txn *txn, const char *key, const char *value)
+static void map_text(struct clade_txn *txn, enum map_id id, const char *key, const char *value)
 {
-    struct buffer *b = map_put(txn, MAP_TAGS, key);
+    struct buffer *b = map_put(txn, id, key);
     if (b != NULL) {
         txn_put_text(b, value);
     }
 }
 
+void clade_txn_tag(struct clade_txn *txn, const char *key, const char *value)
+{
+    map_text(txn, MAP_TAGS, key, value);
+}
+
+void clade_txn_default(struct clade_txn *txn, const char *key, const char *value)
+{
+    map_text(txn, MAP_DEFAULTS, key, value);
+}
+
+void clade_txn_quota_unset(struct clade_txn *txn, const char *what)
+{
+    map_text(txn, MAP_QUOTA, what, NULL);
+}
+
+void clade_txn_quota(struct clade_txn *txn, const char *what, uint64_t limit)
+{
+    struct buffer *b = map_put(txn, MAP_QUOTA, what);
+    if (b != NULL) {
+        value_put_uint(b, limit);
+    }
+}
+
 void clade_txn_prop(struct clade_txn *txn, const char *key, const char *value)
 {
-    struct buffer *b = map_put(txn, MAP_PROPS, key);
-    if (b != NULL) {
-        txn_put_text(b, value);
-    }
+    map_text(txn, MAP_PROPS, key, value);
 }
 
 void clade_txn_prop_int(struct clade_txn *txn, const char *key, int64_t value)

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import selectors
+import signal
 import sys
 import threading
 import time
@@ -20,6 +21,8 @@ RECV_BYTES = 1 << 18
 def use_build(build):
     """Has to be called before `cluster` and `wire` are imported, which read it."""
     os.environ['CLADE_BUILD'] = str(pathlib.Path(build).resolve())
+    # Ended from outside, it ends what it has started, as after an error.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit('ended by SIGTERM'))
     sys.path[:0] = [str(ROOT / 'tests' / 'integration')]
 
 
@@ -46,15 +49,8 @@ def median(values):
 
 
 def folder_bytes(folder):
-    """What its files take on the disk."""
-    total = 0
-    for path in pathlib.Path(folder).rglob('*'):
-        try:
-            if path.is_file():
-                total += path.stat().st_blocks * 512
-        except FileNotFoundError:
-            continue
-    return total
+    import cluster
+    return cluster.folder_bytes(folder)
 
 
 def memory_kb(node):

@@ -140,7 +140,7 @@ static void make_sound(void)
     sound_bytes = (size_t)st.st_size;
     sound = malloc(sound_bytes);
     CHECK(sound != NULL && pread(fd, sound, sound_bytes, 0) == st.st_size);
-    CHECK(data_file_check(fd, NULL) == 0);
+    CHECK(data_file_check(fd, NULL, NULL, NULL) == 0);
 }
 
 /* Writes the input's patches, or what was there before them. */
@@ -167,7 +167,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     struct span input = span_make(data, size);
     patch(input, false);
-    int rc = data_file_check(fd, NULL);
+    int rc = data_file_check(fd, NULL, NULL, NULL);
     CHECK(rc == 0 || rc == CLADE_ERR_CORRUPT || rc == CLADE_ERR_UNSUPPORTED ||
           rc == CLADE_ERR_NO_MEMORY);
     if (rc != 0) {
@@ -175,7 +175,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     struct store_copy_info info;
-    (void)store_copy_check(folder, MAP_BYTES, &info, NULL);
+    (void)store_copy_check(folder, MAP_BYTES, NULL, NULL, &info, NULL);
     (void)write_to_store(last + 1, last + 20);
     CHECK(ftruncate(fd, 0) == 0);
     CHECK(file_write_all(fd, 0, span_make(sound, sound_bytes)));

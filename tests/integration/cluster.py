@@ -77,6 +77,18 @@ def until(condition, what, timeout=20.0, pause=0.02):
         time.sleep(pause)
 
 
+def folder_bytes(folder):
+    """What its files take on the disk."""
+    total = 0
+    for path in pathlib.Path(folder).rglob('*'):
+        try:
+            if path.is_file():
+                total += path.stat().st_blocks * 512
+        except FileNotFoundError:
+            continue
+    return total
+
+
 def free_ports(n):
     """Ports of loopback that nobody listens on, outside of the range that the kernel hands out
     to connections, so that they stay free while a node restarts."""

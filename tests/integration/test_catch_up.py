@@ -1,22 +1,17 @@
 """Logs that are cut, and nodes that fetch from others what their log no longer holds."""
 
 import os
-import pathlib
 import socket
 import struct
 
 import wire
-from cluster import Case, Cluster, Writers, until
+from cluster import Case, Cluster, Writers, folder_bytes, until
 
 SMALL = {'log_bytes': '1MiB', 'archive_bytes': '32MiB'}
 # A log of 1 MiB: what is kept behind a snapshot, what comes until the next tick and while the
 # snapshot is written, and raft_uv's segments of 8 MiB, of which three are prepared.
 LOG_MEMORY_MAX = 16 << 20
 LOG_DISK_MAX = 80 << 20
-
-
-def folder_bytes(path):
-    return sum(f.stat().st_size for f in pathlib.Path(path).rglob('*') if f.is_file())
 
 
 def status(node):

@@ -196,7 +196,7 @@ class Commands(Shared):
         limits = {row['name'].upper(): row['value'] for row in self.json('limits')['data']}
         self.assertIn(1048576, limits.values())
         self.cli('artifact', 'create', 'a')
-        self.assertEqual(json.dumps(self.json('describe')).count('artifact'), 1)
+        self.assertEqual(self.json('describe')['data']['namespace']['artifact'], 1)
         status = self.run_json(self.cluster, 'cluster', 'status')
         self.assertEqual(len(status['data']['members']), 3)
         table = self.run_cli(self.cluster, 'cluster', 'status').stdout

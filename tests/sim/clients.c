@@ -199,18 +199,30 @@ static void on_opened(void *arg, uint64_t tag, const struct apply_result *result
 
 /* --- writes --- */
 
+/* A version, what it is made of and points to it; a run that leaves nothing but its tombstone. */
+static void put_create(const struct client *c, const char *name, struct buffer *b)
+{
+    txn_begin(b, c->is_refused ? 10 : 9);
+    txn_create(b, "artifact", name);
+    txn_create_version(b, "model/m");
+    txn_link(b, "$1", "$0", c->seq);
+    txn_log(b, "model/m", c->seq);
+    txn_set_alias(b, "$1", "newest");
+    txn_create(b, "run", name);
+    txn_log(b, "$5", c->seq);
+    txn_delete_and_purge(b, "$5");
+    if (c->is_refused) {
+        txn_create(b, "model", "m"); /* it is there: nothing of the others may stay */
+    }
+}
+
 static void put_command(const struct client *c, struct buffer *b)
 {
     char name[64];
     switch (c->task) {
     case TASK_CREATE:
         (void)snprintf(name, sizeof name, "c%u-%" PRIu64, c->number, c->seq);
-        txn_begin(b, c->is_refused ? 3 : 2);
-        txn_create(b, "artifact", name);
-        txn_create_version(b, "model/m");
-        if (c->is_refused) {
-            txn_create(b, "model", "m"); /* it is there: nothing of the others may stay */
-        }
+        put_create(c, name, b);
         break;
     case TASK_GET_OR_CREATE:
         (void)snprintf(name, sizeof name, "g%" PRIu64, c->value);

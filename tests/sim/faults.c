@@ -3,12 +3,17 @@
 #define FLAKY_LOOK_US  20000
 #define LOG_US_MAX     1000
 #define LOG_US_SLOW    200000
+#define PUT_US_MAX     4000
+#define PUT_US_SLOW    800000
+#define PUT_US_STALLED 20000000
 #define COMMIT_US_MAX  4000
 #define COMMIT_US_SLOW 300000
+#define COMMIT_US_LAGS 4000000
+#define DELAY_US_SLOW  100000
 
 void faults_init(struct faults *f, struct world *w)
 {
-    *f = (struct faults){.world = w, .next_us = w->now_us + 500000};
+    *f = (struct faults){.world = w, .next_us = w->now_us + 500000, .plan_us = UINT64_MAX};
 }
 
 static enum sim_crash how(struct world *w)
@@ -29,6 +34,7 @@ void faults_heal(struct world *w)
     for (unsigned i = 0; i < w->nodes_len; i++) {
         struct sim_node *n = &w->nodes[i];
         n->log.write_us_max = LOG_US_MAX;
+        n->log.put_us_max = PUT_US_MAX;
         n->commit_us_max = COMMIT_US_MAX;
         n->frozen_until_us = 0;
         sim_disk_set_room(n->disk, DISK_ROOM_ENOUGH);
@@ -61,17 +67,105 @@ static void freeze(struct world *w)
     struct sim_node *leader = world_leader(w);
     struct sim_node *n = leader != NULL ? leader : any_node(w);
     n->frozen_until_us = w->now_us + 1500000 + random_below(&w->random, 3000000);
+    n->thaws_in_order = random_chance(&w->random, 500);
+    n->thawed_us = 0;
     node_plan(n);
+}
+
+static void hand_over_to(struct world *w, uint64_t to)
+{
+    struct sim_node *leader = world_leader(w);
+    if (leader != NULL) {
+        group_transfer(leader->group, 1, to, w->now_us + 2000000);
+        node_plan(leader);
+    }
 }
 
 static void hand_over(struct world *w)
 {
-    struct sim_node *leader = world_leader(w);
-    if (leader != NULL) {
-        uint64_t to = random_chance(&w->random, 500) ? 0 : any_node(w)->id;
-        group_transfer(leader->group, 1, to, w->now_us + 2000000);
-        node_plan(leader);
+    hand_over_to(w, random_chance(&w->random, 500) ? 0 : any_node(w)->id);
+}
+
+static void cut_off(struct world *w, uint64_t node)
+{
+    for (unsigned i = 1; i <= w->nodes_len; i++) {
+        w->network.cut[i][node] = w->network.cut[node][i] = i != node;
     }
+}
+
+static void crash(struct sim_node *n)
+{
+    if (n->up) {
+        node_crash(n, how(n->world));
+    }
+}
+
+static void restart(struct sim_node *n)
+{
+    crash(n);
+    start(n);
+}
+
+/* --- faults of two halves --- */
+
+static void plan(struct faults *f, enum fault_plan what, uint64_t node, uint64_t within_us)
+{
+    f->plan = what;
+    f->plan_node = node;
+    f->plan_us = f->world->now_us + random_below(&f->world->random, within_us);
+}
+
+static void do_planned(struct faults *f)
+{
+    f->plan_us = UINT64_MAX;
+    switch (f->plan) {
+    case PLAN_FREEZE:
+        freeze(f->world);
+        break;
+    case PLAN_LEAD:
+        hand_over_to(f->world, f->plan_node);
+        break;
+    case PLAN_CUT_OFF:
+        cut_off(f->world, f->plan_node);
+        break;
+    case PLAN_RESTART:
+        restart(&f->world->nodes[f->plan_node - 1]);
+        break;
+    }
+}
+
+/* The leader is stopped while answers to what it asked are still on their way. */
+static void freeze_amid_answers(struct faults *f)
+{
+    f->world->network.faults.delay_us_max = DELAY_US_SLOW;
+    plan(f, PLAN_FREEZE, 0, 400000);
+}
+
+/* A node whose log follows and whose store does not comes to lead. */
+static void lag_and_lead(struct faults *f, struct sim_node *n)
+{
+    n->commit_us_max = COMMIT_US_LAGS;
+    plan(f, PLAN_LEAD, n->id, 3000000);
+}
+
+/* Others have entries that are not on its own disk yet when its power goes. */
+static void slow_and_restart(struct faults *f, struct sim_node *n)
+{
+    struct sim_node *leader = world_leader(f->world);
+    n = leader != NULL && random_chance(&f->world->random, 500) ? leader : n;
+    n->log.write_us_max = LOG_US_SLOW;
+    n->log.put_us_max = PUT_US_SLOW;
+    n->commit_us_max = COMMIT_US_SLOW;
+    if (random_chance(&f->world->random, 500)) {
+        plan(f, PLAN_RESTART, n->id, 2000000);
+    }
+}
+
+/* A node falls behind the others' logs while it writes a snapshot. */
+static void stall_and_cut_off(struct faults *f, struct sim_node *n)
+{
+    n->log.put_us_max = PUT_US_STALLED;
+    plan(f, PLAN_CUT_OFF, n->id, 3000000);
 }
 
 /* Its disk goes within its next writes, wherever those are: in the log, in a commit, in a copy. */
@@ -89,10 +183,10 @@ static void fill_disk(struct world *w)
     sim_disk_set_room(any_node(w)->disk, random_below(&w->random, bytes));
 }
 
-static void crash(struct sim_node *n)
+void faults_crash_all(struct world *w)
 {
-    if (n->up) {
-        node_crash(n, how(n->world));
+    for (unsigned i = 0; i < w->nodes_len; i++) {
+        crash(&w->nodes[i]);
     }
 }
 
@@ -101,8 +195,7 @@ static void crash_and_restart(struct world *w)
 {
     struct sim_node *n = any_node(w);
     if (n->up && !n->removed && random_chance(&w->random, 50)) {
-        crash(n);
-        start(n);
+        restart(n);
     }
 }
 
@@ -146,7 +239,7 @@ static void inject(struct faults *f)
 {
     struct world *w = f->world;
     struct sim_node *n = any_node(w);
-    switch (random_below(&w->random, 21)) {
+    switch (random_below(&w->random, 26)) {
     case 0:
     case 1:
         crash(n);
@@ -155,19 +248,21 @@ static void inject(struct faults *f)
         cut_randomly(w);
         break;
     case 3:
+    case 19:
         w->network.faults = (struct sim_network_faults){
             .lose_per_thousand = 100, .double_per_thousand = 300, .delay_us_max = 50000};
         break;
     case 4:
-        n->log.write_us_max = LOG_US_SLOW;
-        n->commit_us_max = COMMIT_US_SLOW;
+        slow_and_restart(f, n);
         break;
     case 5:
         n->clock_offset_us += (int64_t)random_below(&w->random, 20000000) - 10000000;
         break;
     case 6:
-    case 7:
         freeze(w);
+        break;
+    case 7:
+        freeze_amid_answers(f);
         break;
     case 8:
         f->flaky_until_us = w->now_us + 6000000;
@@ -175,9 +270,7 @@ static void inject(struct faults *f)
             (struct sim_network_faults){.lose_per_thousand = 50, .delay_us_max = 100000};
         break;
     case 9:
-        for (unsigned i = 0; i < w->nodes_len; i++) {
-            crash(&w->nodes[i]);
-        }
+        faults_crash_all(w);
         break;
     case 10:
         hand_over(w);
@@ -195,6 +288,13 @@ static void inject(struct faults *f)
     case 15:
         damage(w);
         break;
+    case 16:
+    case 17:
+        lag_and_lead(f, n);
+        break;
+    case 18:
+        stall_and_cut_off(f, n);
+        break;
     default:
         faults_heal(w);
         break;
@@ -209,9 +309,13 @@ uint64_t faults_step(struct faults *f)
         f->flaky_look_us = now_us + FLAKY_LOOK_US;
         crash_and_restart(f->world);
     }
+    if (now_us >= f->plan_us) {
+        do_planned(f);
+    }
     if (now_us >= f->next_us) {
         inject(f);
     }
-    bool flaky = now_us < f->flaky_until_us && f->flaky_look_us < f->next_us;
-    return flaky ? f->flaky_look_us : f->next_us;
+    uint64_t next_us = f->plan_us < f->next_us ? f->plan_us : f->next_us;
+    bool flaky = now_us < f->flaky_until_us && f->flaky_look_us < next_us;
+    return flaky ? f->flaky_look_us : next_us;
 }

@@ -7,10 +7,15 @@ struct faults {
     uint64_t next_us;
     uint64_t flaky_until_us; /* nodes crash and come back all the time */
     uint64_t flaky_look_us;
+    uint64_t plan_us; /* when the second half of a fault is due */
+    enum fault_plan { PLAN_FREEZE, PLAN_LEAD, PLAN_CUT_OFF, PLAN_RESTART } plan;
+    uint64_t plan_node;
 };
 
 void faults_init(struct faults *f, struct world *w);
 /* Does what is due; returns when it wants to be called next. */
 uint64_t faults_step(struct faults *f);
+/* Ends every process that runs, by a power cut or not. */
+void faults_crash_all(struct world *w);
 /* Mends everything, and starts what is down. */
 void faults_heal(struct world *w);

@@ -269,7 +269,7 @@ static int on_snapshot_put(struct raft_io *io,
     l->put = req;
     l->put_cb = cb;
     l->put_trailing = trailing;
-    l->put_due_us = *l->now_us + 100 + random_below(l->random, 4 * l->write_us_max);
+    l->put_due_us = *l->now_us + 100 + random_below(l->random, l->put_us_max);
     return 0;
 }
 
@@ -337,7 +337,8 @@ static int on_random(struct raft_io *io, int min, int max)
 
 void sim_log_init(struct sim_log *l, const uint64_t *now_us, struct sim_random *random)
 {
-    *l = (struct sim_log){.now_us = now_us, .random = random, .write_us_max = 1000, .first = 1};
+    *l = (struct sim_log){
+        .now_us = now_us, .random = random, .write_us_max = 1000, .put_us_max = 4000, .first = 1};
     l->io = (struct raft_io){.version = 2,
                              .init = on_init,
                              .close = on_close,

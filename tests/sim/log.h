@@ -37,6 +37,7 @@ struct sim_log {
     const uint64_t *now_us;
     struct sim_random *random;
     uint64_t write_us_max; /* how long a write may take */
+    uint64_t put_us_max;   /* and one of a snapshot */
     raft_term term;
     raft_id vote;
     struct raft_entry *entries; /* entries[0] has index `first` */

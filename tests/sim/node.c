@@ -141,7 +141,7 @@ static void on_sync(void *arg, uint64_t index)
     (void)apply_queue_mark(((struct sim_node *)arg)->queue);
 }
 
-static void on_catch_up_notice(void *arg, bool is_warning, const char *what, uint64_t member)
+static void on_copier_notice(void *arg, const char *what, uint64_t member)
 {
     node_note(arg, what, member);
 }
@@ -272,8 +272,8 @@ static int open_archive(struct sim_node *n, struct error *e)
     const struct archive_options o = {.path = path,
                                       .cluster = n->world->cluster,
                                       .clock = &n->clock,
-                                      .bytes_max = 2 * WORLD_LOG_BYTES,
-                                      .segment_bytes = WORLD_LOG_BYTES / 2};
+                                      .bytes_max = 2 * n->world->log_bytes,
+                                      .segment_bytes = n->world->log_bytes / 2};
     return archive_open(&o, &n->archive, e);
 }
 
@@ -311,7 +311,7 @@ static int open_catch_up(struct sim_node *n, struct error *e)
                                        .callbacks = {.send = on_send_fetch,
                                                      .swap = on_swap,
                                                      .sync = on_sync,
-                                                     .notice = on_catch_up_notice},
+                                                     .on_notice = on_copier_notice},
                                        .arg = n};
     n->catch_up_us = UINT64_MAX;
     int r = supplier_new(&supplier, &n->supplier, e);
@@ -373,7 +373,7 @@ static int open_group(struct sim_node *n, struct error *e)
                                     .clock = &n->clock,
                                     .queue = n->queue,
                                     .append_bytes_max = 1024,
-                                    .log_bytes_max = WORLD_LOG_BYTES,
+                                    .log_bytes_max = n->world->log_bytes,
                                     .store = n->store,
                                     .synced = store_position(n->store).applied,
                                     .contacts = n->folder.identity.members,

@@ -31,6 +31,8 @@ struct sim_node {
     bool stops;   /* its process ends in this step: nothing of what it does is seen any more */
     uint64_t boot;
     uint64_t frozen_until_us; /* as a stopped process: messages wait, time goes on */
+    bool thaws_in_order;      /* then they come as they were sent, before what is newer */
+    uint64_t thawed_us;       /* how long after that the last one comes */
     uint64_t next_us;         /* when it has something to do */
     bool wake;
     char path[128];

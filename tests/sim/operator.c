@@ -1,6 +1,7 @@
 #include "tests/sim/operator.h"
 
 #include "base/bytes.h"
+#include "consensus/group_internal.h"
 #include "tests/sim/front.h"
 
 #define ASK_TIMEOUT_US  5000000u
@@ -8,8 +9,17 @@
 
 void operator_init(struct operator* o, struct world *w)
 {
-    *o = (struct operator){
-        .world = w, .next_us = w->now_us + 2000000, .members_first = w->nodes_len};
+    *o = (struct operator){.world = w,
+                           .next_us = w->now_us + 2000000,
+                           .members_first = w->nodes_len,
+                           .few_voters = w->seed % 4 == 1};
+}
+
+static uint64_t commit_of(const struct sim_node *n)
+{
+    struct group_status st;
+    group_status(n->group, &st);
+    return st.commit;
 }
 
 static void on_changed(void *arg, uint64_t tag, const struct apply_result *result)
@@ -25,6 +35,7 @@ static void on_changed(void *arg, uint64_t tag, const struct apply_result *resul
     o->active = false;
     if (result->code == 0) {
         o->wanted[o->change.id - 1] = o->change.wanted;
+        o->wanted_index[o->change.id - 1] = commit_of(o->node);
         o->changes++;
     } else if (o->change.is_add) {
         world_fail(o->world, "node %llu could not be added: %.*s", (unsigned long long)o->change.id,
@@ -67,30 +78,49 @@ static unsigned members_of(const struct operator* o)
     return n;
 }
 
-static void choose(struct operator* o)
+static void begin(struct operator* o, const struct group_change *c)
+{
+    o->change = *c;
+    o->asked = false;
+    o->active = true;
+    o->done_index[c->id - 1] = 0;
+}
+
+struct sim_node *operator_add(struct operator* o)
 {
     struct world *w = o->world;
-    static const enum member_wanted kinds[] = {MEMBER_VOTER, MEMBER_STANDBY, MEMBER_REMOVED};
-    o->next_us = w->now_us + 1000000 + random_below(&w->random, 6000000);
-    o->change = (struct group_change){0};
-    o->asked = false;
-    if (members_of(o) <= o->members_first && random_chance(&w->random, 500)) {
-        int joined = world_join(w);
-        if (joined < 0) {
-            return;
-        }
-        o->change.is_add = true;
-        o->change.id = (uint64_t)joined + 1;
-        o->change.wanted = kinds[random_below(&w->random, 2)];
-        world_address((unsigned)joined, o->change.address);
-    } else {
-        o->change.id = 1 + random_below(&w->random, w->nodes_len);
-        o->change.wanted = kinds[random_below(&w->random, 3)];
-        if (o->wanted[o->change.id - 1] == MEMBER_REMOVED) {
-            return;
-        }
+    int joined = o->active ? -1 : world_join(w);
+    if (joined < 0) {
+        return NULL;
     }
-    o->active = true;
+    struct group_change c = {.is_add = true, .id = (uint64_t)joined + 1};
+    c.wanted = random_chance(&w->random, 500) ? MEMBER_VOTER : MEMBER_STANDBY;
+    world_address((unsigned)joined, c.address);
+    begin(o, &c);
+    return &w->nodes[joined];
+}
+
+static void choose(struct operator* o)
+{
+    static const enum member_wanted kinds[] = {MEMBER_VOTER, MEMBER_STANDBY, MEMBER_REMOVED};
+    struct world *w = o->world;
+    o->next_us = w->now_us + 1000000 + random_below(&w->random, 6000000);
+    if (members_of(o) <= o->members_first && random_chance(&w->random, 500)) {
+        (void)operator_add(o);
+        return;
+    }
+    struct group_change c = {.id = 1 + random_below(&w->random, w->nodes_len),
+                             .wanted = kinds[random_below(&w->random, 3)]};
+    if (o->change.id != 0 && random_chance(&w->random, 400)) { /* the last one is taken back */
+        c.id = o->change.id;
+        c.wanted = o->change.wanted == MEMBER_VOTER ? MEMBER_STANDBY : MEMBER_VOTER;
+    }
+    if (o->few_voters && random_chance(&w->random, 600)) {
+        c.wanted = MEMBER_STANDBY;
+    }
+    if (o->wanted[c.id - 1] != MEMBER_REMOVED) {
+        begin(o, &c);
+    }
 }
 
 /* A node whose log is damaged does not start again: it is taken out, whatever else there is to do.
@@ -99,17 +129,76 @@ static bool choose_lost(struct operator* o)
 {
     for (unsigned i = 0; i < o->world->nodes_len; i++) {
         if (o->world->nodes[i].lost && o->wanted[i] != MEMBER_REMOVED) {
-            o->change = (struct group_change){.id = i + 1, .wanted = MEMBER_REMOVED};
-            o->asked = false;
-            o->active = true;
+            begin(o, &(struct group_change){.id = i + 1, .wanted = MEMBER_REMOVED});
             return true;
         }
     }
     return false;
 }
 
+/* --- what comes of it --- */
+
+/* Whether the members are, for that node, as was acknowledged. */
+static bool is_as_wanted(const struct operator* o, const struct group_status *st, uint64_t id)
+{
+    static const enum group_role roles[] = {[MEMBER_AS_CONFIGURED] = GROUP_VOTER,
+                                            [MEMBER_VOTER] = GROUP_VOTER,
+                                            [MEMBER_STANDBY] = GROUP_STANDBY};
+    enum member_wanted wanted = o->wanted[id - 1];
+    for (size_t i = 0; i < st->members_len; i++) {
+        if (st->members[i].member.id == id) {
+            return wanted != MEMBER_REMOVED && st->members[i].member.role == roles[wanted];
+        }
+    }
+    return wanted == MEMBER_REMOVED;
+}
+
+/* A change that came to be stays until another is asked for: no older wish undoes it, whoever
+ * leads. It has come to be when one leads who has applied the wish, committed all of its log, and
+ * begun nothing else. */
+static void check_done(struct operator* o)
+{
+    struct sim_node *leader = world_leader(o->world);
+    struct group_status st;
+    if (leader == NULL) {
+        return;
+    }
+    group_status(leader->group, &st);
+    uint64_t applied = store_position(leader->store).applied;
+    bool rests = st.commit == st.last_index && leader->group->raft.legacy.change == NULL;
+    for (unsigned i = 0; i < o->world->nodes_len; i++) {
+        bool open = o->active && o->change.id == i + 1;
+        bool as_wanted = is_as_wanted(o, &st, i + 1);
+        if (o->done_index[i] != 0 && st.commit >= o->done_index[i] && !as_wanted) {
+            world_fail(o->world, "what was asked of node %u had come to be, and was undone", i + 1);
+        }
+        if (!open && as_wanted && rests && applied >= o->wanted_index[i]) {
+            o->done_index[i] = st.commit;
+        }
+    }
+}
+
+bool operator_is_content(struct operator* o)
+{
+    struct world *w = o->world;
+    struct sim_node *leader = world_leader(w);
+    struct group_status st;
+    if (leader == NULL || o->active) {
+        return false;
+    }
+    group_status(leader->group, &st);
+    for (unsigned i = 0; i < w->nodes_len; i++) {
+        bool lingers = o->wanted[i] == MEMBER_REMOVED && w->nodes[i].up;
+        if (lingers || !is_as_wanted(o, &st, i + 1)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void operator_step(struct operator* o, bool begin)
 {
+    check_done(o);
     uint64_t now_us = o->world->now_us;
     bool lost = o->busy && (!o->node->up || o->node->boot != o->node_boot ||
                             now_us - o->started_us > LOST_TIMEOUT_US);
@@ -121,37 +210,4 @@ void operator_step(struct operator* o, bool begin)
     } else if (!o->active && !choose_lost(o) && begin && now_us >= o->next_us) {
         choose(o);
     }
-}
-
-static bool is_member(const struct group_status *st, uint64_t id, enum group_role role)
-{
-    for (size_t i = 0; i < st->members_len; i++) {
-        if (st->members[i].member.id == id) {
-            return st->members[i].member.role == role;
-        }
-    }
-    return false;
-}
-
-bool operator_is_content(struct operator* o)
-{
-    static const enum group_role roles[] = {[MEMBER_AS_CONFIGURED] = GROUP_VOTER,
-                                            [MEMBER_VOTER] = GROUP_VOTER,
-                                            [MEMBER_STANDBY] = GROUP_STANDBY};
-    struct world *w = o->world;
-    struct sim_node *leader = world_leader(w);
-    struct group_status st;
-    size_t expected = 0;
-    if (leader == NULL || o->active) {
-        return false;
-    }
-    group_status(leader->group, &st);
-    for (unsigned i = 0; i < w->nodes_len; i++) {
-        enum member_wanted wanted = o->wanted[i];
-        if (wanted == MEMBER_REMOVED ? w->nodes[i].up : !is_member(&st, i + 1, roles[wanted])) {
-            return false;
-        }
-        expected += wanted != MEMBER_REMOVED;
-    }
-    return st.members_len == expected;
 }

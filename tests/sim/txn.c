@@ -76,3 +76,54 @@ void txn_set_tag(struct buffer *b, const char *ref, uint64_t value)
     value_put_map(b, 1);
     put_pair(b, "v", text);
 }
+
+void txn_set_alias(struct buffer *b, const char *version, const char *alias)
+{
+    value_put_map(b, 3);
+    put_pair(b, "op", "set_alias");
+    put_pair(b, "ref", version);
+    put_pair(b, "alias", alias);
+}
+
+void txn_link(struct buffer *b, const char *from, const char *to, uint64_t weight)
+{
+    value_put_map(b, 5);
+    put_pair(b, "op", "link");
+    put_pair(b, "from", from);
+    put_pair(b, "label", "contains");
+    put_pair(b, "to", to);
+    value_put_str(b, "props");
+    value_put_map(b, 1);
+    value_put_str(b, "weight");
+    value_put_uint(b, weight);
+}
+
+void txn_log(struct buffer *b, const char *ref, uint64_t step)
+{
+    value_put_map(b, 4);
+    put_pair(b, "op", "log");
+    put_pair(b, "ref", ref);
+    value_put_str(b, "params");
+    value_put_map(b, 1);
+    put_pair(b, "lr", "0.1");
+    value_put_str(b, "metrics");
+    value_put_array(b, 1);
+    value_put_map(b, 2);
+    put_pair(b, "key", "loss");
+    value_put_str(b, "points");
+    value_put_array(b, 1);
+    value_put_array(b, 3);
+    value_put_uint(b, step);
+    value_put_uint(b, 1);
+    value_put_double(b, 0.5);
+}
+
+void txn_delete_and_purge(struct buffer *b, const char *ref)
+{
+    value_put_map(b, 2);
+    put_pair(b, "op", "delete");
+    put_pair(b, "ref", ref);
+    value_put_map(b, 2);
+    put_pair(b, "op", "purge");
+    put_pair(b, "ref", ref);
+}

@@ -14,3 +14,11 @@ void txn_get_or_create(struct buffer *b, const char *kind, const char *name);
 void txn_create_version(struct buffer *b, const char *model);
 /* Tag "v" of a thing that is there. */
 void txn_set_tag(struct buffer *b, const char *ref, uint64_t value);
+/* An alias of the version's model. */
+void txn_set_alias(struct buffer *b, const char *version, const char *alias);
+/* An edge with a prop. */
+void txn_link(struct buffer *b, const char *from, const char *to, uint64_t weight);
+/* A param, the same each time, and a point. */
+void txn_log(struct buffer *b, const char *ref, uint64_t step);
+/* Two operations. */
+void txn_delete_and_purge(struct buffer *b, const char *ref);

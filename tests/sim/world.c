@@ -115,6 +115,7 @@ struct world *world_new(uint64_t seed, unsigned nodes)
     CHECK(w != NULL && nodes <= SIM_NODES_MAX);
     w->seed = seed;
     w->now_us = 1000000;
+    w->log_bytes = seed % 3 == 0 ? WORLD_LOG_BYTES_SMALL : WORLD_LOG_BYTES;
     w->cluster = (struct hash128){.low = seed, .high = 1};
     random_seed(&w->random, seed);
     network_init(&w->network, &w->random);
@@ -158,12 +159,22 @@ static bool is_told_gone(struct sim_node *from, struct sim_node *to)
     return true;
 }
 
+/* When a message that waits for a stopped process comes: behind those before it, or anywhere. */
+static uint64_t thaw_us(struct world *w, struct sim_node *n)
+{
+    if (!n->thaws_in_order) {
+        return n->frozen_until_us + random_below(&w->random, 2000);
+    }
+    n->thawed_us += 1 + random_below(&w->random, 20);
+    return n->frozen_until_us + n->thawed_us;
+}
+
 static void deliver(struct world *w)
 {
     struct sim_mail m = network_take(&w->network);
     struct sim_node *to = &w->nodes[m.to - 1];
     if (to->up && to->frozen_until_us > w->now_us) {
-        m.due_us = to->frozen_until_us + random_below(&w->random, 2000);
+        m.due_us = thaw_us(w, to);
         network_put(&w->network, m);
         return;
     }

@@ -442,7 +442,8 @@ class SessionReader(Reader):
     def step(self):
         if self.rng.random() < 0.2:  # what a write of another client told
             self.last = (max(self.last[0], self.world.acks.floor()[0]), *self.last[1:])
-        seen = read(self, 'artifact/counter', consistency='at_least', at_least=self.last[0])
+        at_least = max(self.last[0], self.world.first)
+        seen = read(self, 'artifact/counter', consistency='at_least', at_least=at_least)
         if seen is None:
             return
         answer, things = seen
@@ -517,8 +518,9 @@ class Load:
     def __init__(self, world, rng, rate):
         self.world = world
         session = wire.Session(world.cluster.addresses, rng, patience=PATIENCE_S)
-        session.txn([{'op': 'create', 'kind': 'model', 'name': 'm'},
-                     wire.artifact('counter', tags={'n': '0'})])
+        # The revision that has what all clients count on: a node may be behind it.
+        world.first = session.txn([{'op': 'create', 'kind': 'model', 'name': 'm'},
+                                   wire.artifact('counter', tags={'n': '0'})])['revision']
         session.close()
         period_s = sum(n for _, n in CLIENTS) / rate
         self.clients = [kind(world, i, rng, period_s) for kind, n in CLIENTS for i in range(n)]

@@ -1,9 +1,9 @@
 """What the nodes take and do while they are disturbed, looked at twice a second."""
 
-import pathlib
 import threading
 
 import wire
+from cluster import folder_bytes
 
 PERIOD_S = 0.5
 COPY_RECEIVED = 'event="a copy of the store was received and checked"'
@@ -65,15 +65,3 @@ class Watch(threading.Thread):
         """Received and used, by the nodes' own word."""
         return sum(n.log_text().count(COPY_BEGUN)
                    for n in (*self.cluster.nodes, *self.cluster.former))
-
-
-def folder_bytes(folder):
-    """What its files take on the disk."""
-    total = 0
-    for path in pathlib.Path(folder).rglob('*'):
-        try:
-            if path.is_file():
-                total += path.stat().st_blocks * 512
-        except FileNotFoundError:
-            continue
-    return total

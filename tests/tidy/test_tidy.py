@@ -185,6 +185,13 @@ class Documents(unittest.TestCase):
         bad = {"CHANGELOG.md": "### Added\n"}
         self.assertEqual(found(tidy.check_changelog, bad), [("CHANGELOG.md", 0)])
 
+    def test_a_mutant_of_code_that_has_changed_is_caught(self):
+        row = "MUTANTS = [('a bug', 'a.c', 'x = 1;', 'x = 2;')]\n"
+        for code, findings in (("x = 1;", 0), ("x = 3;", 1), ("x = 1; x = 1;", 1)):
+            with self.subTest(code=code):
+                files = {tidy.MUTANT_LISTS[0]: row, "a.c": code}
+                self.assertEqual(len(found(tidy.check_mutants, files)), findings)
+
 
 if __name__ == "__main__":
     unittest.main()

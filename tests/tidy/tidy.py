@@ -4,6 +4,7 @@ A check is a function from a Tree to a list of findings, (path, line, message); 
 whole file. CHECKS, at the end, lists them with the sentence that each one makes true.
 """
 
+import ast
 import argparse
 import json
 import os
@@ -440,6 +441,21 @@ def check_changelog(tree):
     return []
 
 
+MUTANT_LISTS = ("tests/sim/mutants/mutants.py", "tests/model/mutants/mutants.py")
+
+
+def check_mutants(tree):
+    """A mutant whose text the code no longer has, or has twice, is none."""
+    findings = []
+    for path in MUTANT_LISTS:
+        module = ast.parse(tree.files.get(path, "MUTANTS = []"))
+        for name, file, text, _ in ast.literal_eval(module.body[-1].value):
+            n = tree.files.get(file, "").count(text)
+            if n != 1:
+                findings.append((path, 0, f"{name}: its text stands {n} times in {file}"))
+    return findings
+
+
 def check_checker(tree):
     """The checks themselves are tested: a check that cannot fail is none."""
     here = os.path.dirname(os.path.abspath(__file__))
@@ -467,6 +483,7 @@ CHECKS = (
     ("folders have a README", check_readmes),
     ("the README shows the example that is tested", check_example),
     ("the changelog lists breaking changes first", check_changelog),
+    ("mutants match the code", check_mutants),
 )
 
 

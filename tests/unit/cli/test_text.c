@@ -69,7 +69,8 @@ static void durations_are_parsed_with_their_units(void **state)
                 {"", false, 0},
                 {"s", false, 0},
                 {"-1s", false, 0},
-                {"1d", false, 0},
+                {"1d", true, 86400000},
+                {"1w", false, 0},
                 {"1.5s", false, 0},
                 {"99999999999999999999", false, 0},
                 {"18446744073709551615h", false, 0}};

@@ -99,6 +99,31 @@ static void decoded_values_read_and_write_back(void **state)
     arena_release(&a);
 }
 
+static void a_member_is_found_without_decoding(void **state)
+{
+    /* {"a": [{"k": 1}, "x"], "ns": "team", "ops": [1, 2, 3], "n": 7} */
+    static const char bytes[] = "\x84\xA1"
+                                "a\x92\x81\xA1k\x01\xA1x\xA2ns\xA4team\xA3ops\x93\x01\x02\x03"
+                                "\xA1n\x07";
+    struct span whole = span_make(bytes, sizeof bytes - 1);
+    struct span text;
+    uint32_t len;
+    value_peek(whole, "ns", &text, &len);
+    assert_true(span_equal_str(text, "team") && len == 0);
+    value_peek(whole, "ops", &text, &len);
+    assert_true(text.len == 0 && len == 3);
+    value_peek(whole, "a", &text, &len);
+    assert_true(text.len == 0 && len == 2);
+    value_peek(whole, "n", &text, &len);
+    assert_true(text.len == 0 && len == 0);
+    value_peek(whole, "k", &text, &len);
+    assert_true(text.len == 0 && len == 0);
+    for (size_t cut = 0; cut < whole.len; cut++) {
+        value_peek(span_make(bytes, cut), "n", &text, &len);
+        value_peek(span_make(bytes + cut, whole.len - cut), "n", &text, &len);
+    }
+}
+
 static void strings_borrow_from_the_bytes(void **state)
 {
     struct buffer b;
@@ -157,6 +182,7 @@ int main(void)
         cmocka_unit_test(nesting_ends_at_the_limit),
         cmocka_unit_test(more_values_than_the_limit_are_refused),
         cmocka_unit_test(decoded_values_read_and_write_back),
+        cmocka_unit_test(a_member_is_found_without_decoding),
         cmocka_unit_test(strings_borrow_from_the_bytes),
         cmocka_unit_test(msgpack_c_agrees_with_the_reader),
     };

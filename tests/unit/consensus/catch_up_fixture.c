@@ -129,16 +129,16 @@ static void on_sync(void *arg, uint64_t index)
     ((struct node *)arg)->synced = index;
 }
 
-static void on_supplier_notice(void *arg, const char *what, uint64_t member)
+static bool on_goes_on(void *arg)
+{
+    return !((struct node *)arg)->world->stops;
+}
+
+static void on_notice(void *arg, const char *what, uint64_t member)
 {
     struct node *n = arg;
     n->notices++;
     n->notice = what;
-}
-
-static void on_notice(void *arg, bool is_warning, const char *what, uint64_t member)
-{
-    on_supplier_notice(arg, what, member);
 }
 
 static void on_result(void *arg, const struct apply_result *result)
@@ -244,21 +244,25 @@ void node_open(struct node *n)
                                  .boot = n->boot,
                                  .rate_bytes = w->rate_bytes,
                                  .growth_bytes_max = w->growth_bytes_max,
-                                 .on_notice = on_supplier_notice,
+                                 .on_notice = on_notice,
                                  .arg = n};
     must(supplier_new(&s, &n->supplier, &e), &e);
-    struct catch_up_options c = {
-        .folder = n->path,
-        .clock = &w->clock,
-        .queue = n->queue,
-        .store = n->store,
-        .boot = n->boot,
-        .map_bytes = w->map_bytes,
-        .chunk_bytes = CHUNK,
-        .sync_bytes = w->sync_bytes,
-        .queue_bytes_max = w->queue_bytes_max,
-        .callbacks = {.send = on_send, .swap = on_swap, .sync = on_sync, .notice = on_notice},
-        .arg = n};
+    struct catch_up_options c = {.folder = n->path,
+                                 .clock = &w->clock,
+                                 .queue = n->queue,
+                                 .store = n->store,
+                                 .boot = n->boot,
+                                 .map_bytes = w->map_bytes,
+                                 .headroom_bytes = w->headroom_bytes,
+                                 .chunk_bytes = CHUNK,
+                                 .sync_bytes = w->sync_bytes,
+                                 .queue_bytes_max = w->queue_bytes_max,
+                                 .callbacks = {.send = on_send,
+                                               .swap = on_swap,
+                                               .sync = on_sync,
+                                               .goes_on = on_goes_on,
+                                               .on_notice = on_notice},
+                                 .arg = n};
     must(catch_up_new(&c, &n->catch_up, &e), &e);
     struct applier_options a = {.store = n->store,
                                 .archive = n->archive,

@@ -84,6 +84,8 @@ struct world {
     uint64_t map_bytes; /* of catch_up */
     uint64_t rate_bytes;
     uint64_t growth_bytes_max;
+    uint64_t headroom_bytes; /* of catch_up */
+    bool stops;              /* node 3 is told to */
     uint64_t sync_bytes;
     uint64_t queue_bytes_max;
     /* May change a supply before it is sent, or return false to lose it. */

@@ -22,6 +22,18 @@ static void on_refused(void *arg, struct proposal *p, const struct error *e)
     struct node *n = arg;
     n->refused++;
     n->refused_code = e->code;
+    n->refused_ms = e->retry_ms;
+}
+
+static int on_admit(void *arg, const struct proposal *p, uint64_t now_us, struct error *ret)
+{
+    struct node *n = arg;
+    if (n->throttle_ms == 0) {
+        return 0;
+    }
+    (void)error_set(ret, CLADE_ERR_THROTTLED, NULL, "slow down");
+    ret->retry_ms = n->throttle_ms;
+    return CLADE_ERR_THROTTLED;
 }
 
 static void on_read_index(void *arg, uint64_t ticket, int code, uint64_t index)
@@ -101,6 +113,7 @@ void node_start(struct node *n)
                               .store = n->store,
                               .synced = n->applied,
                               .callbacks = {.on_refused = on_refused,
+                                            .on_admit = on_admit,
                                             .on_read_index = on_read_index,
                                             .on_leader = on_leader,
                                             .on_transfer = on_transfer,

@@ -31,8 +31,10 @@ struct node {
     bool closed;
     uint64_t applied;
     unsigned applied_commands;
-    unsigned seen[4096]; /* by counter of proposals */
+    unsigned seen[4096];  /* by counter of proposals */
+    uint32_t throttle_ms; /* what is given to it as the leader is refused for so long; 0 = none */
     int refused_code;
+    uint32_t refused_ms;
     unsigned refused;
     int read_code;
     uint64_t read_index;

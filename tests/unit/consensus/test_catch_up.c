@@ -200,6 +200,23 @@ static void a_restarted_node_goes_on_from_what_its_store_has(void **state)
     assert_caught_up(w, 150);
 }
 
+static void told_to_stop_it_leaves_the_check_and_the_next_start_goes_on(void **state)
+{
+    struct world *w = *state;
+    begin_anew(w);
+    w->stops = true;
+    assert_false(run(w, HOUR));
+    assert_int_equal(status_of(node_of(w, 3)).state, CATCH_UP_CHECKING);
+    assert_int_equal(node_of(w, 3)->notices, 0);
+    w->stops = false;
+    node_kill(node_of(w, 3));
+    unsigned fetches = node_of(w, 3)->fetches;
+    want(w, 150);
+    assert_true(run(w, HOUR));
+    assert_caught_up(w, 150);
+    assert_true(node_of(w, 3)->fetches - fetches < 20); /* no chunk again */
+}
+
 static bool count_chunks(struct world *w, uint64_t from, uint64_t to, const struct fetch *f)
 {
     w->counter += f->what == SUPPLY_READ_COPY;
@@ -316,6 +333,22 @@ static void a_source_that_falls_silent_is_left_after_ten_seconds(void **state)
     assert_caught_up(w, 300);
     assert_int_equal(status_of(node_of(w, 3)).copies, 1);
     assert_non_null(strstr(node_of(w, 3)->notice, "does not answer"));
+}
+
+static bool lose_all(struct world *w, uint64_t from, uint64_t to, const struct fetch *f)
+{
+    return false;
+}
+
+static void a_fetch_is_sent_again_ever_more_rarely(void **state)
+{
+    struct world *w = *state;
+    w->on_fetch = lose_all;
+    grow(w, 15);
+    want(w, 15);
+    assert_false(run(w, 10 * SECOND - 1));
+    assert_int_equal(status_of(node_of(w, 3)).source, 1);
+    assert_int_equal(node_of(w, 3)->fetches, 3); /* after 0, 2 and 6 s */
 }
 
 static void a_slow_answer_counts_though_it_was_asked_for_again(void **state)
@@ -466,11 +499,13 @@ int main(void)
         TEST(a_network_that_loses_and_doubles_only_delays),
         TEST(killed_at_any_step_it_comes_back_right),
         TEST(killed_in_a_swap_it_comes_back_right),
+        TEST(told_to_stop_it_leaves_the_check_and_the_next_start_goes_on),
         TEST(a_restarted_node_goes_on_from_what_its_store_has),
         TEST(a_restart_goes_on_where_it_stood),
         TEST(a_wrong_checksum_makes_it_ask_another),
         TEST(a_source_that_lies_is_found_out_and_another_is_asked),
         TEST(a_source_that_falls_silent_is_left_after_ten_seconds),
+        TEST(a_fetch_is_sent_again_ever_more_rarely),
         TEST(a_slow_answer_counts_though_it_was_asked_for_again),
         TEST(a_member_that_keeps_its_rate_is_waited_for),
         TEST(a_copy_that_expires_is_begun_anew),

@@ -317,6 +317,15 @@ static void a_copy_that_cannot_fit_is_not_begun(void **state)
         assert_false(has_incoming(w));
     }
     w->on_supply = NULL;
+    /* It would fit, but not leave enough. */
+    w->headroom_bytes = UINT64_C(1) << 62;
+    node_wipe(node_of(w, 3));
+    want(w, 100);
+    assert_false(run(w, 60 * SECOND));
+    assert_false(has_incoming(w));
+    w->headroom_bytes = 1;
+    node_kill(node_of(w, 3));
+    want(w, 100);
     assert_true(run(w, 60 * SECOND));
     assert_caught_up(w, 100);
 }

@@ -20,6 +20,60 @@ static void a_command_given_to_a_follower_is_applied_once_on_every_node(void **s
     cluster_free(c);
 }
 
+static void what_the_leader_does_not_admit_is_refused_for_certain_and_no_other(void **state)
+{
+    struct cluster *c = cluster_new(14);
+    struct node *leader = cluster_wait_for_leader(c);
+    struct node *follower = cluster_another(c, leader);
+    leader->throttle_ms = 250;
+    follower->throttle_ms = 1; /* it does not lead: nobody asks it */
+    struct proposal *here = node_propose(leader, 8, false, 5000);
+    struct proposal *there = node_propose(follower, 7, false, 5000);
+    while (follower->refused == 0) {
+        cluster_step(c);
+    }
+    assert_int_equal(follower->refused_code, CLADE_ERR_THROTTLED);
+    assert_int_equal(follower->refused_ms, 250);
+    assert_int_equal(leader->refused_code, CLADE_ERR_THROTTLED);
+    assert_int_equal(leader->refused_ms, 250);
+    leader->throttle_ms = 0;
+    /* Nothing is held that is not throttled: the next does not wait for a heartbeat. */
+    proposal_unref(node_propose(follower, 9, false, 5000));
+    cluster_run_ms(c, 60);
+    assert_all_applied_once(c, 9);
+    cluster_run_ms(c, 3000);
+    assert_int_equal(leader->seen[7] + leader->seen[8], 0);
+    assert_int_equal(follower->refused + leader->refused, 2);
+    proposal_unref(there);
+    proposal_unref(here);
+    cluster_free(c);
+}
+
+static void what_another_leader_may_have_logged_is_admitted_by_the_next(void **state)
+{
+    unsigned led = 0;
+    for (unsigned seed = 1; seed <= 12; seed++) {
+        struct cluster *c = cluster_new(seed);
+        struct node *old = cluster_wait_for_leader(c);
+        struct node *follower = cluster_another(c, old);
+        /* The leader hears of it, but none of its messages leaves. */
+        for (uint64_t i = 1; i <= NODES; i++) {
+            c->cut[old->id][i] = true;
+        }
+        proposal_unref(node_propose(follower, 11, true, 60000));
+        cluster_run_ms(c, 50);
+        follower->throttle_ms = 250;
+        cluster_run_ms(c, 6000);
+        if (cluster_leader(c) == follower) {
+            led++;
+            assert_int_equal(follower->refused, 0);
+            assert_true(follower->seen[11] >= 1);
+        }
+        cluster_free(c);
+    }
+    assert_true(led > 0);
+}
+
 static void commands_given_before_there_is_a_leader_wait_for_one(void **state)
 {
     struct cluster *c = cluster_new(2);
@@ -531,6 +585,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_command_given_to_a_follower_is_applied_once_on_every_node),
+        cmocka_unit_test(what_the_leader_does_not_admit_is_refused_for_certain_and_no_other),
+        cmocka_unit_test(what_another_leader_may_have_logged_is_admitted_by_the_next),
         cmocka_unit_test(commands_given_before_there_is_a_leader_wait_for_one),
         cmocka_unit_test(a_withdrawn_command_is_never_applied),
         cmocka_unit_test(a_repeatable_command_survives_its_leader),

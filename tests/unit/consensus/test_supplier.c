@@ -254,35 +254,39 @@ static void a_slow_copy_is_read_to_its_end(void **state)
     assert_int_equal(node_of(w, 1)->notices, 0);
 }
 
-static void a_copy_is_given_up_when_the_store_has_grown_by_its_length(void **state)
+/* Opens a copy and lets the store grow until it is given up. */
+static void wear_out_a_copy(struct world *w, uint64_t number)
+{
+    struct node *n = node_of(w, 1);
+    n->notice = NULL;
+    assert_int_equal(open_copy(w, 7, number, 0), 0);
+    uint64_t copy = asked.supply.copy;
+    unsigned writes = 0;
+    while (read_copy(w, 7, copy, 0, 100) == 0) {
+        grow(w, store_position(n->store).applied + 1);
+        supplier_tick(n->supplier);
+        assert_true(++writes < 1000);
+    }
+    assert_true(writes > 5);
+    assert_int_equal(asked.supply.code, CLADE_ERR_NOT_FOUND);
+    assert_non_null(strstr(n->notice, "has grown by too much"));
+}
+
+static void copies_that_are_given_up_make_a_store_twice_as_long_and_no_longer(void **state)
 {
     struct world *w = *state;
-    struct node *n = node_of(w, 1);
     uint64_t used;
     uint64_t map;
     w->growth_bytes_max = 1;
     reopen(w);
-    assert_int_equal(open_copy(w, 7, 1, 0), 0);
-    uint64_t copy = asked.supply.copy;
-    uint64_t bytes = asked.supply.info.bytes;
-    for (unsigned i = 0; read_copy(w, 7, copy, 0, 100) == 0; i++) {
-        grow(w, store_position(n->store).applied + 1);
-        supplier_tick(n->supplier);
-        assert_true(i < 1000);
+    grow(w, 2000);
+    store_usage(node_of(w, 1)->store, &used, &map);
+    uint64_t bytes = used;
+    for (uint64_t i = 1; i <= 5; i++) {
+        wear_out_a_copy(w, i);
+        store_usage(node_of(w, 1)->store, &used, &map);
+        assert_in_range(used, bytes * 3 / 2, bytes * 5 / 2);
     }
-    assert_int_equal(asked.supply.code, CLADE_ERR_NOT_FOUND);
-    assert_non_null(strstr(n->notice, "has grown by too much"));
-    store_usage(n->store, &used, &map);
-    assert_in_range(used, 2 * bytes + 1, 3 * bytes);
-    /* What it kept is used again. */
-    grow(w, store_position(n->store).applied + 1);
-    uint64_t before = used;
-    for (int i = 0; i < 20; i++) {
-        grow(w, store_position(n->store).applied + 1);
-    }
-    store_usage(n->store, &used, &map);
-    assert_true(used - before < bytes / 10);
-    assert_int_equal(open_copy(w, 7, 2, 0), 0);
 }
 
 static void a_copy_of_an_earlier_start_is_not_found(void **state)
@@ -397,7 +401,7 @@ int main(void)
         TEST(a_copy_that_nobody_reads_is_closed),
         TEST(a_copy_that_comes_no_further_is_closed_though_it_is_read),
         TEST(a_slow_copy_is_read_to_its_end),
-        TEST(a_copy_is_given_up_when_the_store_has_grown_by_its_length),
+        TEST(copies_that_are_given_up_make_a_store_twice_as_long_and_no_longer),
         TEST(a_copy_of_an_earlier_start_is_not_found),
         TEST(the_rate_is_kept_by_delays_and_then_by_refusals),
         TEST(an_archive_takes_of_the_rate_what_it_is),

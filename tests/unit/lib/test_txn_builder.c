@@ -261,6 +261,31 @@ static void a_point_without_a_metric_is_a_mistake(void **state)
     assert_string_equal(f->error.where, "ops[0].params");
 }
 
+static void map_fields_stand_beside_each_other(void **state)
+{
+    struct fixture *f = *state;
+    struct clade_txn *t = f->builder;
+    assert_int_equal(clade_txn_update(t, "namespace/a"), 0);
+    clade_txn_quota(t, "things", 7);
+    clade_txn_tag(t, "k", "v");
+    clade_txn_default(t, "run.type", "train");
+    clade_txn_quota_unset(t, "edges");
+    clade_txn_default(t, "run.tags.x", NULL);
+    assert_int_equal(clade_txn_purge(t, "id/7"), 1);
+    build(f);
+    const struct op *update = &f->txn.ops[0];
+    assert_int_equal(update->fields_len, 3);
+    assert_int_equal(update->fields[0].field->code, FIELD_TAGS);
+    assert_int_equal(update->fields[1].field->code, FIELD_QUOTA);
+    assert_int_equal(update->fields[1].len, 2);
+    assert_true(update->fields[1].pairs[0].unset);
+    assert_int_equal(update->fields[1].pairs[1].number, 7);
+    assert_int_equal(update->fields[2].field->code, FIELD_DEFAULTS);
+    assert_true(update->fields[2].pairs[0].unset);
+    assert_int_equal(f->txn.ops[1].op, OP_PURGE);
+    assert_int_equal(f->txn.ops[1].ref.number, 7);
+}
+
 static void operations_are_numbered_and_keep_their_setters(void **state)
 {
     struct fixture *f = *state;
@@ -461,6 +486,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TXN_TEST(the_head_is_what_was_set),
         TXN_TEST(props_types_and_names_are_what_was_set),
+        TXN_TEST(map_fields_stand_beside_each_other),
         TXN_TEST(operations_are_numbered_and_keep_their_setters),
         TXN_TEST(pointers_are_written_as_the_protocol_has_them),
         TXN_TEST(a_target_without_an_operation_is_a_mistake),

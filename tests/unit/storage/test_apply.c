@@ -256,8 +256,8 @@ static void namespaces_keep_names_apart(void **state)
         {"one of another kind is none",
          "{'v':1,'ns':'a/b','ops':[{'op':'create','kind':'model','name':'p','type':'paper'}]}",
          CLADE_ERR_NOT_FOUND, 3, "ops[0].type"},
-        {"a namespace is not deleted yet", "{'v':1,'ops':[{'op':'delete','ref':'namespace/a'}]}",
-         CLADE_ERR_UNSUPPORTED, 3, "ops[0].ref"},
+        {"a namespace with another under it is not deleted",
+         "{'v':1,'ops':[{'op':'delete','ref':'namespace/a'}]}", CLADE_ERR_IN_USE, 3, "ops[0].ref"},
     };
     RUN(*state, steps);
 }

@@ -485,7 +485,7 @@ static int check(const struct image *m, struct error *e)
     int fd = memfd_create("data.mdb", 0);
     assert_true(fd >= 0);
     assert_int_equal(write(fd, m->bytes, m->len), m->len);
-    int rc = data_file_check(fd, e);
+    int rc = data_file_check(fd, NULL, NULL, e);
     close(fd);
     return rc;
 }
@@ -575,7 +575,7 @@ static void a_disk_that_cannot_read_the_file_is_an_error(void **state)
     int fd = open(path, O_RDONLY);
     assert_true(fd >= 0);
     disk_is_broken = true;
-    int rc = data_file_check(fd, &e);
+    int rc = data_file_check(fd, NULL, NULL, &e);
     disk_is_broken = false;
     close(fd);
     assert_int_equal(rc, CLADE_ERR_IO);

@@ -113,6 +113,18 @@ static void aliases_stages_and_targets_are_told_as_they_moved(void **state)
                      "'fields':{}}]");
 }
 
+static void what_a_namespace_bounds_is_told_one_by_one(void **state)
+{
+    struct fixture *f = *state;
+    run(f, "{'v':1,'ops':[{'op':'create','kind':'namespace','name':'n','quota':{'things':5,"
+           "'edges':6},'defaults':{'run.type':'t'}}]}");
+    run(f, "{'v':1,'ops':[{'op':'update','ref':'namespace/n','quota':{'things':7}}]}");
+    history(f, "{'ref':'namespace/n'}");
+    assert_int_equal(answer_count(f, "\"fields\":{\"quota.things\":{\"from\":5,\"to\":7}}"), 1);
+    assert_int_equal(answer_count(f, "\"quota.edges\":{\"to\":6}"), 1);
+    assert_int_equal(answer_count(f, "\"defaults.run.type\":{\"to\":\"t\"}"), 1);
+}
+
 static void as_of_ends_the_history_there(void **state)
 {
     struct fixture *f = *state;
@@ -227,6 +239,7 @@ int main(void)
         TEST(each_revision_says_who_when_why_and_from_what_to_what),
         TEST(edges_that_come_and_go_are_told_with_the_name_of_then),
         TEST(aliases_stages_and_targets_are_told_as_they_moved),
+        TEST(what_a_namespace_bounds_is_told_one_by_one),
         TEST(as_of_ends_the_history_there),
         TEST(pages_fit_together),
         TEST(the_history_of_very_many_edges_is_shown_whole_in_pages),

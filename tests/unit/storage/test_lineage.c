@@ -160,6 +160,17 @@ static void a_deleted_thing_is_shown_and_walked_through(void **state)
     assert_string_equal(f->error.where, "ref");
 }
 
+static void with_the_deleted_asked_for_a_name_means_its_last_holder(void **state)
+{
+    struct fixture *f = *state;
+    run(f, "{'v':1,'ops':[{'op':'create','kind':'artifact','name':'a'},"
+           "{'op':'create','kind':'artifact','name':'b'},"
+           "{'op':'link','from':'$0','label':'l','to':'$1'}]}");
+    run(f, "{'v':1,'ops':[{'op':'delete','ref':'artifact/a'},{'op':'delete','ref':'artifact/b'}]}");
+    assert_int_equal(fixture_read(f, QUERY_LINEAGE, "{'ref':'artifact/a','state':'deleted'}"), 0);
+    assert_answer(f, "[{'id':3,'kind':'artifact','ref':'artifact/b','state':'deleted','depth':1}]");
+}
+
 static void the_budget_ends_a_walk_honestly(void **state)
 {
     struct fixture *f = *state;
@@ -197,6 +208,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(lineage_is_what_a_plain_walk_finds),
         TEST(a_deleted_thing_is_shown_and_walked_through),
+        TEST(with_the_deleted_asked_for_a_name_means_its_last_holder),
         TEST(the_budget_ends_a_walk_honestly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -415,6 +415,78 @@ static void what_is_pointed_to_is_not_deleted_unless_it_is_let_go(void **state)
     RUN(*state, steps);
 }
 
+static void what_served_the_dead_comes_back_when_they_do(void **state)
+{
+    static const struct step steps[] = {
+        {"a deployment", "[{'op':'create','kind':'deployment','name':'d'}]", 0,
+         "[{'status':'created','id':7,'ref':'deployment/d'}]", NULL},
+        {"it and what it serves go together",
+         "[{'op':'set_targets','ref':'deployment/d','targets':[{'version':'version/m/1'}]},"
+         "{'op':'delete','ref':'version/m/1'},{'op':'delete','ref':'deployment/d'}]",
+         0,
+         "[{'status':'changed','id':7,'ref':'deployment/d'},"
+         "{'status':'deleted','id':3,'ref':'version/m/1'},"
+         "{'status':'deleted','id':7,'ref':'deployment/d'}]",
+         NULL},
+        {"alone it would serve the dead", "[{'op':'undelete','ref':'deployment/d'}]",
+         CLADE_ERR_CONFLICT, "ops[0].ref", "version/m/1"},
+        {"with the version it comes back",
+         "[{'op':'undelete','ref':'id/3'},{'op':'undelete','ref':'deployment/d'}]", 0,
+         "[{'status':'undeleted','id':3,'ref':'version/m/1'},"
+         "{'status':'undeleted','id':7,'ref':'deployment/d'}]",
+         NULL},
+        {"and serves it", "[{'op':'delete','ref':'version/m/1'}]", CLADE_ERR_IN_USE, "ops[0].ref",
+         "deployment/d"},
+        {"the deployment goes, and the whole model",
+         "[{'op':'delete','ref':'deployment/d'},{'op':'delete','ref':'model/m'}]", 0,
+         "[{'status':'deleted','id':7,'ref':'deployment/d'},"
+         "{'status':'deleted','id':2,'ref':'model/m'}]",
+         NULL},
+        {"what is hidden is dead", "[{'op':'undelete','ref':'deployment/d'}]", CLADE_ERR_CONFLICT,
+         "ops[0].ref", "version/m/1"},
+    };
+    make_model(*state);
+    RUN(*state, steps);
+}
+
+static void a_version_comes_back_into_a_stage_that_has_room(void **state)
+{
+    static const struct step steps[] = {
+        {"stages that are not in use, one version each",
+         "[{'op':'update','ref':'namespace/default','stages':[{'name':'blue'},"
+         "{'name':'many','multiple':true}]},"
+         "{'op':'set_stage','ref':'version/m/1','stage':'blue'},"
+         "{'op':'set_stage','ref':'version/m/3','stage':'many'},"
+         "{'op':'set_stage','ref':'version/m/4','stage':'many'},"
+         "{'op':'delete','ref':'version/m/1'},{'op':'delete','ref':'version/m/3'},"
+         "{'op':'set_stage','ref':'version/m/2','stage':'blue'}]",
+         0,
+         "[{'status':'changed','id':1,'ref':'namespace/default'},"
+         "{'status':'changed','id':3,'ref':'version/m/1'},"
+         "{'status':'changed','id':5,'ref':'version/m/3'},"
+         "{'status':'changed','id':6,'ref':'version/m/4'},"
+         "{'status':'deleted','id':3,'ref':'version/m/1'},"
+         "{'status':'deleted','id':5,'ref':'version/m/3'},"
+         "{'status':'changed','id':4,'ref':'version/m/2'}]",
+         NULL},
+        {"another is in it by now", "[{'op':'undelete','ref':'id/3'}]", CLADE_ERR_CONFLICT,
+         "ops[0].ref", "version/m/2"},
+        {"where there may be many there is room", "[{'op':'undelete','ref':'id/5'}]", 0,
+         "[{'status':'undeleted','id':5,'ref':'version/m/3'}]", NULL},
+        {"so there is when the other one has left",
+         "[{'op':'set_stage','ref':'version/m/2','stage':'none'},"
+         "{'op':'undelete','ref':'id/3'}]",
+         0,
+         "[{'status':'changed','id':4,'ref':'version/m/2'},"
+         "{'status':'undeleted','id':3,'ref':'version/m/1'}]",
+         NULL},
+        {"it holds the stage", "[{'op':'set_stage','ref':'version/m/2','stage':'blue'}]",
+         CLADE_ERR_CONFLICT, "ops[0].stage", "version/m/1"},
+    };
+    make_model(*state);
+    RUN(*state, steps);
+}
+
 static void guards_on_pointers_say_what_is_there(void **state)
 {
 #define GUARDED(guard) "{'v':1,'guards':[" guard "],'ops':[{'op':'create','kind':'run'}]}"
@@ -587,25 +659,19 @@ static void aliases_moved_at_random_are_what_they_were_at_each_revision(void **s
 
 int main(void)
 {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(an_alias_moves_by_compare_and_set, fixture_setup,
-                                        fixture_teardown),
-        cmocka_unit_test_setup_teardown(aliases_are_read_as_of_each_revision, fixture_setup,
-                                        fixture_teardown),
-        cmocka_unit_test_setup_teardown(a_stage_holds_one_version_unless_it_may_hold_more,
-                                        fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(a_namespace_gives_its_versions_their_stages, fixture_setup,
-                                        fixture_teardown),
-        cmocka_unit_test_setup_teardown(a_deployment_serves_whole_shares, fixture_setup,
-                                        fixture_teardown),
-        cmocka_unit_test_setup_teardown(what_is_pointed_to_is_not_deleted_unless_it_is_let_go,
-                                        fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(guards_on_pointers_say_what_is_there, fixture_setup,
-                                        fixture_teardown),
-        cmocka_unit_test_setup_teardown(a_model_has_as_many_aliases_as_its_limit, fixture_setup,
-                                        fixture_teardown),
-        cmocka_unit_test_setup_teardown(aliases_moved_at_random_are_what_they_were_at_each_revision,
-                                        fixture_setup, fixture_teardown),
+        TEST(an_alias_moves_by_compare_and_set),
+        TEST(aliases_are_read_as_of_each_revision),
+        TEST(a_stage_holds_one_version_unless_it_may_hold_more),
+        TEST(a_namespace_gives_its_versions_their_stages),
+        TEST(a_deployment_serves_whole_shares),
+        TEST(what_is_pointed_to_is_not_deleted_unless_it_is_let_go),
+        TEST(what_served_the_dead_comes_back_when_they_do),
+        TEST(a_version_comes_back_into_a_stage_that_has_room),
+        TEST(guards_on_pointers_say_what_is_there),
+        TEST(a_model_has_as_many_aliases_as_its_limit),
+        TEST(aliases_moved_at_random_are_what_they_were_at_each_revision),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -223,6 +223,28 @@ static void pages_fit_together(void **state)
     }
 }
 
+static void a_cursor_goes_on_in_a_namespace_that_went(void **state)
+{
+    struct fixture *f = *state;
+    do_txn(f, "{'v':1,'ops':[{'op':'create','kind':'namespace','name':'n'},"
+              "{'op':'create','kind':'run','name':'a','namespace':'n'},"
+              "{'op':'create','kind':'run','name':'b','namespace':'n'}]}");
+    assert_int_equal(fixture_read(f, QUERY_LIST, "{'kind':'run','ns':'n','limit':1,'view':'ids'}"),
+                     0);
+    assert_answer(f, "[3]");
+    char json[1024];
+    snprintf(json, sizeof json, "{'kind':'run','ns':'n','limit':1,'view':'ids','cursor':'%.*s'}",
+             SPAN_FMT(f->answer.cursor));
+    do_txn(f, "{'v':1,'ops':[{'op':'delete','ref':'//n//run/a'},{'op':'delete','ref':'//n//run/b'},"
+              "{'op':'delete','ref':'namespace/n'}]}");
+    assert_int_equal(fixture_read(f, QUERY_LIST, json), 0);
+    assert_answer(f, "[4]");
+    /* Another one of that path is another one. */
+    do_txn(f, "{'v':1,'ops':[{'op':'create','kind':'namespace','name':'n'}]}");
+    assert_int_equal(fixture_read(f, QUERY_LIST, json), 0);
+    assert_answer(f, "[4]");
+}
+
 static void a_bad_cursor_is_invalid(void **state)
 {
     struct fixture *f = *state;
@@ -292,6 +314,34 @@ static void a_forged_position_is_harmless(void **state)
     }
 }
 
+/* Full things show whose they are, and looking for that goes through the names that are listed. */
+static void a_list_of_whole_things_has_each_once(void **state)
+{
+    struct fixture *f = *state;
+    do_txn(f, "{'v':1,'ops':[{'op':'create','kind':'namespace','name':'t','owner':'ann'},"
+              "{'op':'create','kind':'namespace','name':'t/u'},"
+              "{'op':'create','kind':'artifact','name':'c','namespace':'t/u'},"
+              "{'op':'create','kind':'artifact','name':'a','namespace':'t/u'},"
+              "{'op':'create','kind':'artifact','name':'b','namespace':'t/u'},"
+              "{'op':'create','kind':'namespace','name':'t/v'},"
+              "{'op':'create','kind':'namespace','name':'z'}]}");
+    static const struct {
+        const char *query;
+        const char *refs;
+        size_t count;
+    } rows[] = {
+        {"{'kind':'artifact','ns':'t/u','view':'full'}", "artifact/", 3},
+        {"{'kind':'artifact','ns':'t/u','view':'full'}", "artifact/c\"", 1},
+        {"{'kind':'namespace','view':'full'}", "\"ref\":\"namespace/", 5},
+        {"{'kind':'namespace','view':'full'}", "\"ref\":\"namespace/z\"", 1},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_int_equal(fixture_read(f, QUERY_LIST, rows[i].query), 0);
+        assert_true(f->answer.complete);
+        assert_int_equal(answer_count(f, rows[i].refs), rows[i].count);
+    }
+}
+
 static void describe_of_the_past_is_what_it_was(void **state)
 {
     struct fixture *f = *state;
@@ -305,15 +355,15 @@ static void describe_of_the_past_is_what_it_was(void **state)
         const char *query;
         const char *want;
     } rows[] = {
-        {"{}",
-         "{\"name\":\"default\",\"type\":0,\"artifact\":0,\"experiment\":0,\"run\":0,\"model\":1,"
-         "\"version\":1,\"deployment\":0,\"edges\":0}"},
-        {"{'as_of':1}",
-         "{\"name\":\"default\",\"type\":0,\"artifact\":1,\"experiment\":0,\"run\":0,\"model\":1,"
-         "\"version\":1,\"deployment\":0,\"edges\":1}"},
-        {"{'as_of':0}",
-         "{\"name\":\"default\",\"type\":0,\"artifact\":0,\"experiment\":0,\"run\":0,\"model\":0,"
-         "\"version\":0,\"deployment\":0,\"edges\":0}"},
+        {"{}", "{\"name\":\"default\",\"namespace\":0,\"type\":0,\"artifact\":0,\"experiment\":0,"
+               "\"run\":0,\"model\":1,"
+               "\"version\":1,\"deployment\":0,\"edges\":0,"},
+        {"{'as_of':1}", "{\"name\":\"default\",\"namespace\":0,\"type\":0,\"artifact\":1,"
+                        "\"experiment\":0,\"run\":0,\"model\":1,"
+                        "\"version\":1,\"deployment\":0,\"edges\":1,"},
+        {"{'as_of':0}", "{\"name\":\"default\",\"namespace\":0,\"type\":0,\"artifact\":0,"
+                        "\"experiment\":0,\"run\":0,\"model\":0,"
+                        "\"version\":0,\"deployment\":0,\"edges\":0,"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         assert_int_equal(fixture_read(f, QUERY_DESCRIBE, rows[i].query), 0);
@@ -332,8 +382,10 @@ int main(void)
         TEST(list_goes_by_name_and_state),
         TEST(versions_and_runs_are_listed_under_what_holds_them),
         TEST(pages_fit_together),
+        TEST(a_cursor_goes_on_in_a_namespace_that_went),
         TEST(a_bad_cursor_is_invalid),
         TEST(a_forged_position_is_harmless),
+        TEST(a_list_of_whole_things_has_each_once),
         TEST(describe_of_the_past_is_what_it_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

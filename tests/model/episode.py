@@ -1,0 +1,338 @@
+"""An episode: transactions and reads given to a cluster and to the plain model, each answer of the
+one held against that of the other."""
+
+import json
+import random
+import re
+import time
+
+import plain
+import wire
+from generate import Generator
+
+PIPELINE = (1, 4, 20, 60)  # transactions that are sent before an answer is waited for
+PAGES_MAX = 2000
+PLACE = re.compile(r'%([EIRTO])([0-9.]*)((?:-1)?)%')
+
+
+def rfc3339(us):
+    return time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(us // 1000000)) + \
+        f'.{us % 1000000:06d}Z'
+
+
+def differ(a, b):
+    """3, 3.0 and true are three values, and NaN is one."""
+    if isinstance(b, wire.Failure):
+        return True
+    return json.dumps(a, sort_keys=True) != json.dumps(b, sort_keys=True)
+
+
+class Mismatch(Exception):
+    def __init__(self, item, expected, got, sent):
+        super().__init__(f'item {item}')
+        self.item = item
+        self.expected = expected
+        self.got = got
+        self.sent = sent
+
+
+class Environment:
+    """What the places of abstract items stand for."""
+
+    def __init__(self, base):
+        self.base = base
+        self.ids = {}        # 'item.operation' -> id
+        self.labels = {}     # id -> the first such
+        self.revisions = {}  # item -> revision after it
+        self.times = {}      # revision -> time
+
+    def note(self, t, command, results, revision):
+        self.revisions[t] = revision
+        for op, result in zip(command['ops'], results):
+            if 'id' in result:
+                label = f"{t}.{op['_']}"
+                self.ids[label] = result['id']
+                self.labels.setdefault(result['id'], label)
+
+    def label_of(self, id_):
+        return self.labels.get(id_)
+
+    def label_of_revision(self, revision):
+        return next((t for t, r in self.revisions.items() if r == revision), None)
+
+    def revision(self, label):
+        known = [t for t in self.revisions if t <= int(label)]
+        return self.revisions[max(known)]
+
+    def place(self, match, positions):
+        kind, label, less = match.groups()
+        if kind == 'E':
+            return self.base
+        if kind == 'I':
+            return str(self.ids.get(label, 4000000000))
+        if kind == 'O':
+            return str(positions.get(int(label), 99))
+        if kind == 'R':
+            return str(self.revision(label) - (1 if less else 0))
+        return rfc3339(self.times[self.revision(label)] - (1 if less else 0))
+
+    def concrete(self, value, positions=None):
+        if isinstance(value, str):
+            if re.match(r'%R[0-9.]+%\Z', value):
+                return self.revision(value[2:-1])
+            return PLACE.sub(lambda m: self.place(m, positions or {}), value)
+        if isinstance(value, list):
+            return [self.concrete(v, positions) for v in value]
+        if isinstance(value, dict):
+            return {k: self.concrete(v, positions) for k, v in value.items()}
+        return value
+
+    def command(self, command):
+        positions = {op['_']: i for i, op in enumerate(command['ops'])}
+        made = self.concrete(command, positions)
+        for op in made['ops']:
+            del op['_']
+        return made
+
+    def as_of(self, text):
+        """The revision that a read as of the place looks at."""
+        label, less = PLACE.match(text).group(2, 3)
+        revision = self.revision(label)
+        return revision - 1 if less else revision
+
+
+class Real:
+    """The cluster: one connection for each user to the leader, and one to each node."""
+
+    def __init__(self, cluster, rng):
+        self.rng = rng
+        leader = cluster.leader()
+        self.writers = {user: wire.Client(leader.address, timeout=60, user=user)
+                        for user in ('ann', 'bob')}
+        self.readers = [wire.Client(node.address, timeout=60) for node in cluster.nodes]
+        self.session = self.writers['ann'].call('session_open', {'lease_ms': 3600000})['session']
+        self.seq = 0
+        self.episodes = 0
+
+    def close(self):
+        for client in (*self.writers.values(), *self.readers):
+            client.close()
+
+    def writes(self, user, commands):
+        """The answers to transactions that are in flight together."""
+        client = self.writers[user]
+        requests = []
+        for command, dry_run in commands:
+            params = {'command': wire.pack(command)}
+            if dry_run:
+                params['dry_run'] = True
+            elif self.rng.random() < 0.3:
+                self.seq += 1
+                params.update(session=self.session, seq=self.seq)
+                if self.seq > 2000:
+                    params['answered'] = self.seq - 1000
+            requests.append(('txn', params))
+        return requests, client.pipeline(requests)
+
+    def repeat(self, user, request):
+        return self.writers[user].pipeline([request])[0]
+
+    def read(self, method, params):
+        """All pages as one answer."""
+        client = self.rng.choice(self.readers)
+        data = None
+        for _ in range(PAGES_MAX):
+            answer = client.call(method, params)
+            data = answer['data'] if data is None else self.join(method, data, answer['data'])
+            if answer['complete']:
+                return data
+            params = {**params, 'cursor': answer['cursor']}
+            client = self.rng.choice(self.readers)
+        raise AssertionError(f'{method} has no end: {params}')
+
+    @staticmethod
+    def join(method, data, page):
+        """A series of metrics that a page ended in goes on in the next, under the same head."""
+        if method == 'metrics' and data and page and 'points' in data[-1] and 'key' in page[0] and \
+                all(data[-1].get(k) == page[0].get(k) for k in ('id', 'key', 'on')):
+            page[0]['points'] = data[-1]['points'] + page[0]['points']
+            data = data[:-1]
+        return data + page
+
+
+class Episode:
+    """A namespace of its own, empty at first."""
+
+    def __init__(self, real):
+        self.real = real
+        real.episodes += 1
+        self.base = f'e{real.episodes}'
+        self.env = Environment(self.base)
+        made = real.writers['ann'].txn([{'op': 'create', 'kind': 'namespace', 'name': self.base}])
+        id_ = made['data'][0]['id']
+        self.world = plain.World(self.base, id_, made['revision'])
+        self.env.times[made['revision'] - 1] = made['time'] - 1
+        self.told(made['revision'], made['time'], 'ann')
+        self.env.revisions[0] = made['revision']
+        self.env.ids['0.0'] = id_
+        self.operations = 0
+        self.answers = 0
+        self.classes = {}
+
+    def told(self, revision, time_us, user):
+        self.world.times[revision] = self.env.times[revision] = time_us
+        self.world.principals[revision] = user
+
+    def count(self, name):
+        self.classes[name] = self.classes.get(name, 0) + 1
+        self.answers += 1
+
+    # Both sides of one item.
+
+    def expect(self, item):
+        """The model's answer to a transaction, and what is sent."""
+        command = self.env.command(item['command'])
+        answer = self.world.txn(command, item['user'], item.get('dry_run', False))
+        if answer[0] == 'ok' and not item.get('dry_run'):
+            self.env.note(item['t'], item['command'], answer[2], answer[1])
+        else:
+            self.env.revisions[item['t']] = self.world.revision
+        self.operations += len(command['ops'])
+        return command, answer
+
+    def hold_write(self, item, command, expected, got):
+        if expected[0] == 'refused':
+            wanted = self.refusal(expected[1])
+            found = got
+            if isinstance(got, wire.Failure):
+                found = {k: got.error.get(k) for k in wanted}
+            self.count(wanted['code'])
+        else:
+            wanted = {'revision': expected[1], 'data': expected[2]}
+            found = got
+            if not isinstance(got, wire.Failure):
+                found = {k: got[k] for k in wanted}
+                if got['revision'] not in self.env.times and not item.get('dry_run'):
+                    self.told(got['revision'], got['time'], item['user'])
+            for result in expected[2]:
+                self.count(result['status'])
+        if differ(wanted, found):
+            raise Mismatch(item, wanted, found.error if isinstance(found, wire.Failure) else found,
+                           {'command': command})
+
+    @staticmethod
+    def refusal(refused):
+        thing = refused.thing
+        told = {'code': refused.code, 'where': refused.where, 'id': thing['id'] if thing else None}
+        if refused.there is not None and 'pointers' in plain.BUILT:
+            told['there'] = refused.there
+        return told
+
+    def read(self, item):
+        params = self.env.concrete(item['params'])
+        model = dict(params)
+        if 'as_of' in params:
+            model['as_of'] = self.env.as_of(item['params']['as_of'])
+        try:
+            expected = self.world.read(item['method'], model)
+        except plain.Refused as e:
+            expected = self.refusal(e)
+        try:
+            got = self.real.read(item['method'], params)
+        except wire.Failure as e:
+            got = {k: e.error.get(k) for k in ('code', 'where', 'id')}
+        got = self.plain(item['method'], params, got)
+        self.count(item['method'])
+        if differ(expected, got):
+            raise Mismatch(item, expected, got, {'method': item['method'], 'params': params})
+
+    def plain(self, method, params, got):
+        """Without what is not the episode's, and errors among the data by their class."""
+        if isinstance(got, dict) and 'code' in got:
+            return got
+        if method in ('get', 'metrics'):
+            return [{**d, 'error': d['error']['code']} if isinstance(d, dict) and 'error' in d
+                    else d for d in got]
+        if method == 'list' and params['kind'] == 'namespace':
+            ours = {t['id'] for t in self.world.state.find('namespace')}
+            return [d for d in got if (d['id'] if isinstance(d, dict) else d) in ours]
+        if method == 'history':
+            for item in got:
+                if 'edges' in item:  # labels have numbers that nobody sees
+                    item['edges'].sort(key=lambda c: json.dumps(c, sort_keys=True))
+            return got
+        if method == 'describe':
+            return {'namespace': got['namespace']}
+        return got
+
+    # Whole episodes.
+
+    def replay(self, items, pipelined):
+        """Runs the items; the first answer that differs is a Mismatch."""
+        batch = []
+        for item in items:
+            if item.get('dry_run'):
+                self.finish(batch)
+                batch = []
+                self.finish([(item, *self.expect(item))])
+                continue
+            if 'command' in item:
+                if batch and batch[0][0]['user'] != item['user']:
+                    self.finish(batch)
+                    batch = []
+                batch.append((item, *self.expect(item)))
+                if not pipelined or item.get('last'):
+                    self.finish(batch)
+                    batch = []
+                continue
+            self.finish(batch)
+            batch = []
+            self.read(item)
+        self.finish(batch)
+
+    def finish(self, batch):
+        if not batch:
+            return
+        user = batch[0][0]['user']
+        requests, answers = self.real.writes(
+            user, [(command, item.get('dry_run')) for item, command, _ in batch])
+        for (item, command, expected), answer in zip(batch, answers):
+            self.hold_write(item, command, expected, answer)
+        if 'session' in requests[-1][1]:
+            again = self.real.repeat(user, requests[-1])
+            item, command, expected = batch[-1]
+            self.hold_write({**item, 'again': True}, command, expected, again)
+
+    def generate(self, rng, items_max, parts):
+        """Makes and runs items; gives those that ran, and the Mismatch if there was one."""
+        g = Generator(rng, self.world, self.base, self.env, parts)
+        items = []
+        try:
+            while len(items) < items_max:
+                user = rng.choice(('ann', 'bob'))
+                batch = []
+                for _ in range(rng.choice(PIPELINE)):
+                    item = {**g.txn(), 'user': user}
+                    items.append(item)
+                    if item.get('dry_run'):  # a read: it comes after what was answered
+                        self.finish(batch)
+                        batch = []
+                    batch.append((item, *self.expect(item)))
+                    if item.get('dry_run'):
+                        self.finish(batch)
+                        batch = []
+                if batch:
+                    items[-1]['last'] = True
+                self.finish(batch)
+                for _ in range(rng.randint(1, 12)):
+                    items.append(g.read())
+                    self.read(items[-1])
+        except Mismatch as e:
+            return items, e
+        return items, None
+
+
+def show(items, mismatch):
+    """A failing case for people and for --replay."""
+    return json.dumps({'items': items, 'sent': mismatch.sent, 'expected': mismatch.expected,
+                       'got': mismatch.got}, indent=1, ensure_ascii=False, default=str)
