@@ -11,6 +11,9 @@ struct lineage {
     struct walk walk;
     struct label_set labels;
     uint64_t count;
+    uint32_t groups; /* with depths, ids stand in groups, one a depth */
+    uint32_t group_ids;
+    size_t group_at;      /* where the array of the last one is; 0 = none is open */
     uint32_t after_depth; /* the cursor's position */
     uint64_t after_id;
 };
@@ -63,7 +66,55 @@ static int wants(struct lineage *l, uint64_t id, bool *ret)
     return rc == 1 ? 0 : rc;
 }
 
-static int show(struct lineage *l, uint64_t id, uint32_t depth)
+static bool ids_in_groups(const struct query *q)
+{
+    return q->view == CLADE_VIEW_IDS && q->with_depths;
+}
+
+static void end_group(struct lineage *l)
+{
+    if (l->group_at != 0) {
+        value_end(l->r->out, l->group_at, l->group_ids);
+        l->group_at = 0;
+    }
+}
+
+static void begin_group(struct lineage *l, uint32_t depth)
+{
+    struct buffer *out = l->r->out;
+    value_put_map(out, 2);
+    value_put_str(out, "depth");
+    value_put_uint(out, depth);
+    value_put_str(out, "ids");
+    l->group_at = value_begin_array(out);
+    l->group_ids = 0;
+    l->groups++;
+}
+
+/* The id alone, whose thing need not be read. As reading_emit. */
+static int show_id(struct lineage *l, uint64_t id, uint32_t depth)
+{
+    struct reading *r = l->r;
+    size_t mark = r->out->len;
+    if (r->items >= r->query->limit) {
+        r->full = true;
+        return 1;
+    }
+    if (l->group_at == 0 && ids_in_groups(r->query)) {
+        begin_group(l, depth);
+    }
+    value_put_uint(r->out, id);
+    l->group_ids++;
+    int rc = reading_emitted(r, mark);
+    if (rc == 1 && l->group_at >= mark) {
+        l->group_at = 0; /* it went with its only id */
+        l->groups--;
+    }
+    l->group_ids -= rc == 1;
+    return rc;
+}
+
+static int show_thing(struct lineage *l, uint64_t id, uint32_t depth)
 {
     struct reading *r = l->r;
     struct thing *thing;
@@ -73,14 +124,17 @@ static int show(struct lineage *l, uint64_t id, uint32_t depth)
         struct key key = key_u64(id);
         return row_corrupt(r->error, TABLE_THINGS, key_span(&key), "is missing");
     }
-    if (rc == 0) {
-        rc = reading_emit(r, thing, depth);
-    }
+    return rc != 0 ? rc : reading_emit(r, thing, depth);
+}
+
+static int show(struct lineage *l, uint64_t id, uint32_t depth)
+{
+    int rc = l->r->query->view == CLADE_VIEW_IDS ? show_id(l, id, depth) : show_thing(l, id, depth);
     if (rc == 0) {
         uint8_t next[POSITION_BYTES];
         put_u32be(next, depth);
         put_u64be(next + 4, id);
-        reading_set_next(r, span_make(next, sizeof next));
+        reading_set_next(l->r, span_make(next, sizeof next));
     }
     return rc;
 }
@@ -127,6 +181,7 @@ static int walk(struct lineage *l, uint64_t start)
         rc = walk_next(&l->walk);
         if (rc == 0) {
             rc = show_level(l);
+            end_group(l);
         }
     }
     walk_end(&l->walk);
@@ -179,7 +234,7 @@ static int answer(struct lineage *l, uint64_t start)
         value_put_str(r->out, "count");
         value_put_uint(r->out, l->count);
     } else {
-        value_end(r->out, at, r->items);
+        value_end(r->out, at, ids_in_groups(r->query) ? l->groups : r->items);
     }
     return 0;
 }

@@ -108,8 +108,10 @@ static int take_texts(
 
 static int take_with(const struct decode *d, struct query *q)
 {
-    static const char *const choices[] = {"edges", "aliases", "params", "metrics", NULL};
-    bool *const wanted[] = {&q->with_edges, &q->with_aliases, &q->with_params, &q->with_metrics};
+    static const char *const all[] = {"depth", "edges", "aliases", "params", "metrics", NULL};
+    const char *const *choices = q->kind == QUERY_LINEAGE ? all : all + 1;
+    bool *const wanted[] = {&q->with_depths, &q->with_edges, &q->with_aliases, &q->with_params,
+                            &q->with_metrics};
     struct span *texts = NULL;
     size_t len = 0;
     int r = take_texts(d, "with", 16, &texts, &len);
@@ -122,7 +124,7 @@ static int take_with(const struct decode *d, struct query *q)
             check_fail_choice(d->error, NULL, texts[i], choices);
             return check_fail_inside(d->error, CLADE_ERR_INVALID, "with[%zu]", i);
         }
-        *wanted[choice] = true;
+        *wanted[choice + (size_t)(choices - all)] = true;
     }
     return r;
 }

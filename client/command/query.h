@@ -46,6 +46,7 @@ struct query {
     bool with_aliases;
     bool with_params;
     bool with_metrics; /* the sums of their series */
+    bool with_depths;  /* QUERY_LINEAGE: ids in groups by depth */
     /* QUERY_GET, QUERY_METRICS */
     struct query_target *targets;
     size_t targets_len;
