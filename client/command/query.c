@@ -3,35 +3,22 @@
 #include "base/check.h"
 #include "base/time_text.h"
 #include "command/check_internal.h"
+#include "command/query_internal.h"
 #include "command/txn.h"
 
 enum {
     CURSOR_BYTES_MAX = 8192,
-    LABELS_MAX = 256, /* that one lineage names */
-    KEYS_MAX = 1000,  /* of metrics that one query names */
-    SAMPLE_MIN = 4    /* points: the first, the least, the greatest, the last */
+    KEYS_MAX = 1000, /* of metrics that one query names */
+    SAMPLE_MIN = 4   /* points: the first, the least, the greatest, the last */
 };
-
-/* What every read carries; "deadline_ms" is its server's affair. */
-#define READ_KEYS                                                                                  \
-    "ns", "consistency", "at_least", "stale_ms", "as_of", "cursor", "limit", "view", "state",      \
-        "with", "deadline_ms"
 
 static const char *const get_keys[] = {"refs", READ_KEYS, NULL};
 static const char *const list_keys[] = {"kind", "under", READ_KEYS, NULL};
-static const char *const lineage_keys[] = {"ref",   "direction", "labels",  "kinds",
-                                           "depth", "count",     READ_KEYS, NULL};
 static const char *const history_keys[] = {"ref", READ_KEYS, NULL};
 static const char *const describe_keys[] = {READ_KEYS, NULL};
 static const char *const metrics_keys[] = {"refs",    "keys",      "on",      "from_step",
                                            "to_step", "from_time", "to_time", "last",
                                            "sample",  READ_KEYS,   NULL};
-
-struct decode {
-    const struct value *params;
-    struct arena *arena;
-    struct error *error;
-};
 
 static bool is_digits(struct span s)
 {
@@ -60,12 +47,12 @@ static bool parse_as_of(const struct value *v, struct query_as_of *ret)
     return !is_date && time_parse(text, &ret->time_us) == 0;
 }
 
-static int take_as_of(const struct decode *d, struct query_as_of *ret)
+int query_take_as_of(const struct decode *d, const char *key, struct query_as_of *ret)
 {
-    const struct value *v = value_get(d->params, "as_of");
+    const struct value *v = value_get(d->params, key);
     if (v != NULL && !parse_as_of(v, ret)) {
         return check_fail(
-            d->error, CLADE_ERR_INVALID, "as_of",
+            d->error, CLADE_ERR_INVALID, key,
             "expected a revision (an integer), or a time as RFC 3339 has it with an offset "
             "(2026-03-01T12:00:00Z)");
     }
@@ -73,7 +60,7 @@ static int take_as_of(const struct decode *d, struct query_as_of *ret)
 }
 
 /* The elements of an array of strings, in the arena; none when it is absent. */
-static int take_texts(
+int query_take_texts(
     const struct decode *d, const char *key, size_t max, struct span **ret, size_t *ret_len)
 {
     const struct value *v = value_get(d->params, key);
@@ -106,6 +93,17 @@ static int take_texts(
     return 0;
 }
 
+int query_take_bool(const struct decode *d, const char *key, bool *ret)
+{
+    const struct value *v = value_get(d->params, key);
+    if (v != NULL && value_type(v) != CLADE_BOOL) {
+        return check_fail(d->error, CLADE_ERR_INVALID, key, "expected a boolean, got %s",
+                          check_type_text(v));
+    }
+    *ret = value_bool(v);
+    return 0;
+}
+
 static int take_with(const struct decode *d, struct query *q)
 {
     static const char *const all[] = {"depth", "edges", "aliases", "params", "metrics", NULL};
@@ -114,7 +112,7 @@ static int take_with(const struct decode *d, struct query *q)
                             &q->with_metrics};
     struct span *texts = NULL;
     size_t len = 0;
-    int r = take_texts(d, "with", 16, &texts, &len);
+    int r = query_take_texts(d, "with", 16, &texts, &len);
     for (size_t i = 0; r == 0 && i < len; i++) {
         size_t choice = 0;
         while (choices[choice] != NULL && !span_equal_str(texts[i], choices[choice])) {
@@ -161,8 +159,7 @@ static int take_choices(const struct decode *d, struct query *q)
     };
     int consistency = CLADE_LINEARIZABLE;
     int view = CLADE_VIEW_HEADS;
-    bool named = q->kind == QUERY_GET || q->kind == QUERY_LINEAGE || q->kind == QUERY_HISTORY ||
-                 q->kind == QUERY_METRICS;
+    bool named = q->kind != QUERY_LIST && q->kind != QUERY_DESCRIBE;
     int state = named ? CLADE_STATE_ANY : CLADE_STATE_LIVE;
     int r = take_choice(d->params, "consistency", false, consistencies, &consistency, d->error);
     r = r != 0 ? r : take_choice(d->params, "view", false, views, &view, d->error);
@@ -180,7 +177,7 @@ static int take_read_keys(const struct decode *d, struct query *q)
     r = r != 0 ? r : take_choices(d, q);
     r = r != 0 ? r : take_uint(params, "at_least", false, UINT64_MAX, &q->at_least, d->error);
     r = r != 0 ? r : take_uint(params, "stale_ms", false, UINT64_MAX, &q->stale_ms, d->error);
-    r = r != 0 ? r : take_as_of(d, &q->as_of);
+    r = r != 0 ? r : query_take_as_of(d, "as_of", &q->as_of);
     r = r != 0 ? r : take_text(params, "cursor", false, CURSOR_BYTES_MAX, &q->cursor, d->error);
     r = r != 0 ? r : take_limit(d, q);
     return r != 0 ? r : take_with(d, q);
@@ -206,7 +203,7 @@ static int decode_get(const struct decode *d, struct query *q)
 {
     struct span *texts = NULL;
     size_t len = 0;
-    int r = take_texts(d, "refs", CLADE_MAX_GET_REFERENCES, &texts, &len);
+    int r = query_take_texts(d, "refs", CLADE_MAX_GET_REFERENCES, &texts, &len);
     if (r == 0 && len == 0) {
         r = check_fail(d->error, CLADE_ERR_INVALID, "refs", "the key \"refs\" is missing");
     }
@@ -227,7 +224,7 @@ static int decode_get(const struct decode *d, struct query *q)
     return 0;
 }
 
-static int parse_kind(struct span name, const char *key, enum kind *ret, struct error *error)
+int query_parse_kind(struct span name, const char *key, enum kind *ret, struct error *error)
 {
     enum kind kind = kind_parse(name);
     if (kind == KIND_NONE) {
@@ -263,65 +260,8 @@ static int decode_list(const struct decode *d, struct query *q)
 {
     struct span kind = {0};
     int r = take_text(d->params, "kind", true, SIZE_MAX, &kind, d->error);
-    r = r != 0 ? r : parse_kind(kind, "kind", &q->list_kind, d->error);
+    r = r != 0 ? r : query_parse_kind(kind, "kind", &q->list_kind, d->error);
     return r != 0 ? r : take_under(d, q);
-}
-
-static int take_labels(const struct decode *d, struct query *q)
-{
-    int r = take_texts(d, "labels", LABELS_MAX, &q->labels, &q->labels_len);
-    for (size_t i = 0; r == 0 && i < q->labels_len; i++) {
-        r = label_check(q->labels[i], d->error);
-        if (r != 0) {
-            return check_fail_inside(d->error, r, "labels[%zu]", i);
-        }
-    }
-    if (r == 0) {
-        q->labels_len = sort_spans(q->labels, q->labels_len);
-    }
-    return r;
-}
-
-static int take_kinds(const struct decode *d, struct query *q)
-{
-    struct span *texts = NULL;
-    size_t len = 0;
-    int r = take_texts(d, "kinds", LABELS_MAX, &texts, &len);
-    for (size_t i = 0; r == 0 && i < len; i++) {
-        enum kind kind = KIND_NONE;
-        r = parse_kind(texts[i], NULL, &kind, d->error);
-        if (r != 0) {
-            return check_fail_inside(d->error, r, "kinds[%zu]", i);
-        }
-        q->kinds |= 1u << kind;
-    }
-    return r;
-}
-
-static int take_bool(const struct decode *d, const char *key, bool *ret)
-{
-    const struct value *v = value_get(d->params, key);
-    if (v != NULL && value_type(v) != CLADE_BOOL) {
-        return check_fail(d->error, CLADE_ERR_INVALID, key, "expected a boolean, got %s",
-                          check_type_text(v));
-    }
-    *ret = value_bool(v);
-    return 0;
-}
-
-static int decode_lineage(const struct decode *d, struct query *q)
-{
-    static const char *const directions[] = {"up", "down", NULL};
-    int direction = 0;
-    uint64_t depth = 0;
-    int r = take_ref(d->params, "ref", false, &q->start, d->error);
-    r = r != 0 ? r : take_choice(d->params, "direction", false, directions, &direction, d->error);
-    r = r != 0 ? r : take_labels(d, q);
-    r = r != 0 ? r : take_kinds(d, q);
-    r = r != 0 ? r : take_uint(d->params, "depth", false, UINT32_MAX, &depth, d->error);
-    q->downstream = direction == 1;
-    q->depth_max = (uint32_t)depth;
-    return r != 0 ? r : take_bool(d, "count", &q->count_only);
 }
 
 static int decode_describe(const struct decode *d, struct query *q)
@@ -336,7 +276,7 @@ static int decode_history(const struct decode *d, struct query *q)
 
 static int take_metric_keys(const struct decode *d, struct query *q)
 {
-    int r = take_texts(d, "keys", KEYS_MAX, &q->keys, &q->keys_len);
+    int r = query_take_texts(d, "keys", KEYS_MAX, &q->keys, &q->keys_len);
     for (size_t i = 0; r == 0 && i < q->keys_len; i++) {
         r = check_text(q->keys[i], "a metric's key", CLADE_MAX_METRIC_KEY_BYTES, false, d->error);
         if (r != 0) {
@@ -426,7 +366,7 @@ static int decode_metrics(const struct decode *d, struct query *q)
     r = r != 0 ? r : take_on(d, q);
     r = r != 0 ? r : take_range(d, q);
     r = r != 0 ? r : take_sample(d, q);
-    r = r != 0 ? r : take_bool(d, "last", &q->sums_only);
+    r = r != 0 ? r : query_take_bool(d, "last", &q->sums_only);
     if (r == 0 && q->sums_only && (q->has_range || q->sample > 0)) {
         r = check_fail(
             d->error, CLADE_ERR_INVALID, "last",
@@ -441,7 +381,11 @@ static const struct {
 } methods[] = {
     [QUERY_GET] = {get_keys, decode_get},
     [QUERY_LIST] = {list_keys, decode_list},
-    [QUERY_LINEAGE] = {lineage_keys, decode_lineage},
+    [QUERY_LINEAGE] = {query_lineage_keys, query_decode_lineage},
+    [QUERY_PATHS] = {query_paths_keys, query_decode_paths},
+    [QUERY_IMPACT] = {query_impact_keys, query_decode_impact},
+    [QUERY_PROVENANCE] = {query_provenance_keys, query_decode_provenance},
+    [QUERY_DIFF] = {query_diff_keys, query_decode_diff},
     [QUERY_DESCRIBE] = {describe_keys, decode_describe},
     [QUERY_HISTORY] = {history_keys, decode_history},
     [QUERY_METRICS] = {metrics_keys, decode_metrics},

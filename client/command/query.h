@@ -13,8 +13,16 @@ enum query_kind {
     QUERY_LINEAGE,
     QUERY_DESCRIBE,
     QUERY_HISTORY,
-    QUERY_METRICS
+    QUERY_METRICS,
+    QUERY_PATHS,
+    QUERY_IMPACT,
+    QUERY_PROVENANCE,
+    QUERY_DIFF
 };
+
+/* Which way paths go: PATHS_EITHER is upstream if there are such, else downstream. */
+enum query_paths { PATHS_EITHER, PATHS_UP, PATHS_DOWN };
+#define QUERY_PATHS_MAX 1000
 
 struct query_as_of {
     enum { AS_OF_NOW, AS_OF_REVISION, AS_OF_TIME } form;
@@ -54,9 +62,12 @@ struct query {
     enum kind list_kind;
     bool has_under;
     struct ref under; /* versions of a model, runs of an experiment */
-    /* QUERY_LINEAGE, QUERY_HISTORY */
+    /* QUERY_HISTORY, and those that follow edges: QUERY_LINEAGE, _PATHS, _IMPACT, _PROVENANCE,
+     * _DIFF */
     struct ref start;
-    /* QUERY_LINEAGE */
+    struct ref to; /* QUERY_PATHS, QUERY_DIFF */
+    enum query_paths paths;
+    struct query_as_of from_as_of; /* QUERY_DIFF: of `start`; AS_OF_NOW = as of `to` */
     bool downstream;
     struct span *labels; /* NULL = all */
     size_t labels_len;
@@ -77,8 +88,8 @@ struct query {
     uint32_t sample; /* points of each series; 0 = all */
 };
 
-/* Decodes the parameters of method "get", "list", "lineage", "describe", "history" or "metrics": a
- * map with the keys of client/wire/README.md. Unknown keys are INVALID. `*ret` borrows from params
+/* Decodes the parameters of the read method that `kind` stands for: a map with the keys of
+ * client/wire/README.md. Unknown keys are INVALID. `*ret` borrows from params
  * and arena. */
 int query_decode(enum query_kind kind,
                  const struct value *params,
