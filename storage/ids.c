@@ -88,6 +88,21 @@ bool ids_sort(struct ids *ids, size_t begin, struct ids *spare)
     return true;
 }
 
+bool ids_have(const struct ids *ids, uint64_t id)
+{
+    size_t low = 0;
+    size_t high = ids->len;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (ids->data[middle] < id) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < ids->len && ids->data[low] == id;
+}
+
 bool id_set_begin(struct id_set *set, uint64_t end)
 {
     size_t need = (size_t)(end / 64 + 1);

@@ -22,6 +22,9 @@ static inline bool ids_reserve(struct ids *ids, size_t more)
 /* Sorts those from `begin` on; `spare` is memory to work in. False when memory is out. */
 bool ids_sort(struct ids *ids, size_t begin, struct ids *spare);
 
+/* Whether an id is among those, which are sorted. */
+bool ids_have(const struct ids *ids, uint64_t id);
+
 /* A bit for each id below `end`. Zeroed memory is an empty one. */
 struct id_set {
     uint64_t *words;

@@ -1,22 +1,10 @@
-/* lineage: what a thing was made from, or what was made from it. */
+/* lineage, and impact and provenance: what a thing was made from, or what was made from it. */
 #include "base/check.h"
 #include "command/value.h"
+#include "storage/lineage_internal.h"
 #include "storage/resolve.h"
-#include "storage/walk.h"
 
 #define POSITION_BYTES 12 /* depth u32, id u64 */
-
-struct lineage {
-    struct reading *r;
-    struct walk walk;
-    struct label_set labels;
-    uint64_t count;
-    uint32_t groups; /* with depths, ids stand in groups, one a depth */
-    uint32_t group_ids;
-    size_t group_at;      /* where the array of the last one is; 0 = none is open */
-    uint32_t after_depth; /* the cursor's position */
-    uint64_t after_id;
-};
 
 /* --- Showing -----------------------------------------------------------------------------------
  */
@@ -37,33 +25,6 @@ static int kind_of(struct lineage *l, uint64_t id, enum kind *ret)
         *ret = record_kind(record);
     }
     return rc;
-}
-
-/* Unless the query says otherwise, what is deleted is shown, marked. */
-static int wants(struct lineage *l, uint64_t id, bool *ret)
-{
-    const struct query *q = l->r->query;
-    *ret = true;
-    if (q->kinds != 0) {
-        enum kind kind = KIND_NONE;
-        int rc = kind_of(l, id, &kind);
-        if (rc != 0) {
-            return rc;
-        }
-        *ret = (q->kinds >> kind & 1) != 0;
-    }
-    if (!*ret || q->state == CLADE_STATE_ANY) {
-        return 0;
-    }
-    struct thing *thing;
-    bool live = true;
-    reading_next_item(l->r);
-    int rc = lookup_thing(l->r->view, l->r->scratch, id, &thing);
-    if (rc == 0) {
-        rc = lookup_is_live(l->r->view, l->r->scratch, thing, &live);
-    }
-    *ret = (q->state == CLADE_STATE_LIVE) == live;
-    return rc == 1 ? 0 : rc;
 }
 
 static bool ids_in_groups(const struct query *q)
@@ -114,7 +75,7 @@ static int show_id(struct lineage *l, uint64_t id, uint32_t depth)
     return rc;
 }
 
-static int show_thing(struct lineage *l, uint64_t id, uint32_t depth)
+static int read_thing(struct lineage *l, uint64_t id)
 {
     struct reading *r = l->r;
     struct thing *thing;
@@ -124,15 +85,68 @@ static int show_thing(struct lineage *l, uint64_t id, uint32_t depth)
         struct key key = key_u64(id);
         return row_corrupt(r->error, TABLE_THINGS, key_span(&key), "is missing");
     }
-    return rc != 0 ? rc : reading_emit(r, thing, depth);
+    l->thing = thing;
+    return rc;
 }
 
-static int show(struct lineage *l, uint64_t id, uint32_t depth)
+/* Only versions are used, and by the index only those that something ever pointed to. */
+static int is_used(struct lineage *l, uint64_t id, bool *ret)
 {
-    int rc = l->r->query->view == CLADE_VIEW_IDS ? show_id(l, id, depth) : show_thing(l, id, depth);
+    const struct adjacency *index = l->r->index;
+    *ret = false;
+    if (index != NULL && (adjacency_mark(index, id) & MARK_POINTED) == 0) {
+        return 0;
+    }
+    int rc = read_thing(l, id);
+    rc = rc != 0 ? rc : impact_find(l, l->thing);
+    *ret = l->uses_len > 0;
+    return rc;
+}
+
+/* Unless the query says otherwise, what is deleted is shown, marked. */
+static int wants(struct lineage *l, uint64_t id, bool *ret)
+{
+    const struct query *q = l->r->query;
+    *ret = true;
+    if (q->kind == QUERY_IMPACT) {
+        return is_used(l, id, ret);
+    }
+    if (q->kinds != 0) {
+        enum kind kind = KIND_NONE;
+        int rc = kind_of(l, id, &kind);
+        if (rc != 0) {
+            return rc;
+        }
+        *ret = (q->kinds >> kind & 1) != 0;
+    }
+    if (!*ret || q->state == CLADE_STATE_ANY) {
+        return 0;
+    }
+    struct thing *thing;
+    bool live = true;
+    reading_next_item(l->r);
+    int rc = lookup_thing(l->r->view, l->r->scratch, id, &thing);
+    if (rc == 0) {
+        rc = lookup_is_live(l->r->view, l->r->scratch, thing, &live);
+    }
+    *ret = (q->state == CLADE_STATE_LIVE) == live;
+    return rc == 1 ? 0 : rc;
+}
+
+/* Of impact the thing has been read already. */
+static int show(struct lineage *l, uint64_t id)
+{
+    const struct query *q = l->r->query;
+    int rc = 0;
+    if (q->view == CLADE_VIEW_IDS) {
+        rc = show_id(l, id, l->depth);
+    } else {
+        rc = q->kind == QUERY_IMPACT ? 0 : read_thing(l, id);
+        rc = rc != 0 ? rc : reading_emit(l->r, l->thing, l->depth);
+    }
     if (rc == 0) {
         uint8_t next[POSITION_BYTES];
-        put_u32be(next, depth);
+        put_u32be(next, l->depth);
         put_u64be(next + 4, id);
         reading_set_next(l->r, span_make(next, sizeof next));
     }
@@ -142,28 +156,28 @@ static int show(struct lineage *l, uint64_t id, uint32_t depth)
 /* Whether each thing that is met is counted, whatever it is. */
 static bool counts_all(const struct query *q)
 {
-    return q->count_only && q->kinds == 0 && q->state == CLADE_STATE_ANY;
+    return q->count_only && q->kinds == 0 && q->state == CLADE_STATE_ANY && q->kind != QUERY_IMPACT;
 }
 
 static int show_level(struct lineage *l)
 {
     const struct query *q = l->r->query;
     const struct ids *order = &l->walk.memory->order;
-    uint32_t depth = l->walk.depth;
+    l->depth = l->walk.depth;
     if (counts_all(q)) {
         l->count += walk_level_len(&l->walk);
         return 0;
     }
-    for (size_t i = l->walk.level; i < order->len && depth >= l->after_depth; i++) {
+    for (size_t i = l->walk.level; i < order->len && l->depth >= l->after_depth; i++) {
         uint64_t id = order->data[i];
-        if (depth == l->after_depth && id <= l->after_id) {
+        if (l->goes_on && l->depth == l->after_depth && id <= l->after_id) {
             continue;
         }
         bool wanted;
         int rc = reading_step(l->r) ? 2 : wants(l, id, &wanted);
         if (rc == 0 && wanted) {
             l->count++;
-            rc = q->count_only ? 0 : show(l, id, depth);
+            rc = q->count_only ? 0 : show(l, id);
         }
         if (rc != 0) {
             return rc;
@@ -172,12 +186,17 @@ static int show_level(struct lineage *l)
     return 0;
 }
 
-/* 0, or a code; 1 and 2 say that the answer ends early, and are for nobody. */
+/* 0, or a code; 1 and 2 say that the answer ends early, and are for nobody. The start is shown by
+ * impact alone: it may be in use itself. */
 static int walk(struct lineage *l, uint64_t start)
 {
-    uint32_t depth_max = l->r->query->depth_max;
+    const struct query *q = l->r->query;
     int rc = walk_begin(&l->walk, start);
-    while (rc == 0 && (depth_max == 0 || l->walk.depth < depth_max)) {
+    if (rc == 0 && q->kind == QUERY_IMPACT) {
+        rc = show_level(l);
+        end_group(l);
+    }
+    while (rc == 0 && (q->depth_max == 0 || l->walk.depth < q->depth_max)) {
         rc = walk_next(&l->walk);
         if (rc == 0) {
             rc = show_level(l);
@@ -191,6 +210,24 @@ static int walk(struct lineage *l, uint64_t start)
 /* --- The query ---------------------------------------------------------------------------------
  */
 
+int reading_find_start(struct reading *r, const struct ref *ref, const char *where, uint64_t *ret)
+{
+    struct resolver resolver = {
+        .view = r->view,
+        .arena = r->scratch,
+        .ns = r->ns,
+        .any_state = ref->form == REF_ID || r->query->state == CLADE_STATE_DELETED,
+    };
+    struct thing *thing;
+    int rc = resolve(&resolver, ref, &thing);
+    if (rc == 0) {
+        *ret = thing->id;
+    } else if (!code_is_fatal(rc)) {
+        error_prefix_where(r->error, "%s", where);
+    }
+    return rc;
+}
+
 static int find_start(struct lineage *l, uint64_t *ret)
 {
     struct reading *r = l->r;
@@ -199,23 +236,11 @@ static int find_start(struct lineage *l, uint64_t *ret)
         return reading_bad_cursor(r);
     }
     if (p.len != 0) {
+        l->goes_on = true;
         l->after_depth = get_u32be(p.data);
         l->after_id = get_u64be(p.data + 4);
     }
-    struct resolver resolver = {
-        .view = r->view,
-        .arena = r->scratch,
-        .ns = r->ns,
-        .any_state = r->query->start.form == REF_ID || r->query->state == CLADE_STATE_DELETED,
-    };
-    struct thing *thing;
-    int rc = resolve(&resolver, &r->query->start, &thing);
-    if (rc == 0) {
-        *ret = thing->id;
-    } else if (!code_is_fatal(rc)) {
-        error_prefix_where(r->error, "ref");
-    }
-    return rc;
+    return reading_find_start(r, &r->query->start, "ref", ret);
 }
 
 static int answer(struct lineage *l, uint64_t start)
@@ -249,10 +274,12 @@ int read_lineage(struct reading *r)
         .side = q->downstream ? SIDE_IN : SIDE_OUT,
         .labels = &l.labels,
     };
+    r->more_arg = &l;
+    r->more = q->kind == QUERY_IMPACT       ? impact_put
+              : q->kind == QUERY_PROVENANCE ? provenance_put
+                                            : NULL;
     uint64_t start = 0;
     int rc = find_start(&l, &start);
-    if (rc == 0 && q->labels != NULL) {
-        rc = label_set_make(r, q->labels, q->labels_len, false, &l.labels);
-    }
+    rc = rc != 0 ? rc : label_set_of_query(r, &l.labels);
     return rc != 0 ? rc : answer(&l, start);
 }

@@ -256,8 +256,10 @@ int reading_emit(struct reading *r, const struct thing *thing, uint32_t depth)
         .with_aliases = r->query->with_aliases,
         .with_params = r->query->with_params,
         .with_metrics = r->query->with_metrics,
-        .with_depth = r->query->kind == QUERY_LINEAGE,
+        .with_depth = r->query->kind != QUERY_LIST,
         .depth = depth,
+        .more = r->more,
+        .more_arg = r->more_arg,
     };
     size_t mark = r->out->len;
     int rc = render_thing(&r->render, thing, &options, r->out);
@@ -325,6 +327,8 @@ static int hash_query(const struct query *q, uint64_t ns, uint64_t *ret, struct 
     varint_put(&b, q->has_under);
     hash_ref(&b, &q->under);
     hash_ref(&b, &q->start);
+    hash_ref(&b, &q->to);
+    varint_put(&b, q->paths);
     varint_put(&b, q->downstream);
     varint_put(&b, q->labels != NULL);
     varint_put(&b, q->labels_len);
@@ -369,22 +373,24 @@ static int use_cursor(struct reading *r, uint64_t *ret_hash)
     return 0;
 }
 
-static int use_as_of(struct reading *r)
+int reading_revision(struct reading *r,
+                     const struct query_as_of *as_of,
+                     const char *where,
+                     uint64_t *ret)
 {
-    const struct query_as_of *as_of = &r->query->as_of;
-    r->view->revision = r->meta.revision;
+    *ret = r->meta.revision;
     if (as_of->form == AS_OF_TIME) {
-        return lookup_revision_at(r->view, as_of->time_us, &r->view->revision);
+        return lookup_revision_at(r->view, as_of->time_us, ret);
     }
     if (as_of->form == AS_OF_REVISION) {
         if (as_of->revision > r->meta.revision) {
-            error_set(r->error, CLADE_ERR_INVALID, "as_of",
+            error_set(r->error, CLADE_ERR_INVALID, where,
                       "revision %" PRIu64 " has not been yet; the newest is %" PRIu64,
                       as_of->revision, r->meta.revision);
             r->error->revision = r->meta.revision;
             return CLADE_ERR_INVALID;
         }
-        r->view->revision = as_of->revision;
+        *ret = as_of->revision;
     }
     return 0;
 }
@@ -408,7 +414,8 @@ static int prepare(struct reading *r, struct span ns_default, uint64_t *ret_hash
     uint64_t asked = 0;
     bool goes_on = r->query->cursor.len > 0;
     r->view->revision = r->meta.revision;
-    int rc = goes_on ? use_cursor(r, &asked) : use_as_of(r);
+    int rc = goes_on ? use_cursor(r, &asked)
+                     : reading_revision(r, &r->query->as_of, "as_of", &r->view->revision);
     if (rc == 0) {
         rc = find_namespace(r, ns_default);
     }
@@ -426,7 +433,13 @@ static int answer(struct reading *r)
     case QUERY_LIST:
         return read_list(r);
     case QUERY_LINEAGE:
+    case QUERY_IMPACT:
+    case QUERY_PROVENANCE:
         return read_lineage(r);
+    case QUERY_PATHS:
+        return read_paths(r);
+    case QUERY_DIFF:
+        return read_diff(r);
     case QUERY_DESCRIBE:
         return read_describe(r);
     case QUERY_HISTORY:
@@ -466,7 +479,8 @@ static int finish(struct reading *r, uint64_t query_hash, struct reader_answer *
 
 static bool walks(const struct query *q)
 {
-    return q->kind == QUERY_LINEAGE;
+    return q->kind == QUERY_LINEAGE || q->kind == QUERY_IMPACT || q->kind == QUERY_PROVENANCE ||
+           q->kind == QUERY_PATHS || q->kind == QUERY_DIFF;
 }
 
 static void use_index(struct reading *r, struct store *store)

@@ -21,6 +21,9 @@ struct reading {
     struct arena *arena;       /* the caller's: lives with the answer */
     struct arena *scratch;     /* emptied for each item */
     struct render render;
+    /* what reading_emit adds to each thing; NULL = nothing (struct render_options) */
+    int (*more)(void *arg, struct buffer *out, uint32_t *members);
+    void *more_arg;
     struct buffer *out;
     size_t out_begin;
     struct error *error;
@@ -63,6 +66,14 @@ int reading_bad_cursor(struct reading *r);
 /* The thing that a reference of the query means, as `state` has it: a name means a live thing
  * unless the deleted are asked for. 0 or a code. */
 int reading_resolve(struct reading *r, const struct ref *ref, struct thing **ret);
+/* The id of the thing where a read that follows edges begins, by the same rule; `id/N` means any.
+ * The error's `where` is the parameter. */
+int reading_find_start(struct reading *r, const struct ref *ref, const char *where, uint64_t *ret);
+/* The revision that a parameter says. 0 or a code. */
+int reading_revision(struct reading *r,
+                     const struct query_as_of *as_of,
+                     const char *where,
+                     uint64_t *ret);
 
 /* What a history says of a change: "fields" and the map from each field that differs to {"from",
  * "to"}, a side left out where it is not set; `from` NULL: there was nothing. */
@@ -81,6 +92,8 @@ int read_get(struct reading *r);
 int read_list(struct reading *r);
 int read_lineage(struct reading *r);
 int read_history(struct reading *r);
+int read_paths(struct reading *r);
+int read_diff(struct reading *r);
 int read_describe(struct reading *r);
 int read_metrics(struct reading *r);
 /* The thing that a target means, in the scratch arena; NOT_FOUND is the target's own error. */

@@ -562,6 +562,9 @@ int render_thing(struct render *r,
         rc = render_metrics(r, t, out);
         members++;
     }
+    if (rc == 0 && options->more != NULL) {
+        rc = options->more(options->more_arg, out, &members);
+    }
     value_end(out, at, members);
     return rc;
 }

@@ -25,11 +25,16 @@ static inline bool label_set_has(const struct label_set *set, uint32_t label)
 int label_set_make(
     struct reading *r, const struct span *labels, size_t len, bool but, struct label_set *ret);
 
+/* The labels that the query follows: those that it names, else all; of impact, provenance and diff
+ * all but evaluated_on. 0 or a code. */
+int label_set_of_query(struct reading *r, struct label_set *ret);
+
 /* What walks work in, kept by a reader from one query to the next. Zeroed memory is an empty one.
  */
 struct walk_memory {
     struct id_set seen;
     struct ids order;
+    struct ids levels; /* where each begins in `order` */
     struct ids spare;
 };
 
@@ -59,6 +64,23 @@ static inline size_t walk_level_len(const struct walk *w)
     return w->memory->order.len - w->level;
 }
 
+/* The things at a depth that was reached, in order. */
+static inline struct ids walk_level_at(const struct walk *w, uint32_t depth)
+{
+    const struct walk_memory *m = w->memory;
+    size_t begin = m->levels.data[depth];
+    size_t end = depth + 1 < m->levels.len ? m->levels.data[depth + 1] : m->order.len;
+    return (struct ids){.data = m->order.data + begin, .len = end - begin};
+}
+
 /* Calls `cb` for each edge of a thing, on the side and with the labels of the walk, as of its
  * revision, in no order, until it returns other than 0; returns that. */
 int walk_edges(const struct walk *w, uint64_t id, lookup_edge_cb cb, void *arg);
+/* The labels of the edges by which `from` depends on `to`, as texts in the arena, in their order.
+ */
+int walk_labels_between(const struct walk *w,
+                        uint64_t from,
+                        uint64_t to,
+                        struct arena *arena,
+                        struct span **ret,
+                        size_t *ret_len);
