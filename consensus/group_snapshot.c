@@ -68,7 +68,9 @@ int group_on_snapshot(struct raft_fsm *fsm, struct raft_buffer *bufs[], unsigned
     struct group *g = fsm->data;
     raft_index applied = raft_last_applied(&g->raft);
     raft_index uncommitted = g->raft.configuration_uncommitted_index;
-    if (uncommitted != 0 && uncommitted <= applied) {
+    bool older = uncommitted != 0 && uncommitted <= applied;
+    bool newer = g->raft.configuration_committed_index > applied; /* after a start, hazard 35 */
+    if (older || newer) {
         return RAFT_BUSY;
     }
     *bufs = raft_malloc(sizeof **bufs);

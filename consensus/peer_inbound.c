@@ -14,7 +14,7 @@ static void on_closed(uv_handle_t *handle)
     list_remove(&c->node);
     p->inbound_len--;
     buffer_release(&c->in);
-    buffer_release(&c->out);
+    peer_sender_release(&c->sender);
     free(c);
     peers_handle_closed(p);
 }
@@ -44,9 +44,23 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 
 static void on_written(uv_write_t *req, int status)
 {
+    struct peer_inbound *c = req->data;
+    peer_sender_written(&c->sender);
     if (status != 0) {
-        peer_inbound_close(req->data);
+        peer_inbound_close(c);
     }
+}
+
+void peer_inbound_flush(struct peer_inbound *c)
+{
+    if (!c->closing && peer_sender_flush(&c->sender, &c->tcp, on_written) != 0) {
+        peer_inbound_close(c);
+    }
+}
+
+void peer_inbound_send(struct peer_inbound *c, struct span message)
+{
+    (void)peer_frame_put(&c->sender.out, message);
 }
 
 /* A member that connects anew has lost its former connection, whatever TCP thinks of it. */
@@ -82,10 +96,9 @@ static bool on_handshake(struct peer_inbound *c, struct span payload)
         peers_refuse(p, ours ? PEER_CAUSE_NODE : PEER_CAUSE_CLUSTER, h.from);
     }
     /* The answer goes out in any case: it tells the other side who is here. */
-    peer_handshake_put(&c->out, &answer);
-    uv_buf_t buf = uv_buf_init((char *)c->out.data, (unsigned)c->out.len);
-    c->write.data = c;
-    if (uv_write(&c->write, (uv_stream_t *)&c->tcp, &buf, 1, on_written) != 0 || !welcome) {
+    peer_handshake_put(&c->sender.out, &answer);
+    peer_inbound_flush(c);
+    if (!welcome) {
         return false;
     }
     close_former(c, h.from);
@@ -149,7 +162,7 @@ void peer_inbound_accept(struct peers *p)
     CHECK(c != NULL);
     c->peers = p;
     buffer_init(&c->in, PEER_FRAME_HEADER_BYTES + PEER_MESSAGE_BYTES_MAX + PEER_READ_BYTES);
-    buffer_init(&c->out, 4096);
+    peer_sender_init(&c->sender, PEER_FRAME_HEADER_BYTES + PEER_MESSAGE_BYTES_MAX, c);
     CHECK(uv_tcp_init(p->options.loop, &c->tcp) == 0);
     CHECK(uv_timer_init(p->options.loop, &c->timer) == 0);
     c->tcp.data = c;

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "consensus/address.h"
+#include "consensus/message.h"
 #include "consensus/peers_internal.h"
 
 static const bool may_follow[LINK_STATE_COUNT][LINK_STATE_COUNT] = {
@@ -32,8 +33,7 @@ static void free_if_done(struct peer_link *l)
     }
     struct peers *p = l->peers;
     list_remove(&l->node);
-    buffer_release(&l->out);
-    buffer_release(&l->flight);
+    peer_sender_release(&l->sender);
     buffer_release(&l->in);
     free(l);
     peers_handle_closed(p);
@@ -51,8 +51,8 @@ static void on_tcp_closed(uv_handle_t *handle)
     struct peer_link *l = handle->data;
     l->handles--;
     l->tcp_open = false;
-    l->writing = false;
-    buffer_clear(&l->flight);
+    l->sender.writing = false;
+    buffer_clear(&l->sender.flight);
     free_if_done(l);
 }
 
@@ -91,7 +91,7 @@ static void fail(struct peer_link *l, const char *what, const char *why)
     log_debug("a connection to a member failed", LOG_U64("member", l->member.id),
               LOG_STR("address", l->member.address), LOG_STR("step", what), LOG_STR("error", why));
     move(l, LINK_BACKOFF);
-    buffer_clear(&l->out); /* Raft repeats what matters, and a frame may have been cut */
+    buffer_clear(&l->sender.out); /* Raft repeats what matters, and a frame may have been cut */
     buffer_clear(&l->in);
     close_tcp(l);
     unsigned ms = with_jitter(l->peers, l->backoff_ms);
@@ -174,8 +174,8 @@ static void on_connected(uv_connect_t *req, int status)
     move(l, LINK_SHAKING);
     peers_tune(&l->tcp);
     struct peer_handshake h = peers_handshake(l->peers, l->member.id);
-    buffer_clear(&l->out);
-    peer_handshake_put(&l->out, &h);
+    buffer_clear(&l->sender.out);
+    peer_handshake_put(&l->sender.out, &h);
     int rv = uv_read_start((uv_stream_t *)&l->tcp, on_alloc, on_read);
     if (rv != 0) {
         fail(l, "reading", uv_strerror(rv));
@@ -187,7 +187,7 @@ static void on_connected(uv_connect_t *req, int status)
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
     struct peer_link *l = handle->data;
-    *buf = uv_buf_init((char *)l->read_buf, sizeof l->read_buf);
+    *buf = uv_buf_init(l->peers->read_buf, PEER_READ_BYTES);
 }
 
 static void on_handshake(struct peer_link *l, struct span payload)
@@ -218,29 +218,43 @@ static void on_handshake(struct peer_link *l, struct span payload)
     log_debug("connected to a member", LOG_U64("member", l->member.id));
 }
 
+/* The handshake's answer, then what a member says that has no link to this node. */
+static void drain(struct peer_link *l)
+{
+    struct peers *p = l->peers;
+    size_t done = 0;
+    while (done < l->in.len && (l->state == LINK_SHAKING || l->state == LINK_UP)) {
+        struct span payload;
+        size_t len = 0;
+        struct error e = {0};
+        bool up = l->state == LINK_UP;
+        struct span rest = span_make(l->in.data + done, l->in.len - done);
+        int rv = peer_frame_parse(rest, up ? PEER_MESSAGE_BYTES_MAX : PEER_HANDSHAKE_BYTES,
+                                  &payload, &len, &e);
+        if (rv == 1) {
+            break;
+        }
+        if (rv < 0) {
+            fail(l, up ? "reading" : "shaking hands", e.message);
+        } else if (up) {
+            p->options.on_message(p->options.arg, l->member.id, payload);
+        } else {
+            on_handshake(l, payload);
+        }
+        done += len;
+    }
+    buffer_consume(&l->in, done < l->in.len ? done : l->in.len);
+}
+
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     struct peer_link *l = stream->data;
-    struct span payload;
-    size_t len;
-    struct error e = {0};
-    if (n == 0) {
-        return;
-    }
     if (n < 0) {
         fail(l, "reading", uv_strerror((int)n));
-        return;
-    }
-    /* Nothing but the handshake's answer comes this way. */
-    if (l->state != LINK_SHAKING || !buffer_append(&l->in, buf->base, (size_t)n)) {
-        fail(l, "reading", "unexpected bytes");
-        return;
-    }
-    int rv = peer_frame_parse(buffer_span(&l->in), PEER_HANDSHAKE_BYTES, &payload, &len, &e);
-    if (rv == 0) {
-        on_handshake(l, payload);
-    } else if (rv < 0) {
-        fail(l, "shaking hands", e.message);
+    } else if (n > 0 && !buffer_append(&l->in, buf->base, (size_t)n)) {
+        fail(l, "reading", "a frame is too long");
+    } else if (n > 0) {
+        drain(l);
     }
 }
 
@@ -249,12 +263,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 static void on_written(uv_write_t *req, int status)
 {
     struct peer_link *l = req->data;
-    l->writing = false;
-    if (l->flight.capacity > PEER_KEPT_BYTES) {
-        buffer_release(&l->flight); /* a burst is over: an idle node stays small */
-        buffer_init(&l->flight, l->peers->options.queue_bytes_max);
-    }
-    buffer_clear(&l->flight);
+    peer_sender_written(&l->sender);
     if (status != 0 && l->state != LINK_CLOSING) {
         fail(l, "writing", uv_strerror(status));
     }
@@ -263,18 +272,8 @@ static void on_written(uv_write_t *req, int status)
 void peer_link_flush(struct peer_link *l)
 {
     bool open = l->state == LINK_UP || l->state == LINK_SHAKING;
-    if (!open || l->writing || l->out.len == 0) {
-        return;
-    }
-    struct buffer full = l->out;
-    l->out = l->flight;
-    l->flight = full;
-    uv_buf_t buf = uv_buf_init((char *)l->flight.data, (unsigned)l->flight.len);
-    l->write.data = l;
-    l->writing = true;
-    int rv = uv_write(&l->write, (uv_stream_t *)&l->tcp, &buf, 1, on_written);
+    int rv = open ? peer_sender_flush(&l->sender, &l->tcp, on_written) : 0;
     if (rv != 0) {
-        l->writing = false;
         fail(l, "writing", uv_strerror(rv));
     }
 }
@@ -282,7 +281,7 @@ void peer_link_flush(struct peer_link *l)
 void peer_link_send(struct peer_link *l, struct span message)
 {
     if (l->state == LINK_UP) {
-        (void)peer_frame_put(&l->out, message);
+        (void)peer_frame_put(&l->sender.out, message);
     }
 }
 
@@ -298,9 +297,8 @@ struct peer_link *peer_link_new(struct peers *p, const struct group_member *memb
     l->member = *member;
     l->state = LINK_IDLE;
     l->backoff_ms = PEER_BACKOFF_MIN_MS;
-    buffer_init(&l->out, p->options.queue_bytes_max);
-    buffer_init(&l->flight, p->options.queue_bytes_max);
-    buffer_init(&l->in, 4096);
+    peer_sender_init(&l->sender, p->options.queue_bytes_max, l);
+    buffer_init(&l->in, PEER_FRAME_HEADER_BYTES + PEER_MESSAGE_BYTES_MAX + PEER_READ_BYTES);
     CHECK(uv_timer_init(p->options.loop, &l->timer) == 0);
     l->timer.data = l;
     l->handles = 1;

@@ -86,6 +86,47 @@ void peers_handle_closed(struct peers *p)
     cb(arg);
 }
 
+/* --- sending --- */
+
+void peer_sender_init(struct peer_sender *s, size_t bytes_max, void *data)
+{
+    *s = (struct peer_sender){.writing = false};
+    s->write.data = data;
+    buffer_init(&s->out, bytes_max);
+    buffer_init(&s->flight, bytes_max);
+}
+
+void peer_sender_release(struct peer_sender *s)
+{
+    buffer_release(&s->out);
+    buffer_release(&s->flight);
+}
+
+int peer_sender_flush(struct peer_sender *s, uv_tcp_t *tcp, uv_write_cb cb)
+{
+    if (s->writing || s->out.len == 0) {
+        return 0;
+    }
+    struct buffer full = s->out;
+    s->out = s->flight;
+    s->flight = full;
+    uv_buf_t buf = uv_buf_init((char *)s->flight.data, (unsigned)s->flight.len);
+    int rv = uv_write(&s->write, (uv_stream_t *)tcp, &buf, 1, cb);
+    s->writing = rv == 0;
+    return rv;
+}
+
+void peer_sender_written(struct peer_sender *s)
+{
+    s->writing = false;
+    if (s->flight.capacity > PEER_KEPT_BYTES) {
+        size_t bytes_max = s->flight.bytes_max;
+        buffer_release(&s->flight); /* a burst is over: an idle node stays small */
+        buffer_init(&s->flight, bytes_max);
+    }
+    buffer_clear(&s->flight);
+}
+
 /* --- the transport --- */
 
 static struct peer_link *find_link(struct peers *p, uint64_t id)
@@ -100,18 +141,36 @@ static struct peer_link *find_link(struct peers *p, uint64_t id)
     return NULL;
 }
 
+/* The connection that the node made to us. */
+static struct peer_inbound *find_inbound(struct peers *p, uint64_t id)
+{
+    LIST_FOREACH(node, &p->inbound)
+    {
+        struct peer_inbound *c = LIST_ENTRY(node, struct peer_inbound, node);
+        if (c->from == id && !c->closing) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
 static void transport_send(struct group_transport *t, uint64_t to, struct span message)
 {
-    struct peer_link *l = find_link(peers_of(t), to);
+    struct peers *p = peers_of(t);
+    struct peer_link *l = find_link(p, to);
+    struct peer_inbound *c = l == NULL ? find_inbound(p, to) : NULL;
     if (l != NULL) {
         peer_link_send(l, message);
+    } else if (c != NULL) {
+        peer_inbound_send(c, message);
     }
 }
 
 static bool transport_is_connected(struct group_transport *t, uint64_t to)
 {
-    struct peer_link *l = find_link(peers_of(t), to);
-    return l != NULL && l->state == LINK_UP;
+    struct peers *p = peers_of(t);
+    struct peer_link *l = find_link(p, to);
+    return l != NULL ? l->state == LINK_UP : find_inbound(p, to) != NULL;
 }
 
 bool peers_is_gone(const struct peers *p, uint64_t node)
@@ -167,6 +226,10 @@ static void on_prepare(uv_prepare_t *prepare)
     LIST_FOREACH(node, &p->links)
     {
         peer_link_flush(LIST_ENTRY(node, struct peer_link, node));
+    }
+    LIST_FOREACH(node, &p->inbound)
+    {
+        peer_inbound_flush(LIST_ENTRY(node, struct peer_inbound, node));
     }
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 /* The connections between members: TCP on a libuv loop. Each member connects to every other and
- * sends on that connection; it receives on those that it accepted. A handshake checks magic,
+ * sends on that connection; it receives on those that it accepted. Whom it does not know as a
+ * member it answers on the connection that came from there: a voter that was away may be needed to
+ * elect one that joined meanwhile. A handshake checks magic,
  * protocol version, cluster id and both node ids. Frames have a length under a limit and a
  * checksum. Lost connections are made again with backoff and names resolved again. */
 #include "base/error.h"

@@ -34,6 +34,14 @@ enum link_state {
     LINK_STATE_COUNT
 };
 
+/* What a connection sends: frames gather in `out` while those before them are written. */
+struct peer_sender {
+    struct buffer out;    /* frames not yet given to the socket */
+    struct buffer flight; /* frames being written */
+    uv_write_t write;     /* its data is the connection's */
+    bool writing;
+};
+
 /* The connection to one member, on which we send. */
 struct peer_link {
     struct list node;
@@ -46,14 +54,10 @@ struct peer_link {
     uv_tcp_t tcp;
     bool tcp_open;
     uv_connect_t connect;
-    uv_write_t write;
-    bool writing;
+    struct peer_sender sender;
     unsigned backoff_ms;
-    struct buffer out;    /* frames not yet given to the socket */
-    struct buffer flight; /* frames being written */
-    struct buffer in;     /* the handshake's answer */
-    unsigned handles;     /* open handles of it */
-    uint8_t read_buf[256];
+    struct buffer in; /* the handshake's answer; what comes from one that does not know us */
+    unsigned handles; /* open handles of it */
 };
 
 /* A connection that a member made to us, on which we receive. */
@@ -64,8 +68,7 @@ struct peer_inbound {
     uv_timer_t timer; /* the handshake must come in time */
     uint64_t from;    /* 0 until the handshake */
     struct buffer in;
-    struct buffer out;
-    uv_write_t write;
+    struct peer_sender sender; /* the handshake's answer; messages to whom we have no link to */
     unsigned handles;
     bool closing;
 };
@@ -84,7 +87,7 @@ struct peers {
     uint64_t jitter;
     uint64_t refused[PEER_CAUSE_COUNT];
     uint64_t noticed_ns[PEER_CAUSE_COUNT];
-    char *read_buf; /* PEER_READ_BYTES, for all inbounds */
+    char *read_buf; /* PEER_READ_BYTES, for all connections */
     void (*close_cb)(void *arg);
     void *close_arg;
 };
@@ -99,6 +102,13 @@ void peers_tune(uv_tcp_t *tcp);
 /* A handle of the mesh was closed; the last one ends it. */
 void peers_handle_closed(struct peers *p);
 
+void peer_sender_init(struct peer_sender *s, size_t bytes_max, void *data);
+void peer_sender_release(struct peer_sender *s);
+/* Writes what has gathered unless a write is under way; `cb` calls peer_sender_written. Returns 0
+ * or libuv's error. */
+int peer_sender_flush(struct peer_sender *s, uv_tcp_t *tcp, uv_write_cb cb);
+void peer_sender_written(struct peer_sender *s);
+
 struct peer_link *peer_link_new(struct peers *p, const struct group_member *member);
 /* Starts to connect, or goes on with a changed address. */
 void peer_link_connect(struct peer_link *l);
@@ -107,4 +117,7 @@ void peer_link_flush(struct peer_link *l);
 void peer_link_close(struct peer_link *l);
 
 void peer_inbound_accept(struct peers *p);
+/* Sends backwards, to one that has no link; drops it when it is too much. */
+void peer_inbound_send(struct peer_inbound *c, struct span message);
+void peer_inbound_flush(struct peer_inbound *c);
 void peer_inbound_close(struct peer_inbound *c);

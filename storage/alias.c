@@ -96,9 +96,7 @@ static int check_expected(struct command *c,
 int guard_alias(struct command *c, const struct guard *g, const struct thing *model)
 {
     if (model->kind != KIND_MODEL) {
-        return error_set(c->error, CLADE_ERR_INVALID, "ref",
-                         "must be a model; id/%" PRIu64 " is a %s", model->id,
-                         kind_name(model->kind));
+        return command_wrong_kind(c, "ref", KIND_MODEL, model);
     }
     struct thing *there = NULL;
     int rc = lookup_alias(c->view, c->scratch, model->id, g->alias, &there);

@@ -1,6 +1,8 @@
 #include "storage/command.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -183,13 +185,21 @@ int command_resolve_any(struct command *c,
     return resolve_in(c, ref, where, true, ret);
 }
 
+int command_wrong_kind(struct command *c,
+                       const char *where,
+                       enum kind wanted,
+                       const struct thing *got)
+{
+    return error_set(c->error, CLADE_ERR_INVALID, where, "must be %s; id/%" PRIu64 " is %s",
+                     kind_with_article(wanted), got->id, kind_with_article(got->kind));
+}
+
 int command_subject(struct command *c, const struct op *op, enum kind kind, struct thing **ret)
 {
     struct thing *thing;
     int rc = command_resolve(c, &op->ref, "ref", &thing);
     if (rc == 0 && thing->kind != kind) {
-        rc = error_set(c->error, CLADE_ERR_INVALID, "ref", "must be a %s; id/%" PRIu64 " is a %s",
-                       kind_name(kind), thing->id, kind_name(thing->kind));
+        rc = command_wrong_kind(c, "ref", kind, thing);
     }
     if (rc == 0) {
         c->op_ids[c->op] = thing->id;
@@ -200,10 +210,25 @@ int command_subject(struct command *c, const struct op *op, enum kind kind, stru
 
 /* --- Guards ---------------------------------------------------------------------------------- */
 
-static int guard_failed(struct command *c, const struct thing *there, const char *what)
+static int guard_failed(struct command *c, const struct thing *there, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* "the guard does not hold: artifact/a is there" */
+static int guard_failed(struct command *c, const struct thing *there, const char *fmt, ...)
 {
-    error_set(c->error, CLADE_ERR_CONFLICT, NULL, "the guard does not hold: %s", what);
-    return there != NULL ? command_say_there(c, there) : CLADE_ERR_CONFLICT;
+    struct span ref = {0};
+    int rc = render_ref(&c->render, there, &ref);
+    if (code_is_fatal(rc)) {
+        return rc;
+    }
+    va_list args;
+    char what[sizeof c->error->message];
+    va_start(args, fmt);
+    (void)vsnprintf(what, sizeof what, fmt, args);
+    va_end(args);
+    error_set(c->error, CLADE_ERR_CONFLICT, NULL, "the guard does not hold: %.*s %s", SPAN_FMT(ref),
+              what);
+    return command_say_there(c, there);
 }
 
 static int check_match(struct command *c, const struct guard *g, const struct thing *there)
@@ -216,7 +241,7 @@ static int check_match(struct command *c, const struct guard *g, const struct th
         error_prefix_where(c->error, "query");
         return rc;
     }
-    return matches ? 0 : guard_failed(c, there, "the query does not match the thing");
+    return matches ? 0 : guard_failed(c, there, "is not as it says: %.*s", SPAN_FMT(g->query));
 }
 
 static int check_guard(struct command *c, const struct guard *g)
@@ -228,16 +253,18 @@ static int check_guard(struct command *c, const struct guard *g)
         return rc;
     }
     if (g->kind == GUARD_ABSENT) {
-        return rc == 0 ? guard_failed(c, there, "the thing is there") : 0;
+        return rc == 0 ? guard_failed(c, there, "is there") : 0;
     }
     if (rc != 0) {
-        return guard_failed(c, NULL, "there is no such thing");
+        c->error->code = CLADE_ERR_CONFLICT;
+        return error_wrap(c->error, "the guard does not hold");
     }
     switch (g->kind) {
     case GUARD_UNCHANGED:
         return there->changed.revision == g->revision
                    ? 0
-                   : guard_failed(c, there, "the thing has changed");
+                   : guard_failed(c, there, "changed at revision %" PRIu64 ", not %" PRIu64,
+                                  there->changed.revision, g->revision);
     case GUARD_ALIAS:
         return guard_alias(c, g, there);
     case GUARD_STAGE:

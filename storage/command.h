@@ -75,6 +75,11 @@ int command_resolve_any(struct command *c,
                         const struct ref *ref,
                         const char *where,
                         struct thing **ret);
+/* Says that what `where` refers to is of another kind than it must be: CLADE_ERR_INVALID. */
+int command_wrong_kind(struct command *c,
+                       const char *where,
+                       enum kind wanted,
+                       const struct thing *got);
 /* CLADE_ERR_CONFLICT when the thing is held. */
 int command_check_hold(struct command *c, const struct thing *thing);
 /* Notes a change for the change log; label and other for edges, else 0. */

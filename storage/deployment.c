@@ -93,13 +93,14 @@ static int take_target(struct command *c,
         return rc;
     }
     if (version->kind != KIND_VERSION) {
-        return error_set(c->error, CLADE_ERR_INVALID, "version",
-                         "must be a version; id/%" PRIu64 " is a %s", version->id,
-                         kind_name(version->kind));
+        return command_wrong_kind(c, "version", KIND_VERSION, version);
     }
     if (has_version(before, version->id)) {
-        return error_set(c->error, CLADE_ERR_INVALID, "version",
-                         "id/%" PRIu64 " is a target already", version->id);
+        struct span ref = {0};
+        rc = render_ref(&c->render, version, &ref);
+        return rc != 0 ? rc
+                       : error_set(c->error, CLADE_ERR_INVALID, "version",
+                                   "%.*s is a target already", SPAN_FMT(ref));
     }
     struct target target = {
         .model = version->model, .version = version->id, .share = w->share, .shadow = w->shadow};

@@ -7,7 +7,7 @@
 #include "storage/series.h"
 #include "storage/usage.h"
 
-#define STORE_MEMBERS    9
+#define STORE_MEMBERS    10
 #define EDGE_ARENA_BYTES (4u << 20)
 
 struct figures {
@@ -80,7 +80,7 @@ static int on_series(void *arg, const struct series *series, struct span key)
 static int count_bytes(struct figures *f, const struct thing *thing)
 {
     f->counts[USE_BYTES] += usage_bytes(thing);
-    int rc = params_each(f->r->view, thing->id, on_param, f);
+    int rc = params_each(f->r->view, thing->id, 0, on_param, f);
     return rc != 0 ? rc : series_each(f->r->view, thing->id, NULL, on_series, f);
 }
 
@@ -374,9 +374,14 @@ static int put_namespace(struct figures *f, struct buffer *out)
 static int put_store(struct reading *r, struct buffer *out)
 {
     struct usage usage;
+    MDB_stat purges;
     int rc = usage_of(r->view, NAMESPACE_ROOT, &usage);
     if (rc != 0) {
         return rc;
+    }
+    rc = mdb_stat(r->view->txn, r->view->env->tables[TABLE_PURGES], &purges);
+    if (rc != 0) {
+        return lmdb_error(rc, r->error, "counting what is purged");
     }
     value_put_str(out, "store");
     value_put_map(out, STORE_MEMBERS);
@@ -394,6 +399,8 @@ static int put_store(struct reading *r, struct buffer *out)
     value_put_uint(out, usage.all[USE_BYTES]);
     value_put_str(out, "sessions");
     value_put_uint(out, r->meta.sessions);
+    value_put_str(out, "purging"); /* things that are not erased to the end yet */
+    value_put_uint(out, purges.ms_entries);
     value_put_str(out, "used_bytes");
     value_put_uint(out, environment_used_bytes(r->view->env));
     value_put_str(out, "map_bytes");

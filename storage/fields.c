@@ -5,11 +5,24 @@
 #include "base/check.h"
 #include "storage/fields_internal.h"
 
+#define DIFFERS_TEXT_MAX 40
+
 void merge_differs(struct merge *m, const char *field, struct span key)
 {
     size_t used = strlen(m->differs);
     snprintf(m->differs + used, sizeof m->differs - used, "%s%s%s%.*s", used > 0 ? ", " : "", field,
              key.len > 0 ? "." : "", (int)(key.len < 64 ? key.len : 64), (const char *)key.data);
+}
+
+/* What the scalar is, where that is short: " (1)". */
+static void differs_value(struct merge *m, const struct field *field, const struct field_value *v)
+{
+    size_t used = strlen(m->differs);
+    if (field->shape == FIELD_UINT) {
+        snprintf(m->differs + used, sizeof m->differs - used, " (%" PRIu64 ")", v->number);
+    } else if (field->shape == FIELD_TEXT && v->text.len <= DIFFERS_TEXT_MAX) {
+        snprintf(m->differs + used, sizeof m->differs - used, " (%.*s)", SPAN_FMT(v->text));
+    }
 }
 
 static int too_many(struct merge *m, const struct field *field)
@@ -73,13 +86,11 @@ static int find_reference(struct merge *m, const struct field_write *w, uint64_t
         return rc;
     }
     if (w->field->ref_kind != KIND_NONE && to->kind != w->field->ref_kind) {
-        return error_set(m->c->error, CLADE_ERR_INVALID, w->field->name,
-                         "must be a %s; id/%" PRIu64 " is a %s", kind_name(w->field->ref_kind),
-                         to->id, kind_name(to->kind));
+        return command_wrong_kind(m->c, w->field->name, w->field->ref_kind, to);
     }
     if (to->id == m->thing->id) {
         return error_set(m->c->error, CLADE_ERR_INVALID, w->field->name,
-                         "a thing cannot be its own");
+                         "a thing cannot be its own %s", w->field->name);
     }
     *ret = to->id;
     return 0;
@@ -127,6 +138,19 @@ static int move_content(struct merge *m, struct span from, struct span to)
     return CLADE_ERR_CONFLICT;
 }
 
+/* A model's numbers are used up one by one; a number that was given changes nothing. */
+static int write_last_number(struct merge *m, uint64_t number, struct field_value *v)
+{
+    uint64_t given;
+    int rc = lookup_highest_version(m->c->view, m->thing->id, &given);
+    if (rc != 0 || number <= given || (v->set && number <= v->number)) {
+        return rc;
+    }
+    *v = (struct field_value){.set = true, .number = number};
+    m->changed = true;
+    return 0;
+}
+
 static int write_scalar(struct merge *m, const struct field_write *w, struct field_value *v)
 {
     struct field_value new = {.set = true, .text = w->text, .number = w->number};
@@ -151,6 +175,7 @@ static int write_scalar(struct merge *m, const struct field_write *w, struct fie
     bool fixed = m->mode == WRITE_MATCH || (w->field->flags & FIELD_CORE) != 0;
     if (v->set && fixed) {
         merge_differs(m, w->field->name, (struct span){0});
+        differs_value(m, w->field, v);
         return 0;
     }
     if (v->set && w->field->code == FIELD_CONTENT) {
@@ -317,12 +342,15 @@ static int write_field(struct merge *m, const struct field_write *w)
 {
     struct field_value *v = &m->thing->fields[w->field->code];
     if (!field_belongs(w->field, m->thing->kind)) {
-        return error_set(m->c->error, CLADE_ERR_INVALID, w->field->name, "a %s has no %s",
-                         kind_name(m->thing->kind), w->field->name);
+        return error_set(m->c->error, CLADE_ERR_INVALID, w->field->name, "%s has no %s",
+                         kind_with_article(m->thing->kind), w->field->name);
     }
     if (w->field->code == FIELD_CYCLIC && !span_starts_with(m->thing->name, "edge:")) {
         return error_set(m->c->error, CLADE_ERR_INVALID, w->field->name,
                          "only a type of edges is cyclic or not");
+    }
+    if (w->field->code == FIELD_LAST_NUMBER) {
+        return write_last_number(m, w->number, v);
     }
     if (w->field->shape == FIELD_TEXT_SET) {
         return write_set(m, w, v);
@@ -344,6 +372,20 @@ static int write_field(struct merge *m, const struct field_write *w)
         return rc;
     }
     return write_scalar(m, w, v);
+}
+
+/* "artifact/a has other values for: size (1)" */
+static int say_differs(const struct merge *m)
+{
+    struct command *c = m->c;
+    struct span ref = {0};
+    int rc = render_ref(&c->render, m->thing, &ref);
+    if (code_is_fatal(rc)) {
+        return rc;
+    }
+    error_set(c->error, CLADE_ERR_CONFLICT, NULL, "%.*s has other values for: %s", SPAN_FMT(ref),
+              m->differs);
+    return command_say_there(c, m->thing);
 }
 
 /* Content alone decides whether it has a reason. */
@@ -381,11 +423,7 @@ int fields_apply(struct command *c,
         return rc;
     }
     if (m.differs[0] != '\0') {
-        error_set(c->error, CLADE_ERR_CONFLICT, NULL, "%s id/%" PRIu64 " has other values for: %s",
-                  kind_name(thing->kind), thing->id, m.differs);
-        c->error->id = thing->id;
-        c->error->revision = thing->changed.revision;
-        return CLADE_ERR_CONFLICT;
+        return say_differs(&m);
     }
     *ret_changed = m.changed;
     return 0;

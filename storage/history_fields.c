@@ -3,6 +3,7 @@
 
 #include "command/value.h"
 #include "storage/reading.h"
+#include "storage/series.h"
 
 static int put_side(struct reading *r,
                     const char *side,
@@ -146,7 +147,29 @@ static int put_field_change(struct reading *r,
     return put_whole_field(r, field, from, to);
 }
 
-int history_put_fields(struct reading *r, const struct thing *from, const struct thing *to)
+struct params_put {
+    struct buffer *out;
+    uint32_t members;
+};
+
+static int put_param(void *arg, struct span key, struct span value)
+{
+    static const char prefix[] = "params.";
+    struct params_put *p = arg;
+    char name[sizeof prefix + CLADE_MAX_PARAM_KEY_BYTES];
+    int len = snprintf(name, sizeof name, "%s%.*s", prefix, SPAN_FMT(key));
+    value_put_span(p->out, span_make(name, (size_t)len));
+    value_put_map(p->out, 1);
+    value_put_str(p->out, "to");
+    value_put_span(p->out, value);
+    p->members++;
+    return 0;
+}
+
+int history_put_fields(struct reading *r,
+                       const struct thing *from,
+                       const struct thing *to,
+                       bool logged)
 {
     struct buffer *out = r->out;
     struct buffer bytes[2];
@@ -165,7 +188,11 @@ int history_put_fields(struct reading *r, const struct thing *from, const struct
     for (int code = FIELD_NONE + 1; code < FIELD_CODE_COUNT && rc == 0; code++) {
         rc = put_field_change(r, (enum field_code)code, from, to, bytes, &members);
     }
-    value_end(out, at, members);
+    struct params_put params = {.out = out, .members = members};
+    if (rc == 0 && logged) {
+        rc = params_each(r->view, to->id, r->view->revision, put_param, &params);
+    }
+    value_end(out, at, params.members);
     buffer_release(&bytes[0]);
     buffer_release(&bytes[1]);
     return rc;

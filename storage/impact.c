@@ -131,6 +131,7 @@ static void put_use(const struct use *use, struct buffer *out)
 
 /* The least of those a level nearer that the thing depends on. */
 struct nearer {
+    struct reading *r;
     struct ids level;
     uint64_t least;
 };
@@ -141,7 +142,7 @@ static int on_nearer(void *arg, const struct edge *edge)
     if (edge->other < n->least && ids_have(&n->level, edge->other)) {
         n->least = edge->other;
     }
-    return 0;
+    return reading_step(n->r) ? 1 : 0;
 }
 
 /* The things from the start to the one that is shown, in the scratch arena. */
@@ -156,7 +157,8 @@ static int find_path(struct lineage *l, uint64_t **ret)
     back.side = SIDE_OUT;
     ids[l->depth] = l->thing->id;
     for (uint32_t depth = l->depth; depth > 0; depth--) {
-        struct nearer nearer = {.level = walk_level_at(&l->walk, depth - 1), .least = UINT64_MAX};
+        struct nearer nearer = {
+            .r = l->r, .level = walk_level_at(&l->walk, depth - 1), .least = UINT64_MAX};
         int rc = walk_edges(&back, ids[depth], on_nearer, &nearer);
         if (rc != 0) {
             return rc;

@@ -1,5 +1,8 @@
 /* What aliases, stages in use and deployments point to is not deleted. It is looked at when the
  * transaction ends: what points there may let go before or after the delete. */
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "storage/command.h"
 #include "storage/pointer.h"
 #include "storage/stages.h"
@@ -42,7 +45,7 @@ static int check_aliases(struct command *c,
         return rc;
     }
     struct span text = span_make(found.text, found.len);
-    refuse(c, thing, "the alias @", text, "points to it");
+    refuse(c, thing, "the alias @", text, "points to it; move or unset it first");
     error_set_there(c->error, "@%.*s", SPAN_FMT(text));
     c->error->id = model;
     return CLADE_ERR_IN_USE;
@@ -59,7 +62,7 @@ static int check_deployed(struct command *c, const struct thing *thing, const st
     if (rc != 0) {
         return rc == 1 ? 0 : rc;
     }
-    refuse(c, thing, "the deployment ", deployment->name, "serves it");
+    refuse(c, thing, "the deployment ", deployment->name, "serves it; set its targets first");
     return command_say_there(c, deployment);
 }
 
@@ -68,7 +71,12 @@ static int refuse_stage(struct command *c,
                         struct span stage,
                         const struct thing *version)
 {
-    refuse(c, thing, "it is in the stage ", stage, "that counts as in use");
+    char what[64] = "it is in the stage ";
+    if (thing->kind == KIND_MODEL) {
+        (void)snprintf(what, sizeof what, "its version %" PRIu64 " is in the stage ",
+                       version->number);
+    }
+    refuse(c, thing, what, stage, "that counts as in use; move it to another first");
     return command_say_there(c, version);
 }
 

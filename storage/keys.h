@@ -15,6 +15,11 @@ static inline struct span key_span(const struct key *k)
     return span_make(k->bytes, k->len);
 }
 
+static inline bool key_begins(struct span row_key, const struct key *prefix)
+{
+    return row_key.len >= prefix->len && memcmp(row_key.data, prefix->bytes, prefix->len) == 0;
+}
+
 struct key key_u64(uint64_t a);
 struct key key_u64_u64(uint64_t a, uint64_t b);
 

@@ -103,15 +103,29 @@ static int is_used(struct lineage *l, uint64_t id, bool *ret)
     return rc;
 }
 
+static int is_in_state(struct lineage *l, uint64_t id, bool *ret)
+{
+    const struct query *q = l->r->query;
+    bool live = true;
+    int rc = q->kind == QUERY_IMPACT ? 0 : read_thing(l, id);
+    if (rc == 0) {
+        rc = lookup_is_live(l->r->view, l->r->scratch, l->thing, &live);
+    }
+    *ret = (q->state == CLADE_STATE_LIVE) == live;
+    return rc;
+}
+
 /* Unless the query says otherwise, what is deleted is shown, marked. */
 static int wants(struct lineage *l, uint64_t id, bool *ret)
 {
     const struct query *q = l->r->query;
     *ret = true;
     if (q->kind == QUERY_IMPACT) {
-        return is_used(l, id, ret);
-    }
-    if (q->kinds != 0) {
+        int rc = is_used(l, id, ret);
+        if (rc != 0) {
+            return rc;
+        }
+    } else if (q->kinds != 0) {
         enum kind kind = KIND_NONE;
         int rc = kind_of(l, id, &kind);
         if (rc != 0) {
@@ -122,15 +136,7 @@ static int wants(struct lineage *l, uint64_t id, bool *ret)
     if (!*ret || q->state == CLADE_STATE_ANY) {
         return 0;
     }
-    struct thing *thing;
-    bool live = true;
-    reading_next_item(l->r);
-    int rc = lookup_thing(l->r->view, l->r->scratch, id, &thing);
-    if (rc == 0) {
-        rc = lookup_is_live(l->r->view, l->r->scratch, thing, &live);
-    }
-    *ret = (q->state == CLADE_STATE_LIVE) == live;
-    return rc == 1 ? 0 : rc;
+    return is_in_state(l, id, ret);
 }
 
 /* Of impact the thing has been read already. */

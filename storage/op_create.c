@@ -39,13 +39,12 @@ static int find_place(struct command *c, const struct op *op, struct thing *new)
         struct thing *model;
         int rc = command_resolve(c, &op->ref, "model", &model);
         if (rc == 0 && model->kind != KIND_MODEL) {
-            rc = error_set(c->error, CLADE_ERR_INVALID, "model",
-                           "must be a model; id/%" PRIu64 " is a %s", model->id,
-                           kind_name(model->kind));
+            rc = command_wrong_kind(c, "model", KIND_MODEL, model);
         }
         if (rc == 0) {
             new->ns = model->ns;
             new->model = model->id;
+            new->number = model->fields[FIELD_LAST_NUMBER].number; /* those that are used up */
         }
         return rc;
     }
@@ -105,7 +104,7 @@ static int check_same(struct command *c,
     bool other_number = op->number != 0 && there->number != op->number;
     bool other_name = op->name.len > 0 && !span_equal(there->name, op->name);
     if (other_model || other_number || other_name) {
-        return refuse(c, there, "external_ids", "the holder of the external id");
+        return refuse(c, there, "external_ids", "a thing with the external id");
     }
     return 0;
 }
@@ -137,11 +136,11 @@ static int take_existing(struct command *c, const struct op *op, struct thing *t
     }
     bool named = version ? op->number != 0 : op->name.len > 0;
     if (op->if_exists == CLADE_IF_EXISTS_ERROR && !named) {
-        return refuse(c, there, "external_ids", "the holder of the external id");
+        return refuse(c, there, "external_ids", "a thing with the external id");
     }
     if (op->if_exists == CLADE_IF_EXISTS_ERROR) {
         char what[64];
-        snprintf(what, sizeof what, "a %s of that %s", kind_name(op->kind),
+        snprintf(what, sizeof what, "%s of that %s", kind_with_article(op->kind),
                  version ? "number" : "name");
         return refuse(c, there, version ? "number" : "name", what);
     }
@@ -228,6 +227,7 @@ static int assign_number(struct command *c, const struct op *op, struct thing *n
     if (rc != 0) {
         return rc;
     }
+    highest = highest < new->number ? new->number : highest;
     if (op->number != 0 && op->number <= highest) {
         error_set(c->error, CLADE_ERR_CONFLICT, "number",
                   "version %" PRIu64 " was skipped; the next may be %" PRIu64 " or above",
@@ -235,7 +235,8 @@ static int assign_number(struct command *c, const struct op *op, struct thing *n
         return CLADE_ERR_CONFLICT;
     }
     if (op->number == UINT64_MAX || highest == UINT64_MAX - 1) {
-        return error_set(c->error, CLADE_ERR_LIMIT, "number", "the number is too high");
+        return error_set(c->error, CLADE_ERR_LIMIT, "number",
+                         "a version's number is below %" PRIu64, UINT64_MAX);
     }
     new->number = op->number != 0 ? op->number : highest + 1;
     return 0;
@@ -277,7 +278,7 @@ static int make_new(struct command *c, const struct op *op, struct thing *new)
 
 int op_create(struct command *c, const struct op *op)
 {
-    struct thing new = {.kind = op->kind};
+    struct thing new = {.kind = op->kind, .happened_us = c->txn.happened_us};
     int rc = find_place(c, op, &new);
     if (rc != 0) {
         return rc;

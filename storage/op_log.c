@@ -306,9 +306,7 @@ static int resolve_ends(struct command *c,
     if (rc == 0 && w->has_run) {
         rc = command_resolve(c, &w->run, "run", &thing);
         if (rc == 0 && thing->kind != KIND_RUN) {
-            rc = error_set(c->error, CLADE_ERR_INVALID, "run",
-                           "must be a run; id/%" PRIu64 " is a %s", thing->id,
-                           kind_name(thing->kind));
+            rc = command_wrong_kind(c, "run", KIND_RUN, thing);
         }
     }
     *ret_run = rc == 0 && w->has_run ? thing->id : 0;

@@ -20,8 +20,9 @@ static int check_name(struct command *c, const struct thing *thing, struct span 
 {
     bool keeps = thing->kind == KIND_VERSION || thing->kind == KIND_NAMESPACE;
     if (keeps && !span_equal(name, thing->name)) {
-        return error_set(c->error, CLADE_ERR_INVALID, "name", "a %s keeps its %s",
-                         kind_name(thing->kind), thing->kind == KIND_VERSION ? "number" : "path");
+        return error_set(c->error, CLADE_ERR_INVALID, "name", "%s keeps its %s",
+                         kind_with_article(thing->kind),
+                         thing->kind == KIND_VERSION ? "number" : "path");
     }
     int rc = name_check(thing->kind, name, c->error);
     if (rc != 0) {

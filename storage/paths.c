@@ -412,6 +412,9 @@ static int search_on(struct search *s)
         uint32_t place = heap_take(s);
         rc = s->prefixes[place].id == p->to ? show_found(s, place) : extend(s, place);
     }
+    if (rc == 0 && s->heap_len > 0) {
+        p->r->full = true; /* there may be more */
+    }
     return rc;
 }
 

@@ -15,11 +15,6 @@ static int decode(
     return 0;
 }
 
-static bool begins_with(struct span row_key, const struct key *prefix)
-{
-    return row_key.len >= prefix->len && memcmp(row_key.data, prefix->bytes, prefix->len) == 0;
-}
-
 struct key pointer_past_key(const struct key *key, uint64_t ended)
 {
     struct key past = *key;
@@ -73,7 +68,7 @@ int pointer_first(struct view *v, enum table table, const struct key *prefix, st
     if (rc != 0) {
         return rc;
     }
-    return begins_with(row.key, prefix) ? decode(v, table, row.key, row.value, ret) : 1;
+    return key_begins(row.key, prefix) ? decode(v, table, row.key, row.value, ret) : 1;
 }
 
 static int each_now(
@@ -81,7 +76,7 @@ static int each_now(
 {
     struct row row;
     int rc = view_seek(v, table, key_span(prefix), &row);
-    for (; rc == 0 && begins_with(row.key, prefix); rc = view_next(v, table, &row)) {
+    for (; rc == 0 && key_begins(row.key, prefix); rc = view_next(v, table, &row)) {
         struct pointer found;
         struct key key;
         rc = decode(v, table, row.key, row.value, &found);
@@ -107,7 +102,7 @@ static int each_past(
     from.bytes[0] = POINTER_PAST;
     struct key begin = from;
     int rc = view_seek(v, table, key_span(&from), &row);
-    for (int i = 0; rc == 0 && begins_with(row.key, &begin); i++) {
+    for (int i = 0; rc == 0 && key_begins(row.key, &begin); i++) {
         if (row.key.len < begin.len + 8u) {
             return row_corrupt(v->error, table, row.key, "has a wrong length");
         }
@@ -159,7 +154,7 @@ int pointer_moves(
         struct row row;
         from.bytes[0] = (uint8_t)space;
         int rc = view_seek(v, table, key_span(&from), &row);
-        for (; rc == 0 && begins_with(row.key, &from); rc = view_next(v, table, &row)) {
+        for (; rc == 0 && key_begins(row.key, &from); rc = view_next(v, table, &row)) {
             struct pointer found;
             rc = decode(v, table, row.key, row.value, &found);
             if (rc == 0) {

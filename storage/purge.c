@@ -29,7 +29,8 @@ static int check_purgeable(struct command *c, const struct thing *t)
     }
     if (t->kind == KIND_NAMESPACE || t->kind == KIND_TYPE) {
         return error_set(c->error, CLADE_ERR_INVALID, "ref",
-                         "a %s is not purged: things are known by its name", kind_name(t->kind));
+                         "%s is not purged: things are known by its name",
+                         kind_with_article(t->kind));
     }
     if (live) {
         error_set(c->error, CLADE_ERR_CONFLICT, "ref",
@@ -129,17 +130,12 @@ struct eraser {
     struct arena *scratch;
 };
 
-static bool begins_with(struct span key, const struct key *prefix)
-{
-    return key.len >= prefix->len && memcmp(key.data, prefix->bytes, prefix->len) == 0;
-}
-
 /* The first row under the prefix; 1 when there is none. */
 static int erase_first(struct eraser *e, enum table table, const struct key *prefix)
 {
     struct row row;
     int rc = view_seek(e->view, table, key_span(prefix), &row);
-    if (rc != 0 || !begins_with(row.key, prefix)) {
+    if (rc != 0 || !key_begins(row.key, prefix)) {
         return rc < 0 ? rc : 1;
     }
     struct key key = {.len = (uint16_t)row.key.len};
@@ -295,7 +291,7 @@ static int erase_props(struct eraser *e, uint64_t id)
     struct thing *thing;
     struct row row;
     int rc = view_seek(e->view, TABLE_EDGE_PROPS, key_span(&from), &row);
-    if (rc != 0 || !begins_with(row.key, &from)) {
+    if (rc != 0 || !key_begins(row.key, &from)) {
         return rc < 0 ? rc : 1;
     }
     struct key key = {.len = (uint16_t)row.key.len};
@@ -348,7 +344,7 @@ static int erase_past(struct eraser *e)
     }
     struct key from = key_u64(id);
     rc = view_seek(e->view, TABLE_HISTORY, key_span(&from), &row);
-    if (rc == 0 && row.key.len == 16 && begins_with(row.key, &from)) {
+    if (rc == 0 && row.key.len == 16 && key_begins(row.key, &from)) {
         return erase_state(e, id, row);
     }
     rc = rc < 0 ? rc : erase_alias(e, id);

@@ -1,5 +1,5 @@
-/* diff: two things, or one at two revisions: what is set in one and not in the other, and what only
- * one of them was made from. */
+/* diff: two things, or one at two revisions: what is set differently, and what only one of them was
+ * made from. */
 #include <stdlib.h>
 
 #include "command/value.h"
@@ -107,7 +107,7 @@ static int on_param(void *arg, struct span key, struct span value)
 
 static int each_param(struct diff *d, struct side *s)
 {
-    return params_each(d->r->view, s->thing->id, on_param, d);
+    return params_each(d->r->view, s->thing->id, 0, on_param, d);
 }
 
 static int put_param(struct diff *d, const struct pair *from, const struct pair *to)
@@ -248,6 +248,19 @@ static int put_one(struct diff *d, uint64_t id, uint32_t depth)
     return rc;
 }
 
+/* What does not fit any more is left out, and the answer says so. */
+static bool cut(struct diff *d, size_t mark)
+{
+    struct reading *r = d->r;
+    uint64_t bytes_max = r->budget->bytes_max != 0 ? r->budget->bytes_max : CLADE_MAX_ANSWER_BYTES;
+    if (r->out->failed || r->out->len - r->out_begin > bytes_max) {
+        r->out->len = mark;
+        r->out->failed = false;
+        r->full = true;
+    }
+    return r->out->len == mark;
+}
+
 /* What only this side was made from, as many as the limit lets; counts what the other has too. */
 static int put_only(struct diff *d, int side, uint64_t *ret_both)
 {
@@ -264,11 +277,12 @@ static int put_only(struct diff *d, int side, uint64_t *ret_both)
         for (size_t i = 0; rc == 0 && i < level.len; i++) {
             if (is_upstream(other, level.data[i])) {
                 both++;
-            } else if (d->members == d->r->query->limit) {
+            } else if (d->members == d->r->query->limit || d->r->full) {
                 d->r->full = true;
             } else {
-                d->members++;
+                size_t mark = d->r->out->len;
                 rc = put_one(d, level.data[i], depth);
+                d->members += !cut(d, mark);
             }
             rc = rc == 0 && reading_step(d->r) ? 2 : rc;
         }
@@ -278,7 +292,7 @@ static int put_only(struct diff *d, int side, uint64_t *ret_both)
     return rc;
 }
 
-static int put_provenance(struct diff *d)
+static int put_both_sides(struct diff *d)
 {
     uint64_t both = 0;
     value_put_str(d->r->out, "provenance");
@@ -288,6 +302,26 @@ static int put_provenance(struct diff *d)
     value_put_str(d->r->out, "both");
     value_put_uint(d->r->out, both);
     return rc;
+}
+
+/* Left out when the budget ends before all of it is known: what is missing in half a walk is not
+ * known to be missing. *ret says whether it is there. */
+static int put_provenance(struct diff *d, bool *ret)
+{
+    size_t mark = d->r->out->len;
+    int rc = walk_all(d, &d->sides[0], &d->r->walks[0]);
+    rc = rc != 0 ? rc : walk_all(d, &d->sides[1], &d->r->walks[1]);
+    rc = rc != 0 ? rc : put_both_sides(d);
+    for (int i = 0; i < 2; i++) {
+        if (d->sides[i].walk.memory != NULL) {
+            walk_end(&d->sides[i].walk);
+        }
+    }
+    *ret = rc == 0;
+    if (rc > 0) {
+        d->r->out->len = mark;
+    }
+    return rc < 0 ? rc : 0;
 }
 
 /* --- The query -------------------------------------------------------------------------------- */
@@ -330,36 +364,22 @@ static int put_head(struct diff *d, int i)
     return rc;
 }
 
-/* Without provenance when its walks did not come to their end: what is missing there is not known
- * to be missing. */
-static int put_all(struct diff *d, bool walked)
-{
-    value_put_map(d->r->out, 5 + walked);
-    int rc = put_head(d, 0);
-    rc = rc != 0 ? rc : put_head(d, 1);
-    rc = rc != 0 ? rc : history_put_fields(d->r, d->sides[0].thing, d->sides[1].thing);
-    rc = rc != 0 ? rc : put_params(d);
-    rc = rc != 0 ? rc : put_metrics(d);
-    return rc != 0 || !walked ? rc : put_provenance(d);
-}
-
 static int answer(struct diff *d)
 {
     struct reading *r = d->r;
-    int rc = walk_all(d, &d->sides[0], &r->walks[0]);
-    rc = rc != 0 ? rc : walk_all(d, &d->sides[1], &r->walks[1]);
-    if (rc >= 0) {
-        rc = put_all(d, rc == 0);
-    }
-    for (int i = 0; i < 2; i++) {
-        if (d->sides[i].walk.memory != NULL) {
-            walk_end(&d->sides[i].walk);
-        }
-    }
+    bool walked = false;
+    size_t at = value_begin_map(r->out);
+    int rc = put_head(d, 0);
+    rc = rc != 0 ? rc : put_head(d, 1);
+    rc = rc != 0 ? rc : history_put_fields(r, d->sides[0].thing, d->sides[1].thing, false);
+    rc = rc != 0 ? rc : put_params(d);
+    rc = rc != 0 ? rc : put_metrics(d);
     if (rc > 0) {
         return error_set(r->error, CLADE_ERR_LIMIT, NULL,
                          "the two could not be compared in the time that was given");
     }
+    rc = rc != 0 ? rc : put_provenance(d, &walked);
+    value_end(r->out, at, 5 + walked);
     return rc;
 }
 

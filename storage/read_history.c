@@ -405,12 +405,26 @@ static int put_events(struct history *h, uint64_t revision)
     return rc;
 }
 
-static int put_record_change(struct history *h)
+/* Whether the change log says that something was logged to the thing. */
+static bool was_logged(const struct history *h, struct span row)
+{
+    struct varint_reader v = {.rest = row};
+    uint64_t changes = varint_get(&v);
+    for (uint64_t i = 0; i < changes && !v.failed; i++) {
+        struct alias_change c = next_change(&v);
+        if (c.kind == CHANGE_LOGGED && c.id == h->id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int put_record_change(struct history *h, bool logged)
 {
     value_put_str(h->r->out, "change");
     value_put_str(h->r->out, change_word(h->from->thing, h->to->thing));
     const struct thing *from = h->to->thing->purged ? h->to->thing : h->from->thing;
-    return history_put_fields(h->r, from, h->to->thing);
+    return history_put_fields(h->r, from, h->to->thing, logged);
 }
 
 /* The revision that is next: 0 when there is none. */
@@ -437,7 +451,8 @@ static int show(struct history *h, uint64_t revision, bool of_record)
     size_t at = value_begin_map(r->out);
     uint32_t members = put_who(r->out, revision, &who);
     if (of_record) {
-        rc = put_record_change(h);
+        bool logged = !h->purged && who.changes.len > 0 && was_logged(h, who.changes);
+        rc = put_record_change(h, logged);
         members += 2;
     }
     bool aliases = take_alias_events(h, revision);

@@ -189,7 +189,8 @@ static int find_under(struct listing *l)
         return rc;
     }
     if (thing->kind != wanted) {
-        return error_set(r->error, CLADE_ERR_INVALID, "under", "must be a %s", kind_name(wanted));
+        return error_set(r->error, CLADE_ERR_INVALID, "under", "must be %s",
+                         kind_with_article(wanted));
     }
     l->under = thing->id;
     /* Runs stand in their experiment's namespace or elsewhere; the query's is listed. */

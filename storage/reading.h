@@ -76,8 +76,12 @@ int reading_revision(struct reading *r,
                      uint64_t *ret);
 
 /* What a history says of a change: "fields" and the map from each field that differs to {"from",
- * "to"}, a side left out where it is not set; `from` NULL: there was nothing. */
-int history_put_fields(struct reading *r, const struct thing *from, const struct thing *to);
+ * "to"}, a side left out where it is not set; `from` NULL: there was nothing. `logged`: with the
+ * params that were written at the view's revision. */
+int history_put_fields(struct reading *r,
+                       const struct thing *from,
+                       const struct thing *to,
+                       bool logged);
 /* The same for each key of pairs that differs, as members of a map that is open, counted in
  * *members: "FIELD.KEY"; for a field NULL props, and KEY alone. Both sides are sorted by key. */
 int history_put_pairs(struct reading *r,

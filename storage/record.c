@@ -8,8 +8,9 @@
 #define RECORD_DELETED   1 /* flags */
 #define RECORD_UNCHANGED 2 /* `changed` is `created` and is left out */
 #define RECORD_PURGED    4
-#define RECORD_NAMED     8 /* `named` is not `created` and stands before the fields */
-#define RECORD_FLAGS     15
+#define RECORD_NAMED     8  /* `named` is not `created` and stands before the fields */
+#define RECORD_HAPPENED  16 /* `happened_us` is there, behind `created` */
+#define RECORD_FLAGS     31
 
 static void encode_stamp(const struct stamp *s, struct buffer *b)
 {
@@ -64,7 +65,8 @@ void record_encode(const struct thing *t, struct buffer *b)
     buffer_append_u8(b, (uint8_t)t->kind);
     bool named = t->kind != KIND_VERSION && t->named != t->created.revision;
     buffer_append_u8(b, (t->deleted ? RECORD_DELETED : 0) | (same ? RECORD_UNCHANGED : 0) |
-                            (t->purged ? RECORD_PURGED : 0) | (named ? RECORD_NAMED : 0));
+                            (t->purged ? RECORD_PURGED : 0) | (named ? RECORD_NAMED : 0) |
+                            (t->happened_us != 0 ? RECORD_HAPPENED : 0));
     varint_put(b, t->ns);
     if (t->kind == KIND_VERSION) {
         varint_put(b, t->model);
@@ -73,6 +75,9 @@ void record_encode(const struct thing *t, struct buffer *b)
         varint_put_text(b, t->name);
     }
     encode_stamp(&t->created, b);
+    if (t->happened_us != 0) {
+        varint_put(b, t->happened_us);
+    }
     if (!same) {
         encode_stamp(&t->changed, b);
     }
@@ -234,6 +239,10 @@ int record_decode(
         ret->name = varint_get_text(&r);
     }
     ret->created = decode_stamp(&r);
+    if ((bytes.data[2] & RECORD_HAPPENED) != 0) {
+        ret->happened_us = varint_get(&r);
+        r.failed = r.failed || ret->happened_us == 0;
+    }
     ret->changed = (bytes.data[2] & RECORD_UNCHANGED) != 0 ? ret->created : decode_stamp(&r);
     ret->named = (bytes.data[2] & RECORD_NAMED) != 0 ? varint_get(&r) : ret->created.revision;
     int rc = decode_fields(&r, arena, ret, error);

@@ -38,6 +38,7 @@ struct thing {
     uint64_t model;   /* versions: id of the model */
     uint64_t number;  /* versions */
     struct stamp created;
+    uint64_t happened_us; /* when its maker says that it came to be; 0 = it was not said */
     struct stamp changed;
     struct field_value fields[FIELD_CODE_COUNT]; /* by code */
 };

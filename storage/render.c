@@ -110,10 +110,17 @@ int render_ref_of_id(struct render *r, uint64_t id, struct span *ret)
     return rc != 0 ? rc : render_ref(r, thing, ret);
 }
 
-static void put_stamp(const char *key, const struct stamp *stamp, struct buffer *out)
+static void put_stamp(const char *key,
+                      const struct stamp *stamp,
+                      uint64_t happened_us,
+                      struct buffer *out)
 {
     value_put_str(out, key);
-    value_put_map(out, 3);
+    value_put_map(out, 3 + (happened_us != 0));
+    if (happened_us != 0) {
+        value_put_str(out, "happened");
+        value_put_uint(out, happened_us);
+    }
     value_put_str(out, "revision");
     value_put_uint(out, stamp->revision);
     value_put_str(out, "time");
@@ -489,8 +496,8 @@ static int put_full(struct render *r, const struct thing *t, struct buffer *out,
         value_put_span(out, t->name);
         ++*members;
     }
-    put_stamp("created", &t->created, out);
-    put_stamp("changed", &t->changed, out);
+    put_stamp("created", &t->created, t->happened_us, out);
+    put_stamp("changed", &t->changed, 0, out);
     *members += 2;
     for (int code = 1; code < FIELD_CODE_COUNT && rc == 0; code++) {
         const struct field_value *v = &t->fields[code];

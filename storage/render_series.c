@@ -101,7 +101,7 @@ int render_params(struct render *r, const struct thing *thing, struct buffer *ou
     struct list list = {.out = out};
     value_put_str(out, "params");
     size_t at = value_begin_map(out);
-    int rc = thing->purged ? 0 : params_each(r->view, thing->id, put_param, &list);
+    int rc = thing->purged ? 0 : params_each(r->view, thing->id, 0, put_param, &list);
     value_end(out, at, list.len);
     return rc < 0 ? rc : 0;
 }

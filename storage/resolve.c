@@ -28,8 +28,12 @@ static int not_found(const struct resolver *r, const struct ref *ref)
 
 static int is_deleted(const struct resolver *r, const struct thing *thing)
 {
-    return error_set(r->view->error, CLADE_ERR_NOT_FOUND, NULL, "the %s id/%" PRIu64 " is deleted",
-                     kind_name(thing->kind), thing->id);
+    const char *how = thing->deleted                ? "; undelete brings it back"
+                      : thing->kind == KIND_VERSION ? " with its model"
+                                                    : " with its experiment";
+    return error_set(r->view->error, CLADE_ERR_NOT_FOUND, NULL,
+                     "the %s id/%" PRIu64 " is deleted%s", kind_name(thing->kind), thing->id,
+                     thing->purged ? " and purged" : how);
 }
 
 static int resolve_version(const struct resolver *r,

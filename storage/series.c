@@ -325,11 +325,6 @@ int lookup_tally(struct view *v, enum table table, uint64_t thing, struct tally 
     return 0;
 }
 
-static bool begins_with(struct span row_key, const struct key *prefix)
-{
-    return row_key.len >= prefix->len && memcmp(row_key.data, prefix->bytes, prefix->len) == 0;
-}
-
 struct counting {
     struct series_sums sums;
     bool (*stop)(void *arg);
@@ -361,7 +356,7 @@ int series_each(struct view *v, uint64_t thing, const struct key *from, series_c
     struct row row;
     int rc = view_seek(v, TABLE_SERIES, key_span(&first), &row);
     for (; rc == 0; rc = view_next(v, TABLE_SERIES, &row)) {
-        if (!begins_with(row.key, &prefix)) {
+        if (!key_begins(row.key, &prefix)) {
             return 0;
         }
         if (row.key.len == prefix.len) {
@@ -422,7 +417,7 @@ int points_each(
     }
     if (from == NULL || point_compare(from, &tail.points[0].point) < 0) {
         rc = seek_chunk(v, s, from, &row);
-        for (; rc == 0 && begins_with(row.key, &prefix); rc = view_next(v, TABLE_POINTS, &row)) {
+        for (; rc == 0 && key_begins(row.key, &prefix); rc = view_next(v, TABLE_POINTS, &row)) {
             rc = chunk_of_row(v, &row, &chunk);
             if (rc == 0) {
                 rc = chunk_each(v, &chunk, from, cb, arg);
@@ -453,13 +448,13 @@ int lookup_param(struct view *v, uint64_t thing, struct span key, struct span *r
     return get_u64le(value.data) <= v->revision ? 0 : 1;
 }
 
-int params_each(struct view *v, uint64_t thing, param_cb cb, void *arg)
+int params_each(struct view *v, uint64_t thing, uint64_t since, param_cb cb, void *arg)
 {
     struct key prefix = key_tally(thing);
     struct row row;
     int rc = view_seek(v, TABLE_PARAMS, key_span(&prefix), &row);
     for (; rc == 0; rc = view_next(v, TABLE_PARAMS, &row)) {
-        if (!begins_with(row.key, &prefix)) {
+        if (!key_begins(row.key, &prefix)) {
             return 0;
         }
         if (row.key.len == prefix.len) {
@@ -468,7 +463,8 @@ int params_each(struct view *v, uint64_t thing, param_cb cb, void *arg)
         if (row.value.len < PARAM_HEADER_BYTES) {
             return row_corrupt(v->error, TABLE_PARAMS, row.key, "has a wrong length");
         }
-        if (get_u64le(row.value.data) <= v->revision) {
+        uint64_t created = get_u64le(row.value.data);
+        if (since <= created && created <= v->revision) {
             rc = cb(arg, span_skip(row.key, prefix.len), span_skip(row.value, PARAM_HEADER_BYTES));
         }
         if (rc != 0) {

@@ -111,7 +111,7 @@ int points_each(
     struct view *v, const struct series *series, const struct point *from, point_cb cb, void *arg);
 /* A param at the view's revision; borrows from the map. 0, 1 when it is not there, or a code. */
 int lookup_param(struct view *v, uint64_t thing, struct span key, struct span *ret);
-/* The params of a thing at the view's revision, in the order of their keys; texts borrow from the
- * map. As above. */
+/* The params of a thing at the view's revision that were written at `since` or later, in the order
+ * of their keys; texts borrow from the map. As above. */
 typedef int (*param_cb)(void *arg, struct span key, struct span value);
-int params_each(struct view *v, uint64_t thing, param_cb cb, void *arg);
+int params_each(struct view *v, uint64_t thing, uint64_t since, param_cb cb, void *arg);

@@ -359,9 +359,7 @@ int op_set_stage(struct command *c, const struct op *op)
 int guard_stage(struct command *c, const struct guard *g, const struct thing *version)
 {
     if (version->kind != KIND_VERSION) {
-        return error_set(c->error, CLADE_ERR_INVALID, "ref",
-                         "must be a version; id/%" PRIu64 " is a %s", version->id,
-                         kind_name(version->kind));
+        return command_wrong_kind(c, "ref", KIND_VERSION, version);
     }
     return span_equal(g->stage, stage_of(version)) ? 0 : stage_differs(c, version, g->stage, NULL);
 }

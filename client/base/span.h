@@ -38,6 +38,21 @@ static inline bool span_starts_with(struct span s, const char *prefix)
     return s.len >= n && memcmp(s.data, prefix, n) == 0;
 }
 
+/* The place of s in a list that ends with NULL; that of the NULL when it is not in it. */
+static inline size_t span_place_in(struct span s, const char *const list[])
+{
+    size_t i = 0;
+    while (list[i] != NULL && !span_equal_str(s, list[i])) {
+        i++;
+    }
+    return i;
+}
+
+static inline bool span_is_one_of(struct span s, const char *const list[])
+{
+    return list[span_place_in(s, list)] != NULL;
+}
+
 /* memcmp order; a proper prefix sorts first. Returns < 0, 0, > 0. */
 static inline int span_compare(struct span a, struct span b)
 {

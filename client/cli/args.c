@@ -55,7 +55,7 @@ static const char *flag_nearest(const struct command *c, const char *name)
     for (enum flag_id id = FLAG_NONE + 1; id < FLAG_GLOBAL_END; id++) {
         suggest_offer(&s, flag_by_id(id)->name);
     }
-    return s.best;
+    return s.names[0];
 }
 
 static int flag_unknown(struct parser *p, const char *word, const char *name)
@@ -153,8 +153,8 @@ static void command_suggest(const char *typed, char nearest[64])
         struct suggest s;
         suggest_init(&s, typed);
         suggest_offer(&s, name);
-        if (s.best != NULL && s.distance < distance_min) {
-            distance_min = s.distance;
+        if (s.names[0] != NULL && s.distances[0] < distance_min) {
+            distance_min = s.distances[0];
             memcpy(nearest, name, sizeof name);
         }
     }

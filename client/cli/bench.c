@@ -2,11 +2,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include <uv.h>
-
 #include "base/check.h"
 #include "base/clock.h"
-#include "cli/cli.h"
+#include "cli/bench_internal.h"
 #include "cli/run.h"
 #include "cli/text.h"
 
@@ -14,42 +12,8 @@
 #define CONNECTIONS_MAX 256
 #define COUNT_MAX       100000000
 #define BYTES_MAX       CLADE_MAX_TEXT_BYTES
-#define NAME_BYTES_MAX  96
 #define POINTS_MAX      20000
-
-struct bench;
-
-struct bench_slot {
-    struct bench *bench;
-    struct clade_client *client;
-    struct clade_txn *txn;
-    uint64_t started_us;
-    uint64_t batches; /* logged so far */
-};
-
-struct bench {
-    struct cli *cli;
-    const char *what;
-    uv_loop_t loop;
-    struct clade_client **clients;
-    size_t clients_open;
-    struct bench_slot *slots;
-    uint64_t slots_len;
-    uint64_t connections;
-    uint64_t count;
-    uint64_t started; /* requests */
-    uint64_t done;
-    uint64_t failed;
-    int first_error;
-    uint32_t *latencies_us; /* of the requests that succeeded */
-    uint64_t latencies_len;
-    uint64_t series; /* of a batch */
-    uint64_t points;
-    char *text;     /* of `bytes` bytes */
-    uint64_t stamp; /* makes names of this run its own */
-    struct cli_list refs;
-    struct cli_list labels;
-};
+#define REFS_BYTES_MAX  (256u << 20)
 
 static uint64_t now_us(void)
 {
@@ -69,71 +33,12 @@ static void on_done(struct clade_request *request, struct clade_response *respon
     } else {
         if (b->failed++ == 0) {
             b->first_error = code;
-            (void)cli_fail(b->cli, b->what, response);
+            (void)cli_fail(b->cli, b->request->name, response);
         }
     }
     b->done++;
     clade_response_free(response);
     start_next(s);
-}
-
-static struct clade_request *start_create(struct bench_slot *s, uint64_t n)
-{
-    char name[NAME_BYTES_MAX];
-    (void)snprintf(name, sizeof name, "bench-%llx-%llu", (unsigned long long)s->bench->stamp,
-                   (unsigned long long)n);
-    clade_txn_clear(s->txn);
-    (void)clade_txn_create(s->txn, "artifact", name);
-    clade_txn_set(s->txn, "description", s->bench->text);
-    return clade_txn_send(s->client, s->txn, 0, on_done, s);
-}
-
-/* A batch of points of a run that is the slot's own, as a training would log them. */
-static struct clade_request *start_log(struct bench_slot *s)
-{
-    struct bench *b = s->bench;
-    char text[NAME_BYTES_MAX];
-    (void)snprintf(text, sizeof text, "bench-%llx-%llu", (unsigned long long)b->stamp,
-                   (unsigned long long)(s - b->slots));
-    uint64_t each = b->points / b->series;
-    uint64_t time_ms = clock_wall_us(clock_system()) / 1000;
-    clade_txn_clear(s->txn);
-    (void)clade_txn_create(s->txn, "run", text);
-    clade_txn_if_exists(s->txn, CLADE_IF_EXISTS_MATCH);
-    (void)clade_txn_log(s->txn, "$0");
-    for (uint64_t k = 0; k < b->series; k++) {
-        (void)snprintf(text, sizeof text, "metric/%llu", (unsigned long long)k);
-        clade_txn_metric(s->txn, text, NULL, NULL);
-        for (uint64_t i = 0; i < each; i++) {
-            uint64_t step = s->batches * each + i;
-            clade_txn_point(s->txn, (int64_t)step, time_ms + i, 1.0 / (double)(step + k + 1));
-        }
-    }
-    s->batches++;
-    return clade_txn_send(s->client, s->txn, 0, on_done, s);
-}
-
-static struct clade_request *start_get(struct bench_slot *s, uint64_t n)
-{
-    struct bench *b = s->bench;
-    struct clade_read read = {.view = CLADE_VIEW_FULL,
-                              .consistency = b->cli->settings.consistency,
-                              .at_least = b->cli->settings.at_least,
-                              .stale_ms = b->cli->settings.stale_ms};
-    return clade_get(s->client, &b->refs.items[n % b->refs.len], 1, &read, 0, on_done, s);
-}
-
-static struct clade_request *start_closure(struct bench_slot *s, uint64_t n)
-{
-    struct bench *b = s->bench;
-    struct clade_read read = {.consistency = b->cli->settings.consistency,
-                              .at_least = b->cli->settings.at_least,
-                              .stale_ms = b->cli->settings.stale_ms};
-    struct clade_lineage lineage = {.ref = b->refs.items[n % b->refs.len],
-                                    .labels = b->labels.items,
-                                    .downstream = true,
-                                    .count = true};
-    return clade_lineage_walk(s->client, &lineage, &read, 0, on_done, s);
 }
 
 static void start_next(struct bench_slot *s)
@@ -144,11 +49,7 @@ static void start_next(struct bench_slot *s)
     }
     uint64_t n = b->started++;
     s->started_us = now_us();
-    struct clade_request *request = strcmp(b->what, "create") == 0 ? start_create(s, n)
-                                    : strcmp(b->what, "log") == 0  ? start_log(s)
-                                    : strcmp(b->what, "get") == 0  ? start_get(s, n)
-                                                                   : start_closure(s, n);
-    if (request == NULL) {
+    if (b->request->start(s, n, on_done) == NULL) {
         b->failed++;
         b->done++;
         b->first_error = CLADE_ERR_NO_MEMORY;
@@ -185,41 +86,66 @@ static void report(struct bench *b, double seconds)
                       "{\"name\":\"%s\",\"clients\":%llu,\"count\":%llu,\"failed\":%llu,"
                       "\"seconds\":%.3f,\"per_second\":%.1f,\"p50_ms\":%.3f,\"p99_ms\":%.3f,"
                       "\"p999_ms\":%.3f}\n",
-                      b->what, (unsigned long long)b->slots_len, (unsigned long long)b->count,
-                      (unsigned long long)b->failed, seconds, per_second, p50, p99, p999);
+                      b->request->name, (unsigned long long)b->slots_len,
+                      (unsigned long long)b->count, (unsigned long long)b->failed, seconds,
+                      per_second, p50, p99, p999);
         return;
     }
     char rate[TEXT_BYTES_MAX];
     text_count((uint64_t)per_second, rate);
     (void)fprintf(out,
                   "%s, %llu at once: %s/s, p50 %.3f ms, p99 %.3f ms, p99.9 %.3f ms, %llu failed\n",
-                  b->what, (unsigned long long)b->slots_len, rate, p50, p99, p999,
+                  b->request->name, (unsigned long long)b->slots_len, rate, p50, p99, p999,
                   (unsigned long long)b->failed);
 }
 
 /* --- setting up ----------------------------------------------------------------------------- */
 
-/* Without --ref, gets go round the first things of the namespace. */
-static int collect_refs(struct bench *b)
+/* --ref, and the lines of --refs. */
+static int take_refs(struct bench *b)
 {
-    struct clade_read read = {.limit = 1000};
     for (size_t i = 0; i < b->cli->args.flags_len; i++) {
         const struct args_flag *f = &b->cli->args.flags[i];
         if (f->id == FLAG_REF && !cli_list_add(&b->refs, span_of(f->value))) {
-            return EXIT_REFUSED;
+            return cli_no_memory(b->cli);
         }
     }
-    if (b->refs.len > 0 || strcmp(b->what, "create") == 0 || strcmp(b->what, "log") == 0) {
-        return EXIT_DONE;
+    const char *path = args_get(&b->cli->args, FLAG_REFS_FILE);
+    FILE *file = path == NULL ? NULL : fopen(path, "re");
+    if (path != NULL && file == NULL) {
+        return cli_usage(b->cli, "--refs: %s cannot be opened", path);
     }
-    if (strcmp(b->what, "closure") == 0) {
-        return cli_usage(b->cli, "bench closure needs a --ref");
+    char *line = NULL;
+    size_t capacity = 0;
+    bool ok = true;
+    for (ssize_t len; ok && file != NULL && (len = getline(&line, &capacity, file)) > 0;) {
+        len -= line[len - 1] == '\n';
+        ok = len == 0 || cli_list_add(&b->refs, span_make(line, (size_t)len));
     }
-    int code = cli_open(b->cli);
+    free(line);
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+    return ok ? EXIT_DONE : cli_no_memory(b->cli);
+}
+
+/* Without references, requests go round the first things of the namespace. */
+static int collect_refs(struct bench *b)
+{
+    struct clade_read read = {.limit = 1000};
+    const char *kind = b->request->refs;
+    int code = take_refs(b);
+    if (code != EXIT_DONE || b->refs.len > 0 || (kind != NULL && kind[0] == '\0')) {
+        return code;
+    }
+    if (kind == NULL) {
+        return cli_usage(b->cli, "bench %s needs a --ref", b->request->name);
+    }
+    code = cli_open(b->cli);
     if (code != EXIT_DONE) {
         return code;
     }
-    struct clade_response *response = clade_list_wait(b->cli->client, "artifact", NULL, &read);
+    struct clade_response *response = clade_list_wait(b->cli->client, kind, NULL, &read);
     if (clade_response_code(response) != 0) {
         code = cli_fail(b->cli, NULL, response);
     }
@@ -233,7 +159,7 @@ static int collect_refs(struct bench *b)
     }
     clade_response_free(response);
     if (code == EXIT_DONE && b->refs.len == 0) {
-        cli_say(b->cli, "there is no artifact to get; run \"clade bench create\" first");
+        cli_say(b->cli, "there is no %s to ask for; make one first, or give a --ref", kind);
         code = EXIT_NOT_FOUND;
     }
     return code;
@@ -269,8 +195,11 @@ static int read_numbers(struct bench *b, uint64_t *ret_bytes)
         !cli_uint(cli, FLAG_CONNECTIONS, 1, &b->connections) ||
         !cli_uint(cli, FLAG_COUNT, 10000, &b->count) ||
         !cli_uint(cli, FLAG_BYTES, 256, ret_bytes) || !cli_uint(cli, FLAG_SERIES, 10, &b->series) ||
-        !cli_uint(cli, FLAG_POINTS, 1000, &b->points)) {
+        !cli_uint(cli, FLAG_POINTS, 1000, &b->points) || !cli_uint(cli, FLAG_EACH, 1, &b->each)) {
         return EXIT_USAGE;
+    }
+    if (b->each == 0 || b->each > CLADE_MAX_GET_REFERENCES) {
+        return cli_usage(cli, "--each is from 1 to %d", CLADE_MAX_GET_REFERENCES);
     }
     if (b->series == 0 || b->points < b->series || b->points > POINTS_MAX) {
         return cli_usage(cli, "--points up to %d, --series 1 to as many", POINTS_MAX);
@@ -305,6 +234,10 @@ static int prepare(struct bench *b)
     memset(b->text, 'x', bytes);
     b->stamp = clock_wall_us(clock_system()) * 64 + (uint64_t)getpid() % 64;
     code = collect_refs(b);
+    if (code == EXIT_DONE && strcmp(b->request->name, "get") == 0 && b->refs.len < b->each) {
+        code = cli_usage(b->cli, "--each %llu: there are only %zu references",
+                         (unsigned long long)b->each, b->refs.len);
+    }
     return code != EXIT_DONE ? code : open_clients(b);
 }
 
@@ -337,8 +270,8 @@ static void finish(struct bench *b)
 
 int run_bench(struct cli *cli)
 {
-    struct bench b = {.cli = cli, .what = cli->args.command->subject};
-    arena_init(&b.refs.arena, CLADE_MAX_ANSWER_BYTES);
+    struct bench b = {.cli = cli, .request = bench_request_find(cli->args.command->subject)};
+    arena_init(&b.refs.arena, REFS_BYTES_MAX);
     int err = uv_loop_init(&b.loop);
     CHECK(err == 0);
     int code = prepare(&b);

@@ -174,6 +174,61 @@ int cli_fail(struct cli *cli, const char *what, const struct clade_response *res
                 clade_response_error(response));
 }
 
+/* "ops[3].props.k: ..." is about operation 3; what stands behind it, "props.k: ...", is returned,
+ * without a field that goes without saying where the operation is a command's. A guard is about no
+ * operation: SIZE_MAX. NULL when the message begins with neither. */
+static const char *of_operation(const char *message, size_t *ret_op)
+{
+    static const char *const evident[] = {"ref: ", "name: ", "alias: ", "expect: ", "stage: "};
+    bool guard = strncmp(message, "guards[", 7) == 0;
+    if (!guard && strncmp(message, "ops[", 4) != 0) {
+        return NULL;
+    }
+    char *end;
+    const char *digits = strchr(message, '[') + 1;
+    unsigned long long n = strtoull(digits, &end, 10);
+    if (end == digits || *end != ']') {
+        return NULL;
+    }
+    const char *rest = end + 1 + strspn(end + 1, ".: ");
+    for (size_t i = 0; i < sizeof evident / sizeof *evident; i++) {
+        if (strncmp(rest, evident[i], strlen(evident[i])) == 0) {
+            rest += strlen(evident[i]);
+            break;
+        }
+    }
+    *ret_op = guard ? SIZE_MAX : (size_t)n;
+    return rest;
+}
+
+const char *cli_without_op(const char *message)
+{
+    size_t op;
+    const char *rest = of_operation(message, &op);
+    return rest == NULL ? message : rest;
+}
+
+int cli_fail_op(struct cli *cli,
+                const char *const items[],
+                size_t items_len,
+                const struct clade_response *response)
+{
+    size_t op = 0;
+    const char *rest =
+        response == NULL ? NULL : of_operation(clade_response_message(response), &op);
+    if (rest == NULL) {
+        return cli_fail(cli, NULL, response);
+    }
+    return fail(cli, op < items_len ? items[op] : NULL, clade_response_code(response), rest,
+                clade_response_error(response));
+}
+
+int cli_no_memory(struct cli *cli)
+{
+    cli_say(cli, "out of memory");
+    return EXIT_REFUSED;
+}
+
 int cli_fail_error(struct cli *cli, const char *what, const struct error *error)
 {
     struct buffer b;
@@ -320,8 +375,7 @@ int cli_arguments(struct cli *cli, size_t first, const char *kind, struct cli_li
         const char *text = cli->args.arguments[i];
         bool ok = strcmp(text, "-") == 0 ? list_add_stdin(ret, kind) : list_add(ret, kind, text);
         if (!ok) {
-            cli_say(cli, "out of memory");
-            return EXIT_REFUSED;
+            return cli_no_memory(cli);
         }
     }
     return EXIT_DONE;

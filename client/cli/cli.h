@@ -46,6 +46,17 @@ int cli_exit_code(int error);
  * `what` says what was tried and may be NULL. Returns the exit code. */
 int cli_fail(struct cli *cli, const char *what, const struct clade_response *response);
 int cli_fail_error(struct cli *cli, const char *what, const struct error *error);
+/* cli_fail for a transaction whose operation n is about items[n]: a person reads that in the place
+ * of "ops[n]". Behind the last, and where it is NULL, nothing stands there. */
+int cli_fail_op(struct cli *cli,
+                const char *const items[],
+                size_t items_len,
+                const struct clade_response *response);
+/* The message without the "ops[3].ref: " that it may begin with: for operations that the user did
+ * not number. */
+const char *cli_without_op(const char *message);
+/* Says that memory is out; EXIT_REFUSED. */
+int cli_no_memory(struct cli *cli);
 /* "clade: ..." to the messages; what it quotes may be anything (table_append_clean). */
 void cli_say(struct cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A mistake in the command line; returns EXIT_USAGE. */

@@ -3,114 +3,19 @@
  * namespace other than the one that plain references mean is a transaction that names it. */
 #include <stdlib.h>
 
+#include "base/time_text.h"
 #include "cli/export_internal.h"
 #include "cli/json.h"
 #include "cli/run.h"
 
-#define PAGE_ITEMS       1000
-#define SHORT_PAGE_ITEMS 200 /* some things have many */
-
 /* What a deleted thing's reference leads to: nothing, or a live namesake. */
 enum { DEAD, DEAD_WITH_NAMESAKE };
-
-typedef bool (*on_thing)(struct export *x, const char *ns, const struct clade_value *thing);
 
 struct span export_text_of(const struct clade_value *v)
 {
     size_t len = 0;
     const char *text = clade_value_strn(v, &len);
     return span_make(text == NULL ? "" : text, text == NULL ? 0 : len);
-}
-
-/* --- reading -------------------------------------------------------------------------------- */
-
-struct page {
-    const char *ns;
-    const char *kind;
-    const char *state;
-    const char *view;
-    const char *with[2]; /* of "edges", "aliases", "params", "metrics"; NULL = nothing */
-    const char *cursor;
-};
-
-void export_put_text(struct clade_doc *doc, const char *key, const char *value)
-{
-    clade_doc_str(doc, key);
-    clade_doc_str(doc, value);
-}
-
-static struct clade_response *fetch(const struct export *x, const struct page *p)
-{
-    struct clade_doc *doc = clade_doc_new();
-    if (doc == NULL) {
-        return NULL;
-    }
-    bool pinned = x->revision != 0 || x->cli->settings.as_of[0] != '\0';
-    uint32_t with_len = (p->with[0] != NULL) + (p->with[1] != NULL);
-    clade_doc_map(doc, 5u + pinned + (with_len > 0) + (p->cursor != NULL));
-    export_put_text(doc, "kind", p->kind);
-    export_put_text(doc, "ns", p->ns);
-    export_put_text(doc, "state", p->state);
-    export_put_text(doc, "view", p->view);
-    clade_doc_str(doc, "limit");
-    clade_doc_uint(doc, with_len == 0 ? PAGE_ITEMS : SHORT_PAGE_ITEMS);
-    if (x->revision != 0) {
-        clade_doc_str(doc, "as_of");
-        clade_doc_uint(doc, x->revision);
-    } else if (pinned) {
-        export_put_text(doc, "as_of", x->cli->settings.as_of);
-    }
-    if (with_len > 0) {
-        clade_doc_str(doc, "with");
-        clade_doc_array(doc, with_len);
-    }
-    for (uint32_t i = 0; i < with_len; i++) {
-        clade_doc_str(doc, p->with[i]);
-    }
-    if (p->cursor != NULL) {
-        export_put_text(doc, "cursor", p->cursor);
-    }
-    struct clade_response *response = clade_call_wait(x->cli->client, "list", doc);
-    clade_doc_free(doc);
-    return response;
-}
-
-/* Calls `each` for every thing of the list, page after page. An exit code. */
-static int walk(struct export *x, struct page p, on_thing each)
-{
-    char *cursor = NULL;
-    int code = EXIT_DONE;
-    for (bool more = true; more && code == EXIT_DONE;) {
-        p.cursor = cursor;
-        struct clade_response *response = fetch(x, &p);
-        if (clade_response_code(response) != 0) {
-            code = cli_fail(x->cli, p.kind, response);
-        } else if (x->revision == 0) {
-            x->revision = clade_response_revision(response);
-        }
-        const struct clade_value *data = clade_response_data(response);
-        for (size_t i = 0; code == EXIT_DONE && i < clade_value_len(data); i++) {
-            code = each(x, p.ns, clade_value_at(data, i)) ? EXIT_DONE : EXIT_REFUSED;
-        }
-        const char *next = clade_response_cursor(response);
-        free(cursor);
-        cursor = next == NULL ? NULL : strdup(next);
-        more = cursor != NULL && !clade_response_complete(response);
-        clade_response_free(response);
-    }
-    free(cursor);
-    return code;
-}
-
-/* walk for each namespace to export. */
-static int walk_all(struct export *x, struct page p, on_thing each)
-{
-    int code = EXIT_DONE;
-    for (size_t i = 0; code == EXIT_DONE && i < x->namespaces.len; i++) {
-        p.ns = x->namespaces.items[i];
-        code = walk(x, p, each);
-    }
-    return code;
 }
 
 /* --- what is deleted ------------------------------------------------------------------------ */
@@ -129,15 +34,23 @@ static struct span whole_ref(struct export *x, const char *ns, struct span ref)
 
 bool export_is_dead(struct export *x, const char *ns, struct span ref)
 {
-    uint8_t value;
+    uint64_t value;
     /* Only what was purged has no name. */
     return span_starts_with(ref, "id/") ||
            (names_find(&x->dead, whole_ref(x, ns, ref), &value) && value == DEAD);
 }
 
+/* The model's numbers may go further than its live versions. */
+static bool note_dead_version(struct export *x, const char *ns, const struct clade_value *thing)
+{
+    struct span model = export_text_of(clade_value_get(thing, "model"));
+    return model.len == 0 || names_add(&x->numbered, whole_ref(x, ns, model), 0);
+}
+
 static bool note_dead(struct export *x, const char *ns, const struct clade_value *thing)
 {
-    return names_add(&x->dead, whole_ref(x, ns, export_text_of(clade_value_get(thing, "ref"))),
+    return note_dead_version(x, ns, thing) &&
+           names_add(&x->dead, whole_ref(x, ns, export_text_of(clade_value_get(thing, "ref"))),
                      DEAD);
 }
 
@@ -158,7 +71,7 @@ static bool is_type_dead(struct export *x, const char *ns, const struct clade_va
     struct span path = span_of(ns);
     bool dead = false;
     while (type.len > 0 && path.len > 0) {
-        uint8_t value;
+        uint64_t value;
         buffer_clear(&x->key);
         buffer_append_fmt(&x->key, "//%.*s//type/%.*s:%.*s", SPAN_FMT(path), SPAN_FMT(kind),
                           SPAN_FMT(type));
@@ -186,10 +99,15 @@ void export_line_begin(struct export *x, const char *ns)
     }
 }
 
+static bool line_write(struct export *x)
+{
+    return !x->line.failed && fwrite(x->line.data, 1, x->line.len, x->cli->out) == x->line.len;
+}
+
 bool export_line_end(struct export *x, const char *ns)
 {
     buffer_append_str(&x->line, strcmp(ns, x->home) != 0 ? "]}\n" : "\n");
-    return !x->line.failed && fwrite(x->line.data, 1, x->line.len, x->cli->out) == x->line.len;
+    return line_write(x);
 }
 
 void export_put_member(struct export *x, const char *key, const struct clade_value *value)
@@ -200,16 +118,6 @@ void export_put_member(struct export *x, const char *key, const struct clade_val
     json_append_value(&x->line, value);
 }
 
-static bool is_one_of(struct span key, const char *const names[])
-{
-    for (size_t i = 0; names[i] != NULL; i++) {
-        if (span_equal_str(key, names[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Whether a member of a thing is a field that a create writes. */
 static bool is_written(struct export *x,
                        const char *ns,
@@ -217,16 +125,16 @@ static bool is_written(struct export *x,
                        const struct clade_value *value)
 {
     static const char *const marks[] = {
-        "id",     "kind",    "ref",     "state", "depth",    "namespace",  "name",   "model",
-        "number", "created", "changed", "edges", "parent",   "owner_from", "fields", "closed",
-        "hold",   "stage",   "targets", "quota", "defaults", NULL};
+        "id",     "kind",    "ref",     "state", "depth",    "namespace",   "name",   "model",
+        "number", "created", "changed", "edges", "parent",   "owner_from",  "fields", "closed",
+        "hold",   "stage",   "targets", "quota", "defaults", "last_number", NULL};
     static const char *const refs[] = {"experiment", "run", NULL};
     enum clade_type type = clade_value_type(value);
-    if (is_one_of(key, marks) || type == CLADE_NIL ||
+    if (span_is_one_of(key, marks) || type == CLADE_NIL ||
         ((type == CLADE_ARRAY || type == CLADE_MAP) && clade_value_len(value) == 0)) {
         return false;
     }
-    if (is_one_of(key, refs) && export_is_dead(x, ns, export_text_of(value))) {
+    if (span_is_one_of(key, refs) && export_is_dead(x, ns, export_text_of(value))) {
         x->left_out++;
         return false;
     }
@@ -273,9 +181,12 @@ static bool has_fields(const struct clade_value *thing)
     return clade_value_get(thing, "fields") != NULL || clade_value_get(thing, "closed") != NULL;
 }
 
-static bool is_late(const struct clade_value *thing)
+static bool is_late(struct export *x, const char *ns, const struct clade_value *thing)
 {
-    return has_fields(thing) || clade_value_get(thing, "parent") != NULL ||
+    uint64_t value;
+    struct span ref = whole_ref(x, ns, export_text_of(clade_value_get(thing, "ref")));
+    return names_find(&x->numbered, ref, &value) || clade_value_get(thing, "last_number") != NULL ||
+           has_fields(thing) || clade_value_get(thing, "parent") != NULL ||
            clade_value_get(thing, "hold") != NULL || has_ref_props(thing);
 }
 
@@ -291,7 +202,7 @@ static unsigned put_fields(struct export *x, const char *ns, const struct clade_
     for (size_t i = 0; i < clade_value_len(thing); i++) {
         const struct clade_value *key = clade_value_key_at(thing, i);
         const struct clade_value *value = clade_value_at(thing, i);
-        if ((later && is_one_of(export_text_of(key), typed)) ||
+        if ((later && span_is_one_of(export_text_of(key), typed)) ||
             (no_owner && span_equal_str(export_text_of(key), "owner")) ||
             (no_type && span_equal_str(export_text_of(key), "type"))) {
             continue;
@@ -313,30 +224,56 @@ static bool is_default(const struct clade_value *thing)
     return span_equal_str(export_text_of(clade_value_get(thing, "ref")), "namespace/default");
 }
 
+/* When the thing came to be: what its maker claims, else when the store made it. A create with this
+ * is a transaction that claims it, so an export of the import says the same. */
+static void thing_begin(struct export *x, const char *ns, const struct clade_value *thing)
+{
+    const struct clade_value *created = clade_value_get(thing, "created");
+    const struct clade_value *happened = clade_value_get(created, "happened");
+    char text[TIME_TEXT_BYTES];
+    time_format(clade_value_uint(happened != NULL ? happened : clade_value_get(created, "time")),
+                text);
+    buffer_clear(&x->line);
+    buffer_append_fmt(&x->line, "{\"happened\":\"%s\",", text);
+    if (strcmp(ns, x->home) != 0) {
+        buffer_append_str(&x->line, "\"ns\":");
+        json_append_text(&x->line, span_of(ns));
+        buffer_append_u8(&x->line, ',');
+    }
+    buffer_append_str(&x->line, "\"ops\":[{\"op\":\"create\"");
+    export_put_member(x, "kind", clade_value_get(thing, "kind"));
+}
+
+static bool write_default(struct export *x, const char *ns, const struct clade_value *thing)
+{
+    export_line_begin(x, ns);
+    buffer_append_str(&x->line, "{\"op\":\"update\"");
+    export_put_member(x, "ref", clade_value_get(thing, "ref"));
+    unsigned fields = put_fields(x, ns, thing);
+    buffer_append_u8(&x->line, '}');
+    return fields == 0 || export_line_end(x, ns);
+}
+
 static bool write_thing(struct export *x, const char *ns, const struct clade_value *thing)
 {
-    bool there = is_default(thing);
-    x->has_late = x->has_late || is_late(thing);
+    x->has_late = x->has_late || is_late(x, ns, thing);
     if (!note_live(x, ns, thing)) {
         return false;
     }
-    export_line_begin(x, ns);
-    buffer_append_str(&x->line, there ? "{\"op\":\"update\"" : "{\"op\":\"create\"");
-    if (there) {
-        export_put_member(x, "ref", clade_value_get(thing, "ref"));
-    } else {
-        export_put_member(x, "kind", clade_value_get(thing, "kind"));
+    if (is_default(thing)) {
+        return write_default(x, ns, thing);
     }
+    thing_begin(x, ns, thing);
     if (clade_value_get(thing, "model") != NULL) {
         export_put_member(x, "model", clade_value_get(thing, "model"));
         export_put_member(x, "number", clade_value_get(thing, "number"));
-    } else if (!there) {
+    } else {
         export_put_member(x, "name", clade_value_get(thing, "name"));
     }
-    buffer_append_str(&x->line, there ? "" : ",\"if_exists\":\"match\"");
-    unsigned fields = put_fields(x, ns, thing);
-    buffer_append_u8(&x->line, '}');
-    return (there && fields == 0) || export_line_end(x, ns);
+    buffer_append_str(&x->line, ",\"if_exists\":\"match\"");
+    (void)put_fields(x, ns, thing);
+    buffer_append_str(&x->line, "}]}\n");
+    return line_write(x);
 }
 
 static void put_late_props(struct export *x, const char *ns, const struct clade_value *props)
@@ -377,6 +314,59 @@ static void put_if_there(struct export *x, const char *key, const struct clade_v
     }
 }
 
+static bool note_number(struct export *x, const char *ns, const struct clade_value *version)
+{
+    (void)ns;
+    uint64_t number = clade_value_uint(clade_value_get(version, "number"));
+    x->number = x->number < number ? number : x->number;
+    return true;
+}
+
+/* The highest number of a model's that was given, and of those that live. An exit code. */
+static int find_numbers(struct export *x,
+                        const char *ns,
+                        const struct clade_value *model,
+                        uint64_t *ret_given,
+                        uint64_t *ret_live)
+{
+    static const char *const states[] = {"live", "deleted"};
+    uint64_t stored = clade_value_uint(clade_value_get(model, "last_number"));
+    uint64_t highest[2] = {0};
+    struct cli_list memory = {0};
+    arena_init(&memory.arena, EXPORT_BYTES_MAX);
+    const char *ref = arena_copy_str(&memory.arena, export_text_of(clade_value_get(model, "ref")));
+    int code = ref == NULL ? cli_no_memory(x->cli) : EXIT_DONE;
+    for (size_t i = 0; i < 2 && code == EXIT_DONE; i++) {
+        struct export_page p = {
+            .ns = ns, .kind = "version", .under = ref, .state = states[i], .view = "full"};
+        x->number = 0;
+        code = export_walk(x, p, note_number);
+        highest[i] = x->number;
+    }
+    cli_list_release(&memory);
+    *ret_live = highest[0];
+    *ret_given = highest[1] < stored ? stored : highest[1];
+    return code;
+}
+
+/* Numbers above those of the live versions that are used up. */
+static bool write_last_number(struct export *x, const char *ns, const struct clade_value *model)
+{
+    uint64_t given;
+    uint64_t live;
+    if (find_numbers(x, ns, model, &given, &live) != EXIT_DONE) {
+        return false;
+    }
+    if (given <= live) {
+        return true;
+    }
+    export_line_begin(x, ns);
+    buffer_append_str(&x->line, "{\"op\":\"update\"");
+    export_put_member(x, "ref", clade_value_get(model, "ref"));
+    buffer_append_fmt(&x->line, ",\"last_number\":%llu}", (unsigned long long)given);
+    return export_line_end(x, ns);
+}
+
 /* A run's parent, or what a prop refers to, may come after it by name, so they are set when all
  * things are there. */
 static bool write_late(struct export *x, const char *ns, const struct clade_value *thing)
@@ -406,6 +396,12 @@ static bool write_late(struct export *x, const char *ns, const struct clade_valu
         put_if_there(x, "closed", thing);
         buffer_append_u8(&x->line, '}');
         ok = export_line_end(x, ns);
+    }
+    uint64_t value;
+    struct span ref = whole_ref(x, ns, export_text_of(clade_value_get(thing, "ref")));
+    bool numbered = names_find(&x->numbered, ref, &value);
+    if (ok && (numbered || clade_value_get(thing, "last_number") != NULL)) {
+        ok = write_last_number(x, ns, thing);
     }
     return ok && clade_value_get(thing, "hold") != NULL ? write_hold(x, ns, thing) : ok;
 }
@@ -482,59 +478,6 @@ static bool write_links(struct export *x, const char *ns, const struct clade_val
     return ok;
 }
 
-/* --- pointers -------------------------------------------------------------------------------- */
-
-static bool write_stage(struct export *x, const char *ns, const struct clade_value *version)
-{
-    const struct clade_value *stage = clade_value_get(version, "stage");
-    if (stage == NULL) {
-        return true;
-    }
-    export_line_begin(x, ns);
-    buffer_append_str(&x->line, "{\"op\":\"set_stage\"");
-    export_put_member(x, "ref", clade_value_get(version, "ref"));
-    export_put_member(x, "stage", stage);
-    buffer_append_u8(&x->line, '}');
-    return export_line_end(x, ns);
-}
-
-/* A version's aliases: what they point to is live as long as they do. */
-static bool write_aliases(struct export *x, const char *ns, const struct clade_value *version)
-{
-    const struct clade_value *aliases = clade_value_get(version, "aliases");
-    bool ok = true;
-    for (size_t i = 0; ok && i < clade_value_len(aliases); i++) {
-        export_line_begin(x, ns);
-        buffer_append_str(&x->line, "{\"op\":\"set_alias\"");
-        export_put_member(x, "ref", clade_value_get(version, "ref"));
-        export_put_member(x, "alias", clade_value_get(clade_value_at(aliases, i), "alias"));
-        buffer_append_u8(&x->line, '}');
-        ok = export_line_end(x, ns);
-    }
-    return ok;
-}
-
-static bool write_version_pointers(struct export *x,
-                                   const char *ns,
-                                   const struct clade_value *version)
-{
-    return write_stage(x, ns, version) && write_aliases(x, ns, version);
-}
-
-static bool write_targets(struct export *x, const char *ns, const struct clade_value *deployment)
-{
-    const struct clade_value *targets = clade_value_get(deployment, "targets");
-    if (targets == NULL) {
-        return true;
-    }
-    export_line_begin(x, ns);
-    buffer_append_str(&x->line, "{\"op\":\"set_targets\"");
-    export_put_member(x, "ref", clade_value_get(deployment, "ref"));
-    export_put_member(x, "targets", targets);
-    buffer_append_u8(&x->line, '}');
-    return export_line_end(x, ns);
-}
-
 static bool note_namespace(struct export *x, const char *ns, const struct clade_value *thing)
 {
     (void)ns;
@@ -547,11 +490,13 @@ static bool note_namespace(struct export *x, const char *ns, const struct clade_
 /* Namespaces come first in any case: their answer is what pins the revision. */
 static int export_namespaces(struct export *x)
 {
-    struct page dead = {.ns = "default", .kind = "namespace", .state = "deleted", .view = "heads"};
-    struct page live = {.ns = "default", .kind = "namespace", .state = "live", .view = "full"};
-    int code = walk(x, dead, note_dead);
+    struct export_page dead = {
+        .ns = "default", .kind = "namespace", .state = "deleted", .view = "heads"};
+    struct export_page live = {
+        .ns = "default", .kind = "namespace", .state = "live", .view = "full"};
+    int code = export_walk(x, dead, note_dead);
     if (code != EXIT_DONE || x->cli->settings.ns == NULL) {
-        return code != EXIT_DONE ? code : walk(x, live, note_namespace);
+        return code != EXIT_DONE ? code : export_walk(x, live, note_namespace);
     }
     return cli_list_add(&x->namespaces, span_of(x->home)) ? EXIT_DONE : EXIT_REFUSED;
 }
@@ -559,11 +504,11 @@ static int export_namespaces(struct export *x)
 /* What points to versions, when all versions are there. */
 static int export_pointers(struct export *x)
 {
-    struct page versions = {
+    struct export_page versions = {
         .kind = "version", .state = "live", .view = "full", .with = {"aliases"}};
-    struct page deployments = {.kind = "deployment", .state = "live", .view = "full"};
-    int code = walk_all(x, versions, write_version_pointers);
-    return code != EXIT_DONE ? code : walk_all(x, deployments, write_targets);
+    struct export_page deployments = {.kind = "deployment", .state = "live", .view = "full"};
+    int code = export_walk_all(x, versions, export_write_pointers);
+    return code != EXIT_DONE ? code : export_walk_all(x, deployments, export_write_targets);
 }
 
 static int export_all(struct export *x)
@@ -575,45 +520,50 @@ static int export_all(struct export *x)
     int code = export_namespaces(x);
     bool late_namespaces = x->has_late;
     for (size_t i = 0; code == EXIT_DONE && i < kinds_len; i++) {
-        struct page p = {.kind = kinds[i], .state = "deleted", .view = "heads"};
-        code = walk_all(x, p, note_dead);
+        bool versions = strcmp(kinds[i], "version") == 0;
+        struct export_page p = {
+            .kind = kinds[i], .state = "deleted", .view = versions ? "full" : "heads"};
+        code = export_walk_all(x, p, note_dead);
     }
     for (size_t i = 0; code == EXIT_DONE && i < kinds_len; i++) {
-        struct page p = {.kind = kinds[i], .state = "live", .view = "full"};
+        struct export_page p = {.kind = kinds[i], .state = "live", .view = "full"};
         x->has_late = false;
-        code = walk_all(x, p, write_thing);
+        code = export_walk_all(x, p, write_thing);
         late[i] = x->has_late;
     }
     for (size_t n = 1; code == EXIT_DONE && n <= kinds_len; n++) {
         size_t i = n % kinds_len; /* types last */
-        struct page p = {.kind = kinds[i], .state = "live", .view = "full"};
-        code = late[i] ? walk_all(x, p, write_late) : code;
+        struct export_page p = {.kind = kinds[i], .state = "live", .view = "full"};
+        code = late[i] ? export_walk_all(x, p, write_late) : code;
     }
     if (code == EXIT_DONE && late_namespaces) {
-        struct page p = {.ns = "default", .kind = "namespace", .state = "live", .view = "full"};
-        code = walk(x, p, write_late);
+        struct export_page p = {
+            .ns = "default", .kind = "namespace", .state = "live", .view = "full"};
+        code = export_walk(x, p, write_late);
     }
     for (size_t i = 0; code == EXIT_DONE && i < kinds_len; i++) {
-        struct page p = {.kind = kinds[i], .state = "live", .view = "heads", .with = {"edges"}};
-        code = walk_all(x, p, write_links);
+        struct export_page p = {
+            .kind = kinds[i], .state = "live", .view = "heads", .with = {"edges"}};
+        code = export_walk_all(x, p, write_links);
     }
     if (code == EXIT_DONE && x->cli->settings.ns == NULL) {
-        struct page p = {.ns = "default",
-                         .kind = "namespace",
-                         .state = "live",
-                         .view = "heads",
-                         .with = {"params", "metrics"}};
-        code = walk(x, p, export_write_series);
+        struct export_page p = {.ns = "default",
+                                .kind = "namespace",
+                                .state = "live",
+                                .view = "heads",
+                                .with = {"params", "metrics"}};
+        code = export_walk(x, p, export_write_series);
     }
     for (size_t i = 0; code == EXIT_DONE && i < kinds_len; i++) {
-        struct page p = {
+        struct export_page p = {
             .kind = kinds[i], .state = "live", .view = "heads", .with = {"params", "metrics"}};
-        code = walk_all(x, p, export_write_series);
+        code = export_walk_all(x, p, export_write_series);
     }
     code = code == EXIT_DONE ? export_pointers(x) : code;
     if (code == EXIT_DONE && x->cli->settings.ns == NULL) {
-        struct page p = {.ns = "default", .kind = "namespace", .state = "live", .view = "full"};
-        code = walk(x, p, write_namespace_end);
+        struct export_page p = {
+            .ns = "default", .kind = "namespace", .state = "live", .view = "full"};
+        code = export_walk(x, p, write_namespace_end);
     }
     return code;
 }
@@ -639,6 +589,7 @@ int run_export(struct cli *cli)
     cli_list_release(&x.namespaces);
     names_release(&x.dead);
     names_release(&x.types);
+    names_release(&x.numbered);
     buffer_release(&x.key);
     buffer_release(&x.line);
     return code;

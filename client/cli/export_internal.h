@@ -14,11 +14,32 @@ struct export
     uint64_t revision;          /* 0 before the first answer */
     struct names dead;          /* whole references of deleted things */
     struct names types;         /* of live types */
-    struct buffer key;          /* a whole reference */
+    struct names numbered; /* of models with versions that are deleted, or of their namesakes */
+    uint64_t number;       /* the highest of a walk over versions */
+    struct buffer key;     /* a whole reference */
     struct buffer line;
     uint64_t left_out; /* links and fields that lead to what is deleted */
     bool has_late;     /* things of this kind have something to be written when all are there */
 };
+
+/* A list of things. */
+struct export_page {
+    const char *ns;
+    const char *kind;
+    const char *under; /* versions: their model; NULL = all */
+    const char *state;
+    const char *view;
+    const char *with[2]; /* of "edges", "aliases", "params", "metrics"; NULL = nothing */
+    const char *cursor;
+};
+
+/* Writes what is said of one thing of the namespace; false when it cannot. */
+typedef bool (*export_on_thing)(struct export *x, const char *ns, const struct clade_value *thing);
+
+/* Calls `each` for every thing of the list, page after page. An exit code. */
+int export_walk(struct export *x, struct export_page p, export_on_thing each);
+/* The same for each namespace to export. */
+int export_walk_all(struct export *x, struct export_page p, export_on_thing each);
 
 /* The bytes of a string; none when it is another value or NULL. */
 struct span export_text_of(const struct clade_value *v);
@@ -35,3 +56,6 @@ void export_put_member(struct export *x, const char *key, const struct clade_val
 
 /* The params and metrics of a thing that was listed with both; false after saying what failed. */
 bool export_write_series(struct export *x, const char *ns, const struct clade_value *thing);
+/* The stage and the aliases of a version that was listed with them. */
+bool export_write_pointers(struct export *x, const char *ns, const struct clade_value *version);
+bool export_write_targets(struct export *x, const char *ns, const struct clade_value *deployment);

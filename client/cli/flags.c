@@ -69,6 +69,11 @@ static const struct flag flags[FLAG_ID_COUNT] = {
     [FLAG_DISPLACE] = {"displace", 0, false, "STAGE", "where those go that are in the stage"},
     [FLAG_SHADOW] = {"shadow", 0, true, "VERSION[=SHARE]", "gets a copy of the traffic; may be repeated"},
 
+    [FLAG_ALIAS] = {"alias", 0, false, "ALIAS", "the alias of its model that moves to it"},
+    [FLAG_TO_STAGE] = {"stage", 0, false, "STAGE", "the stage that it moves to"},
+    [FLAG_DEPLOYMENT] = {"deployment", 0, true, "PATH", "a deployment that serves it, all of it, from then on; may be repeated"},
+    [FLAG_IF] = {"if", 0, false, "QUERY", "only if the version is so: \"tags.reviewed = 'yes'\""},
+
     [FLAG_UNDER_MODEL] = {"model", 0, false, "REF", "only versions of this model"},
     [FLAG_UNDER_EXPERIMENT] = {"experiment", 0, false, "REF", "only runs of this experiment"},
     [FLAG_LIMIT] = {"limit", 0, false, "N", "at most so many items (default: all)"},
@@ -106,6 +111,8 @@ static const struct flag flags[FLAG_ID_COUNT] = {
     [FLAG_SERIES] = {"series", 0, false, "N", "metrics that the points of a batch are of (default 10)"},
     [FLAG_POINTS] = {"points", 0, false, "N", "points of a batch (default 1,000)"},
     [FLAG_REF] = {"ref", 0, true, "REF", "what to ask for; may be repeated"},
+    [FLAG_REFS_FILE] = {"refs", 0, false, "FILE", "what to ask for, a reference a line"},
+    [FLAG_EACH] = {"each", 0, false, "N", "references of one get (default 1)"},
     [FLAG_JSON] = {"json", 0, false, NULL, "the same as -w json"},
 };
 /* clang-format on */

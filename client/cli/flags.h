@@ -64,6 +64,10 @@ enum flag_id {
     FLAG_EXPECT_STAGE,
     FLAG_DISPLACE,
     FLAG_SHADOW,
+    FLAG_ALIAS,
+    FLAG_TO_STAGE,
+    FLAG_DEPLOYMENT,
+    FLAG_IF,
     FLAG_QUOTA,
     FLAG_RETENTION,
     FLAG_DEFAULT,
@@ -105,6 +109,8 @@ enum flag_id {
     FLAG_SERIES,
     FLAG_POINTS,
     FLAG_REF,
+    FLAG_REFS_FILE,
+    FLAG_EACH,
     FLAG_JSON,
     FLAG_ID_COUNT
 };

@@ -130,7 +130,7 @@ static bool is_reference(const char *end)
 /* Makes a stub of an artifact that no file and perhaps no store knows. */
 static void build_stub(struct graph_builder *g, const char *end, uint32_t *ops)
 {
-    uint8_t kind;
+    uint64_t kind;
     if (!names_find(&g->names, span_of(end), &kind) && !is_reference(end) && !has_stub(g, end, 0)) {
         *ops = create(g, "artifact", end) + 1;
     }
@@ -138,7 +138,7 @@ static void build_stub(struct graph_builder *g, const char *end, uint32_t *ops)
 
 static const char *resolve(struct graph_builder *g, const char *end)
 {
-    uint8_t kind = NODE_ARTIFACT;
+    uint64_t kind = NODE_ARTIFACT;
     if (!names_find(&g->names, span_of(end), &kind) && is_reference(end)) {
         return end;
     }

@@ -239,10 +239,12 @@ void import_refuse(struct import *im, const char *file, uint64_t line, const cha
 void import_refuse_response(struct import *im,
                             const char *file,
                             uint64_t line,
+                            bool numbered,
                             const struct clade_response *response)
 {
     int code = clade_response_code(response);
     const char *message = response == NULL ? "" : clade_response_message(response);
+    message = numbered ? message : cli_without_op(message);
     struct buffer b;
     buffer_init(&b, REASON_BYTES_MAX);
     buffer_append_fmt(&b, "%s (%s)", message[0] == '\0' ? clade_error_text(code) : message,

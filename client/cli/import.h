@@ -49,9 +49,11 @@ void import_wait(struct import *im);
 
 /* FILE:LINE: reason. Counts the line as refused, and stops when strict. */
 void import_refuse(struct import *im, const char *file, uint64_t line, const char *reason);
+/* `numbered`: the line has operations of the user's, so that "ops[2]" tells him something. */
 void import_refuse_response(struct import *im,
                             const char *file,
                             uint64_t line,
+                            bool numbered,
                             const struct clade_response *response);
 /* Whether an error means that the cluster, not the line, is the trouble; then the import stops
  * and the reason is said. */

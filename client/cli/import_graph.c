@@ -89,7 +89,7 @@ static void refuse_batch(struct graph *g,
     size_t bad = row_named(b, response);
     bool ok;
     if (b->rows_len == 1) {
-        import_refuse_response(g->im, g->file, b->rows[0].line, response);
+        import_refuse_response(g->im, g->file, b->rows[0].line, false, response);
         ok = true;
     } else if (bad < b->rows_len) {
         ok = queue_rows(g, b, 0, bad) && queue_rows(g, b, bad, bad + 1) &&

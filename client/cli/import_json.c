@@ -85,7 +85,7 @@ static void on_answer(struct clade_request *request, struct clade_response *resp
         if (code == 0) {
             count_line(j->im, response);
         } else if (!import_stopped_by(j->im, response)) {
-            import_refuse_response(j->im, s->file, s->line, response);
+            import_refuse_response(j->im, s->file, s->line, true, response);
         }
         slot_free(s);
     }

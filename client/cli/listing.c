@@ -63,24 +63,9 @@ static void cell_observed(const struct clade_value *item, struct buffer *b)
     cell_text(item, "observed", b);
 }
 
-/* "m/7 90%, m/8 10%, m/9 5% shadow" */
 static void cell_targets(const struct clade_value *item, struct buffer *b)
 {
-    const struct clade_value *targets = clade_value_get(item, "targets");
-    for (size_t i = 0; i < clade_value_len(targets); i++) {
-        const struct clade_value *target = clade_value_at(targets, i);
-        unsigned share = (unsigned)clade_value_uint(clade_value_get(target, "share"));
-        size_t len = 0;
-        const char *mode = clade_value_strn(clade_value_get(target, "mode"), &len);
-        buffer_append_str(b, i > 0 ? ", " : "");
-        cell_text(target, "version", b);
-        buffer_append_fmt(b, " %u", share / 100);
-        if (share % 100 != 0) {
-            buffer_append_fmt(b, ".%02u", share % 100);
-        }
-        buffer_append_str(b, "%");
-        buffer_append_str(b, span_equal_str(span_make(mode, len), "shadow") ? " shadow" : "");
-    }
+    show_append_targets(b, clade_value_get(item, "targets"));
 }
 
 static void cell_run(const struct clade_value *item, struct buffer *b)

@@ -6,9 +6,9 @@
 
 struct names_slot {
     uint64_t hash;
-    uint64_t at;  /* into bytes */
+    uint64_t at; /* into bytes */
+    uint64_t value;
     uint32_t len; /* of the name */
-    uint8_t value;
     bool used;
 };
 
@@ -59,7 +59,7 @@ static bool grow_bytes(struct names *n, size_t more)
     return true;
 }
 
-bool names_add(struct names *n, struct span name, uint8_t value)
+bool names_add(struct names *n, struct span name, uint64_t value)
 {
     if (name.len > UINT32_MAX || !grow_bytes(n, name.len) ||
         (n->len * 4 >= n->capacity * 3 && !grow_slots(n))) {
@@ -80,7 +80,7 @@ bool names_add(struct names *n, struct span name, uint8_t value)
     return true;
 }
 
-bool names_change(struct names *n, struct span name, uint8_t value)
+bool names_change(struct names *n, struct span name, uint64_t value)
 {
     struct names_slot *slot = n->len == 0 ? NULL : probe(n, name, hash64(name, 0));
     if (slot == NULL || !slot->used) {
@@ -90,7 +90,7 @@ bool names_change(struct names *n, struct span name, uint8_t value)
     return true;
 }
 
-bool names_find(const struct names *n, struct span name, uint8_t *ret_value)
+bool names_find(const struct names *n, struct span name, uint64_t *ret_value)
 {
     if (n->len == 0) {
         return false;

@@ -10,6 +10,7 @@
 
 #define FLAG_BYTES_MAX JSON_BYTES_MAX
 
+#define TYPES_TEXT "string, int, float, bool, time, json, ref, or a list: int[]"
 static const char *const types[] = {"string", "int", "float", "bool", "time", "json", "ref", NULL};
 
 /* The name of the type that `text` is, with "[]" behind it or not; NULL when it is none. */
@@ -148,7 +149,7 @@ bool props_add(struct cli *cli, struct clade_txn *txn, const char *text)
     if (!ok) {
         (void)cli_usage(cli,
                         "--prop: \"%s\" is not KEY=VALUE, or KEY:TYPE=VALUE with a value of that "
-                        "type",
+                        "type: " TYPES_TEXT,
                         text);
     }
     return ok;
@@ -208,8 +209,10 @@ bool props_add_field(struct cli *cli, struct clade_txn *txn, const char *text)
     }
     free(copy);
     if (!ok) {
-        (void)cli_usage(
-            cli, "--field: \"%s\" is not NAME:TYPE[,required][,fixed][,indexed][,unit=U]", text);
+        (void)cli_usage(cli,
+                        "--field: \"%s\" is not NAME:TYPE[,required][,fixed][,indexed][,unit=U], "
+                        "with a type of " TYPES_TEXT,
+                        text);
     }
     return ok;
 }

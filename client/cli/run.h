@@ -27,6 +27,7 @@ int run_alias_unset(struct cli *cli);
 int run_alias_get(struct cli *cli);
 int run_alias_list(struct cli *cli);
 int run_version_stage(struct cli *cli);
+int run_version_promote(struct cli *cli);
 int run_deployment_set(struct cli *cli);
 /* the subject is the kind, NULL for references of any kind */
 int run_history(struct cli *cli);

@@ -2,6 +2,7 @@
 #include "cli/json.h"
 #include "cli/listing.h"
 #include "cli/run.h"
+#include "cli/show.h"
 #include "cli/table.h"
 #include "cli/text.h"
 
@@ -15,6 +16,17 @@ static struct span text_of(const struct clade_value *map, const char *key)
     return span_make(text == NULL ? "" : text, text == NULL ? 0 : len);
 }
 
+/* "a, b" */
+static void append_texts(struct buffer *b, const struct clade_value *list)
+{
+    for (size_t i = 0; i < clade_value_len(list); i++) {
+        size_t len = 0;
+        const char *text = clade_value_strn(clade_value_at(list, i), &len);
+        buffer_append_str(b, i > 0 ? ", " : "");
+        table_append_clean(b, span_make(text, len));
+    }
+}
+
 static void append_side(struct buffer *b, struct span field, const struct clade_value *v)
 {
     char time[TEXT_BYTES_MAX];
@@ -22,6 +34,10 @@ static void append_side(struct buffer *b, struct span field, const struct clade_
     const char *text = clade_value_strn(v, &len);
     if (v == NULL) {
         buffer_append_str(b, "-");
+    } else if (span_equal_str(field, "targets")) {
+        show_append_targets(b, v);
+    } else if (clade_value_type(clade_value_at(v, 0)) == CLADE_STRING) {
+        append_texts(b, v);
     } else if (text != NULL) {
         table_append_clean(b, span_make(text, len));
     } else if (span_equal_str(field, "start") || span_equal_str(field, "end")) {
@@ -112,6 +128,10 @@ static void show_revision(struct cli *cli, const struct clade_value *item)
             buffer_append_str(&b, i == 1 ? " for " : "  ");
             table_append_clean(&b, text);
         }
+    }
+    if (clade_value_get(item, "happened") != NULL) {
+        text_local_time(clade_value_uint(clade_value_get(item, "happened")), time);
+        buffer_append_fmt(&b, "  happened %s", time);
     }
     buffer_append_str(&b, "\n");
     (void)fwrite(b.data, 1, b.len, cli->out);

@@ -55,7 +55,10 @@ static bool parse_time_ms(struct cli *cli, const char *flag, const char *text, u
 {
     uint64_t us = clock_wall_us(clock_system());
     if (strcmp(text, "now") != 0 && !text_parse_time(text, &us)) {
-        (void)cli_usage(cli, "--%s: \"%s\" is not a time", flag, text);
+        (void)cli_usage(cli,
+                        "--%s: \"%s\" is not a time: 2026-03-01T12:00:00 (local, or with an "
+                        "offset), a date, or now",
+                        flag, text);
         return false;
     }
     *ret = us / 1000;

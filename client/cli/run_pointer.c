@@ -4,58 +4,11 @@
 #include "cli/cli.h"
 #include "cli/listing.h"
 #include "cli/run.h"
+#include "cli/run_write.h"
 #include "cli/show.h"
 #include "cli/text.h"
 
 #define SHARE_ALL 10000
-
-/* --- writing one transaction ------------------------------------------------------------------ */
-
-/* A transaction with the reason that was given, and room for what is built of arguments. */
-struct write {
-    struct clade_txn *txn;
-    struct cli_list memory;
-};
-
-static int write_init(struct cli *cli, struct write *w)
-{
-    *w = (struct write){.txn = clade_txn_new()};
-    arena_init(&w->memory.arena, CLADE_MAX_COMMAND_BYTES);
-    if (w->txn == NULL) {
-        cli_say(cli, "out of memory");
-        return EXIT_REFUSED;
-    }
-    if (cli->settings.reason != NULL) {
-        clade_txn_reason(w->txn, cli->settings.reason);
-    }
-    return EXIT_DONE;
-}
-
-/* Sends it when `code` is EXIT_DONE; releases it in any case. An exit code. */
-static int write_end(struct cli *cli, struct write *w, int code)
-{
-    if (code == EXIT_DONE) {
-        code = cli_open(cli);
-    }
-    if (code == EXIT_DONE) {
-        struct clade_response *response = clade_txn_wait(cli->client, w->txn);
-        if (clade_response_code(response) != 0) {
-            code = cli_fail(cli, NULL, response);
-        } else {
-            show_results(cli, response);
-        }
-        clade_response_free(response);
-    }
-    clade_txn_free(w->txn);
-    cli_list_release(&w->memory);
-    return code;
-}
-
-static int no_memory(struct cli *cli)
-{
-    cli_say(cli, "out of memory");
-    return EXIT_REFUSED;
-}
 
 /* --- aliases -------------------------------------------------------------------------------- */
 
@@ -78,67 +31,53 @@ static const char *version_of_model(
     const char *text = b.failed ? NULL : arena_copy_str(&memory->arena, buffer_span(&b));
     buffer_release(&b);
     if (text == NULL) {
-        (void)no_memory(cli);
+        (void)cli_no_memory(cli);
     }
     return text;
-}
-
-/* --expect N or unset, of an alias. */
-static bool set_expected(struct cli *cli, struct clade_txn *txn)
-{
-    const char *text = args_get(&cli->args, FLAG_EXPECT);
-    uint64_t number = 0;
-    if (text == NULL) {
-        return true;
-    }
-    if (strcmp(text, "unset") != 0 && (!text_parse_uint(text, &number) || number == 0)) {
-        (void)cli_usage(cli, "--expect: \"%s\" is not a version's number, or unset", text);
-        return false;
-    }
-    clade_txn_expect_version(txn, number);
-    return true;
 }
 
 int run_alias_set(struct cli *cli)
 {
     const char *model = cli->args.arguments[0];
     const char *version = cli->args.arguments[2];
-    struct write w;
+    struct run_write w;
     uint64_t number;
-    int code = write_init(cli, &w);
+    int code = run_write_init(cli, &w);
     if (code != EXIT_DONE) {
-        return write_end(cli, &w, code);
+        return run_write_end(cli, &w, code);
     }
     const char *ref = text_parse_uint(version, &number)
                           ? version_of_model(cli, &w.memory, model, '/', version)
                           : cli_list_ref(&w.memory, "version", version);
     if (ref == NULL) {
-        return write_end(cli, &w, EXIT_USAGE);
+        return run_write_end(cli, &w, EXIT_USAGE);
     }
     const char *own = version_of_model(cli, &w.memory, model, '/', "");
     if (own == NULL || strncmp(ref, own, strlen(own) - 1) != 0) {
         code = own == NULL ? EXIT_USAGE
                            : cli_usage(cli, "\"%s\" is not a version of \"%s\"", version, model);
-        return write_end(cli, &w, code);
+        return run_write_end(cli, &w, code);
     }
-    (void)clade_txn_set_alias(w.txn, ref, cli->args.arguments[1]);
-    return write_end(cli, &w, set_expected(cli, w.txn) ? EXIT_DONE : EXIT_USAGE);
+    run_write_label(&w, clade_txn_set_alias(w.txn, ref, cli->args.arguments[1]), "@",
+                    cli->args.arguments[1]);
+    return run_write_end(cli, &w, run_write_expect(cli, w.txn) ? EXIT_DONE : EXIT_USAGE);
 }
 
 int run_alias_unset(struct cli *cli)
 {
-    struct write w;
-    int code = write_init(cli, &w);
+    struct run_write w;
+    int code = run_write_init(cli, &w);
     const char *model =
         code != EXIT_DONE ? NULL : cli_list_ref(&w.memory, "model", cli->args.arguments[0]);
     if (code == EXIT_DONE && model == NULL) {
-        code = no_memory(cli);
+        code = cli_no_memory(cli);
     }
     if (code == EXIT_DONE) {
-        (void)clade_txn_unset_alias(w.txn, model, cli->args.arguments[1]);
-        code = set_expected(cli, w.txn) ? EXIT_DONE : EXIT_USAGE;
+        run_write_label(&w, clade_txn_unset_alias(w.txn, model, cli->args.arguments[1]), "@",
+                        cli->args.arguments[1]);
+        code = run_write_expect(cli, w.txn) ? EXIT_DONE : EXIT_USAGE;
     }
-    return write_end(cli, &w, code);
+    return run_write_end(cli, &w, code);
 }
 
 static struct clade_response *fetch(struct cli *cli, const struct clade_read *read, void *arg)
@@ -246,12 +185,12 @@ int run_version_stage(struct cli *cli)
 {
     const char *expect = args_get(&cli->args, FLAG_EXPECT_STAGE);
     const char *displace = args_get(&cli->args, FLAG_DISPLACE);
-    struct write w;
-    int code = write_init(cli, &w);
+    struct run_write w;
+    int code = run_write_init(cli, &w);
     const char *ref =
         code != EXIT_DONE ? NULL : cli_list_ref(&w.memory, "version", cli->args.arguments[0]);
     if (code == EXIT_DONE && ref == NULL) {
-        code = no_memory(cli);
+        code = cli_no_memory(cli);
     }
     if (code == EXIT_DONE) {
         (void)clade_txn_set_stage(w.txn, ref, cli->args.arguments[1]);
@@ -262,7 +201,7 @@ int run_version_stage(struct cli *cli)
             clade_txn_set(w.txn, "displace", displace);
         }
     }
-    return write_end(cli, &w, code);
+    return run_write_end(cli, &w, code);
 }
 
 /* --- targets -------------------------------------------------------------------------------- */
@@ -298,7 +237,7 @@ static bool parse_share(const char *text, unsigned *ret)
 }
 
 /* VERSION or VERSION=SHARE. */
-static int add_target(struct cli *cli, struct write *w, const char *text, bool shadow)
+static int add_target(struct cli *cli, struct run_write *w, const char *text, bool shadow)
 {
     const char *equals = strrchr(text, '=');
     unsigned share = SHARE_ALL;
@@ -313,7 +252,7 @@ static int add_target(struct cli *cli, struct write *w, const char *text, bool s
     const char *version = arena_copy_str(&w->memory.arena, span_make(text, len));
     const char *ref = version == NULL ? NULL : cli_list_ref(&w->memory, "version", version);
     if (ref == NULL) {
-        return no_memory(cli);
+        return cli_no_memory(cli);
     }
     clade_txn_target(w->txn, ref, share, shadow);
     return EXIT_DONE;
@@ -321,12 +260,12 @@ static int add_target(struct cli *cli, struct write *w, const char *text, bool s
 
 int run_deployment_set(struct cli *cli)
 {
-    struct write w;
-    int code = write_init(cli, &w);
+    struct run_write w;
+    int code = run_write_init(cli, &w);
     const char *ref =
         code != EXIT_DONE ? NULL : cli_list_ref(&w.memory, "deployment", cli->args.arguments[0]);
     if (code == EXIT_DONE && ref == NULL) {
-        code = no_memory(cli);
+        code = cli_no_memory(cli);
     }
     if (code == EXIT_DONE) {
         (void)clade_txn_set_targets(w.txn, ref);
@@ -339,5 +278,5 @@ int run_deployment_set(struct cli *cli)
             code = add_target(cli, &w, cli->args.flags[i].value, true);
         }
     }
-    return write_end(cli, &w, code);
+    return run_write_end(cli, &w, code);
 }

@@ -157,8 +157,7 @@ static int walk_init(struct cli *cli, struct walk *w)
     const char *kinds = args_get(&cli->args, FLAG_KINDS);
     if ((labels != NULL && !cli_split(labels, &w->labels)) ||
         (kinds != NULL && !cli_split(kinds, &w->kinds))) {
-        cli_say(cli, "out of memory");
-        return EXIT_REFUSED;
+        return cli_no_memory(cli);
     }
     w->lineage = (struct clade_lineage){
         .downstream = strcmp(cli->args.command->subject, "down") == 0,

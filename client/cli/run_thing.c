@@ -78,7 +78,10 @@ static bool set_times(struct cli *cli, struct clade_txn *txn)
         if (strcmp(text, "now") == 0) {
             us = clock_wall_us(clock_system());
         } else if (!text_parse_time(text, &us)) {
-            (void)cli_usage(cli, "--%s: \"%s\" is not a time", time_flags[i].field, text);
+            (void)cli_usage(cli,
+                            "--%s: \"%s\" is not a time: 2026-03-01T12:00:00 (local, or with an "
+                            "offset), a date, or now",
+                            time_flags[i].field, text);
             return false;
         }
         clade_txn_set_uint(txn, time_flags[i].field, us);
@@ -360,8 +363,10 @@ static int run_batch(struct cli *cli,
         return code;
     }
     struct clade_response *response = clade_txn_wait(cli->client, txn);
-    code = clade_response_code(response) != 0 ? cli_fail(cli, NULL, response) : EXIT_DONE;
-    if (code == EXIT_DONE) {
+    if (clade_response_code(response) != 0) {
+        code = cli_fail_op(cli, names->items == NULL ? NULL : names->items + at,
+                           names->items == NULL ? 0 : n, response);
+    } else {
         show_results(cli, response);
     }
     clade_response_free(response);
@@ -373,8 +378,7 @@ static int run_ops_on(struct cli *cli, struct cli_list *list, int code, add_op a
     struct cli_list names = *list;
     struct clade_txn *txn = clade_txn_new();
     if (code == EXIT_DONE && txn == NULL) {
-        cli_say(cli, "out of memory");
-        code = EXIT_REFUSED;
+        code = cli_no_memory(cli);
     }
     if (code == EXIT_DONE) {
         code = cli_open(cli);

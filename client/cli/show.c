@@ -8,6 +8,7 @@
 #define SHOW_DEPTH_MAX 8
 #define KEY_COLUMNS    14
 #define CELL_TEXT_MAX  12
+#define DAY_S          86400
 
 static struct span text_of(const struct clade_value *v)
 {
@@ -22,16 +23,6 @@ static bool ends_with(struct span s, const char *end)
     return s.len >= n && memcmp(s.data + s.len - n, end, n) == 0;
 }
 
-static bool is_one_of(struct span key, const char *const names[])
-{
-    for (size_t i = 0; names[i] != NULL; i++) {
-        if (span_equal_str(key, names[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Numbers mean what their key says: times, bytes, names of nodes, counts. */
 static void append_number(struct buffer *b, struct span key, uint64_t n)
 {
@@ -39,9 +30,12 @@ static void append_number(struct buffer *b, struct span key, uint64_t n)
     static const char *const names[] = {"id",     "node",  "leader", "term",
                                         "number", "depth", "vote",   NULL};
     char text[TEXT_BYTES_MAX];
-    if (is_one_of(key, times)) {
+    if (span_is_one_of(key, times)) {
         text_local_time(n, text);
-    } else if (is_one_of(key, names)) {
+    } else if (span_equal_str(key, "retention_s") && n % DAY_S == 0) {
+        buffer_append_fmt(b, "%llu days", (unsigned long long)(n / DAY_S));
+        return;
+    } else if (span_is_one_of(key, names)) {
         buffer_append_fmt(b, "%llu", (unsigned long long)n);
         return;
     } else if (ends_with(key, "bytes") || span_equal_str(key, "size")) {
@@ -118,8 +112,69 @@ static void print_mark(struct cli *cli, struct span key, const struct clade_valu
     }
     buffer_append_fmt(&b, ", revision %llu",
                       (unsigned long long)clade_value_uint(clade_value_get(v, "revision")));
+    if (clade_value_get(v, "happened") != NULL) {
+        text_local_time(clade_value_uint(clade_value_get(v, "happened")), time);
+        buffer_append_fmt(&b, ", happened %s", time);
+    }
     print_line(cli, 0, key, buffer_span(&b));
     buffer_release(&b);
+}
+
+static void append_target(struct buffer *b, const struct clade_value *target)
+{
+    unsigned share = (unsigned)clade_value_uint(clade_value_get(target, "share"));
+    table_append_clean(b, text_of(clade_value_get(target, "version")));
+    buffer_append_fmt(b, " %u", share / 100);
+    if (share % 100 != 0) {
+        buffer_append_fmt(b, ".%02u", share % 100);
+    }
+    buffer_append_str(b, "%");
+    if (span_equal_str(text_of(clade_value_get(target, "mode")), "shadow")) {
+        buffer_append_str(b, " shadow");
+    }
+}
+
+void show_append_targets(struct buffer *b, const struct clade_value *targets)
+{
+    for (size_t i = 0; i < clade_value_len(targets); i++) {
+        buffer_append_str(b, i > 0 ? ", " : "");
+        append_target(b, clade_value_at(targets, i));
+    }
+}
+
+/* "@champion -> 7, revision 12": of a model, or of a version itself. */
+static void append_alias(struct buffer *b, const struct clade_value *alias)
+{
+    buffer_append_str(b, "@");
+    table_append_clean(b, text_of(clade_value_get(alias, "alias")));
+    buffer_append_fmt(b, " -> %llu, revision %llu",
+                      (unsigned long long)clade_value_uint(clade_value_get(alias, "version")),
+                      (unsigned long long)clade_value_uint(clade_value_get(alias, "revision")));
+}
+
+/* "loss on artifact/holdout: last 0.3 at step 1200, min 0.2, max 0.9, first 0.9, 120 points" */
+static void append_series(struct buffer *b, const struct clade_value *series)
+{
+    static const char *const points[] = {"last", "min", "max", "first"};
+    char count[TEXT_BYTES_MAX];
+    uint64_t n = clade_value_uint(clade_value_get(series, "count"));
+    struct span on = text_of(clade_value_get(series, "on"));
+    table_append_clean(b, text_of(clade_value_get(series, "key")));
+    buffer_append_str(b, on.len > 0 ? " on " : "");
+    table_append_clean(b, on);
+    for (size_t i = 0; i < sizeof points / sizeof *points; i++) {
+        const struct clade_value *point = clade_value_get(series, points[i]);
+        if (point != NULL) {
+            buffer_append_fmt(b, "%s %s ", i == 0 ? ":" : ",", points[i]);
+            json_append_value(b, clade_value_at(point, 2));
+        }
+        if (point != NULL && i == 0) {
+            buffer_append_str(b, " at step ");
+            json_append_value(b, clade_value_at(point, 0));
+        }
+    }
+    text_count(n, count);
+    buffer_append_fmt(b, ", %s point%s", count, n == 1 ? "" : "s");
 }
 
 static void append_member(struct buffer *b, const struct clade_value *v)
@@ -131,14 +186,34 @@ static void append_member(struct buffer *b, const struct clade_value *v)
     for (size_t i = 0; i < clade_value_len(v); i++) {
         struct span key = text_of(clade_value_key_at(v, i));
         const struct clade_value *member = clade_value_at(v, i);
-        buffer_append_str(b, i > 0 ? " " : "");
         /* "float required fixed": what is true is said by its name. */
-        if (clade_value_type(member) == CLADE_BOOL) {
-            table_append_clean(b, clade_value_bool(member) ? key : span_of("-"));
+        bool flag = clade_value_type(member) == CLADE_BOOL;
+        if (flag && !clade_value_bool(member)) {
+            continue;
+        }
+        buffer_append_str(b, i > 0 ? " " : "");
+        if (flag) {
+            table_append_clean(b, key);
         } else {
             append_scalar(b, key, member);
         }
     }
+}
+
+/* Members that have a form of their own, by the key that they stand under. */
+static void append_member_of(struct buffer *b, struct span key, const struct clade_value *v)
+{
+    static const struct {
+        const char *key;
+        void (*append)(struct buffer *b, const struct clade_value *v);
+    } forms[] = {{"targets", append_target}, {"aliases", append_alias}, {"metrics", append_series}};
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        if (span_equal_str(key, forms[i].key) && clade_value_type(v) == CLADE_MAP) {
+            forms[i].append(b, v);
+            return;
+        }
+    }
+    append_member(b, v);
 }
 
 /* Tags, digests, edges: a line each, the key before the first. */
@@ -153,7 +228,7 @@ static void print_members(struct cli *cli, struct span key, const struct clade_v
             table_append_clean(&b, text_of(clade_value_key_at(v, i)));
             buffer_append_str(&b, "=");
         }
-        append_member(&b, clade_value_at(v, i));
+        append_member_of(&b, key, clade_value_at(v, i));
         print_line(cli, 0, i == 0 ? key : span_of(""), buffer_span(&b));
     }
     buffer_release(&b);
@@ -170,7 +245,7 @@ void show_thing(struct cli *cli, const struct clade_value *thing)
         struct span key = text_of(clade_value_key_at(thing, i));
         const struct clade_value *v = clade_value_at(thing, i);
         enum clade_type type = clade_value_type(v);
-        if (type == CLADE_MAP && is_one_of(key, marks)) {
+        if (type == CLADE_MAP && span_is_one_of(key, marks)) {
             print_mark(cli, key, v);
         } else if (type == CLADE_MAP || type == CLADE_ARRAY) {
             print_members(cli, key, v);
@@ -260,14 +335,17 @@ static bool is_nested(const struct clade_value *v)
 /* Scalars first, so that nothing below a table looks as if it belonged to it. */
 static void show_map(struct cli *cli, const struct clade_value *map, unsigned depth)
 {
+    bool begun = depth > 0;
     for (size_t i = 0; i < clade_value_len(map); i++) {
         if (!is_nested(clade_value_at(map, i))) {
             print_scalar(cli, 0, text_of(clade_value_key_at(map, i)), clade_value_at(map, i));
+            begun = true;
         }
     }
     for (size_t i = 0; i < clade_value_len(map); i++) {
         if (is_nested(clade_value_at(map, i))) {
-            (void)fputc('\n', cli->out);
+            (void)fputs(begun ? "\n" : "", cli->out);
+            begun = true;
             show_heading(cli, text_of(clade_value_key_at(map, i)));
             show(cli, clade_value_at(map, i), depth + 1);
         }
@@ -338,23 +416,60 @@ void show_ndjson(struct cli *cli, const struct clade_response *response)
     show_ndjson_part(cli, clade_response_data(response));
 }
 
-static void show_result(struct cli *cli, const struct clade_value *result)
+static void append_displaced(struct buffer *b, const struct clade_value *refs)
 {
-    struct span status = text_of(clade_value_get(result, "status"));
+    for (size_t i = 0; i < clade_value_len(refs); i++) {
+        buffer_append_str(b, i == 0 ? "; displaced " : ", ");
+        table_append_clean(b, text_of(clade_value_at(refs, i)));
+    }
+}
+
+/* "; 2 params, 1 point": what of it was new. */
+static void append_logged(struct buffer *b, const struct clade_value *result)
+{
+    static const char *const counted[] = {"param", "point"};
+    bool any = false;
+    for (size_t i = 0; i < sizeof counted / sizeof *counted; i++) {
+        char key[16];
+        char count[TEXT_BYTES_MAX];
+        (void)snprintf(key, sizeof key, "%ss", counted[i]);
+        uint64_t n = clade_value_uint(clade_value_get(result, key));
+        if (n > 0) {
+            text_count(n, count);
+            buffer_append_fmt(b, "%s %s %s%s", any ? "," : ";", count, counted[i],
+                              n == 1 ? "" : "s");
+            any = true;
+        }
+    }
+}
+
+/* "changed @champion: version/fraud/7" */
+static void show_result(struct cli *cli, const char *label, const struct clade_value *result)
+{
     struct span ref = text_of(clade_value_get(result, "ref"));
     struct buffer b;
     buffer_init(&b, SHOW_BYTES_MAX);
-    table_append_clean(&b, status);
+    table_append_clean(&b, text_of(clade_value_get(result, "status")));
+    if (label != NULL) {
+        buffer_append_str(&b, " ");
+        table_append_clean(&b, span_of(label));
+        buffer_append_str(&b, ref.len > 0 ? ":" : "");
+    }
     if (ref.len > 0) {
         buffer_append_str(&b, " ");
         table_append_clean(&b, ref);
     }
+    append_displaced(&b, clade_value_get(result, "displaced"));
+    append_logged(&b, result);
     buffer_append_str(&b, "\n");
     (void)fwrite(b.data, 1, b.len, cli->out);
     buffer_release(&b);
 }
 
-void show_results(struct cli *cli, const struct clade_response *response)
+void show_results_of(struct cli *cli,
+                     const char *const labels[],
+                     size_t labels_len,
+                     const struct clade_response *response)
 {
     const struct clade_value *data = clade_response_data(response);
     if (cli->settings.write == WRITE_JSON) {
@@ -369,6 +484,11 @@ void show_results(struct cli *cli, const struct clade_response *response)
         cli_say(cli, "dry run: nothing of this was written");
     }
     for (size_t i = 0; i < clade_value_len(data); i++) {
-        show_result(cli, clade_value_at(data, i));
+        show_result(cli, i < labels_len ? labels[i] : NULL, clade_value_at(data, i));
     }
+}
+
+void show_results(struct cli *cli, const struct clade_response *response)
+{
+    show_results_of(cli, NULL, 0, response);
 }

@@ -1,9 +1,12 @@
 #pragma once
 /* Single answers for people: a thing with its fields, a document of any shape. */
+#include "base/buffer.h"
 #include "cli/cli.h"
 
 /* A thing as "field  value" lines. */
 void show_thing(struct cli *cli, const struct clade_value *thing);
+/* "version/m/7 90%, version/m/8 10%, version/m/9 5% shadow" */
+void show_append_targets(struct buffer *b, const struct clade_value *targets);
 /* Any answer: scalars as lines, arrays of maps as tables, nested maps below a heading. Numbers
  * are made readable by what their key says they are. */
 void show_document(struct cli *cli, const struct clade_value *value);
@@ -18,3 +21,9 @@ void show_ndjson(struct cli *cli, const struct clade_response *response);
 void show_ndjson_part(struct cli *cli, const struct clade_value *part);
 /* What a transaction did, operation by operation, in the format that was asked for. */
 void show_results(struct cli *cli, const struct clade_response *response);
+/* The same, and for a person what operation n is about stands before what it did: labels[n], NULL
+ * or behind the last = nothing. */
+void show_results_of(struct cli *cli,
+                     const char *const labels[],
+                     size_t labels_len,
+                     const struct clade_response *response);

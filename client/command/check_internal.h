@@ -35,6 +35,7 @@ int take_text(const struct value *map,
               size_t bytes_max,
               struct span *ret,
               struct error *error);
+int take_flag(const struct value *map, const char *key, bool *ret, struct error *error);
 int take_uint(const struct value *map,
               const char *key,
               bool required,

@@ -14,7 +14,8 @@ enum {
     TYPE_BYTES_MAX = CLADE_MAX_NAME_BYTES - sizeof "experiment:"
 };
 
-#define QUOTA_MAX UINT64_C(1000000000000000000) /* far from where sums would wrap */
+#define LAST_NUMBER_MAX (UINT64_MAX / 2)              /* there is always a next one */
+#define QUOTA_MAX       UINT64_C(1000000000000000000) /* far from where sums would wrap */
 /* 1,000 years: multiplied by microseconds it stays below 2^63. */
 #define RETENTION_S_MAX (UINT64_C(1000) * 366 * 24 * 3600)
 
@@ -122,6 +123,9 @@ static const struct field fields[FIELD_CODE_COUNT] = {
         .name = "defaults", .code = FIELD_DEFAULTS, .shape = FIELD_TEXT_MAP,
         .flags = FIELD_UTF8_CONTROL, .kinds = OF(NAMESPACE),
         .bytes_max = CLADE_MAX_TAG_VALUE_BYTES, .count_max = CLADE_MAX_TAGS},
+    [FIELD_LAST_NUMBER] = {
+        .name = "last_number", .code = FIELD_LAST_NUMBER, .shape = FIELD_UINT,
+        .flags = FIELD_STAYS, .kinds = OF(MODEL), .number_max = LAST_NUMBER_MAX},
 };
 /* clang-format on */
 

@@ -50,7 +50,8 @@ enum field_code {
     FIELD_FIELDS = 27,
     FIELD_CLOSED = 28,
     FIELD_CYCLIC = 29,
-    FIELD_DEFAULTS = 30, /* what a namespace's new things get: KIND.type, KIND.tags.KEY */
+    FIELD_DEFAULTS = 30,    /* what a namespace's new things get: KIND.type, KIND.tags.KEY */
+    FIELD_LAST_NUMBER = 31, /* of a model: versions' numbers up to it are used up */
     FIELD_CODE_COUNT
 };
 

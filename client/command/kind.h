@@ -17,5 +17,7 @@ enum kind {
 
 /* "artifact"; NULL for KIND_NONE and above the last. */
 const char *kind_name(enum kind kind);
+/* "an artifact", "a run"; NULL likewise. */
+const char *kind_with_article(enum kind kind);
 /* KIND_NONE when no kind has that name. */
 enum kind kind_parse(struct span name);

@@ -3,6 +3,8 @@
 #include "command/check_internal.h"
 #include "command/txn.h"
 
+#define EXCERPT_BYTES 100 /* of a text that is no reference, in an error */
+
 /* Whether `s` has the form of what `as` may name. */
 static bool is_identifier(struct span s)
 {
@@ -76,7 +78,10 @@ static int parse_version(struct span s, struct ref *ref, struct error *error)
     }
     if (at == 0) {
         return check_fail(error, CLADE_ERR_INVALID, NULL,
-                          "a version is version/MODEL/NUMBER or version/MODEL@ALIAS");
+                          "a version is version/MODEL/NUMBER or version/MODEL@ALIAS, not "
+                          "\"version/%.*s\"",
+                          (int)(s.len < EXCERPT_BYTES ? s.len : EXCERPT_BYTES),
+                          (const char *)s.data);
     }
     ref->name = span_make(s.data, at - 1);
     struct span last = span_skip(s, at);
@@ -97,8 +102,8 @@ static int parse_version(struct span s, struct ref *ref, struct error *error)
 static int parse_external(struct span id, struct ref *ref, struct error *error)
 {
     if (!field_belongs(field_by_code(FIELD_EXTERNAL_IDS), ref->kind)) {
-        return check_fail(error, CLADE_ERR_INVALID, NULL, "a %s has no external ids",
-                          kind_name(ref->kind));
+        return check_fail(error, CLADE_ERR_INVALID, NULL, "%s has no external ids",
+                          kind_with_article(ref->kind));
     }
     ref->form = REF_EXTERNAL;
     ref->name = id;
@@ -141,7 +146,9 @@ static int parse_plain(struct span s, struct ref *ref, struct error *error)
     const uint8_t *slash = s.len == 0 ? NULL : memchr(s.data, '/', s.len);
     if (slash == NULL) {
         return check_fail(error, CLADE_ERR_INVALID, NULL,
-                          "a reference is KIND/NAME, id/NUMBER or //TEAM//KIND/NAME");
+                          "a reference is KIND/NAME, id/NUMBER or //TEAM//KIND/NAME, not \"%.*s\"",
+                          (int)(s.len < EXCERPT_BYTES ? s.len : EXCERPT_BYTES),
+                          (const char *)s.data);
     }
     struct span head = span_make(s.data, (size_t)(slash - s.data));
     struct span rest = span_skip(s, head.len + 1);

@@ -24,17 +24,6 @@ const struct stage stages_default[] = {
 };
 const size_t stages_default_len = sizeof stages_default / sizeof stages_default[0];
 
-static int take_flag(const struct value *map, const char *key, bool *ret, struct error *error)
-{
-    const struct value *v = value_get(map, key);
-    if (v != NULL && value_type(v) != CLADE_BOOL) {
-        return check_fail(error, CLADE_ERR_INVALID, key, "expected a boolean, got %s",
-                          check_type_text(v));
-    }
-    *ret = value_bool(v);
-    return 0;
-}
-
 /* `none` is the absence of a stage, whatever a list makes of it. */
 static int check_none(const struct value *map, struct stage *stage, struct error *error)
 {

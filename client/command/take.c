@@ -128,6 +128,16 @@ int take_text(const struct value *map,
     return 0;
 }
 
+int take_flag(const struct value *map, const char *key, bool *ret, struct error *error)
+{
+    const struct value *v = value_get(map, key);
+    if (v != NULL && value_type(v) != CLADE_BOOL) {
+        return fail_type(v, key, "a boolean", error);
+    }
+    *ret = v == NULL ? *ret : value_bool(v);
+    return 0;
+}
+
 int take_uint(const struct value *map,
               const char *key,
               bool required,
@@ -203,7 +213,7 @@ int check_fail_kind(struct error *error, const char *key, struct span got)
     }
     kinds[KIND_COUNT - 1] = NULL;
     check_fail_choice(error, key, got, kinds);
-    if (error != NULL) {
+    if (error != NULL && key == NULL) {
         error_wrap(error, "kind");
     }
     return CLADE_ERR_INVALID;

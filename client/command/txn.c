@@ -235,7 +235,8 @@ static int decode_purge(struct txn_decode *d, const struct value *map, struct op
     int r = decode_delete(d, map, op);
     if (r == 0 && (op->kind == KIND_NAMESPACE || op->kind == KIND_TYPE)) {
         r = check_fail(d->error, CLADE_ERR_INVALID, "ref",
-                       "a %s is not purged: things are known by its name", kind_name(op->kind));
+                       "%s is not purged: things are known by its name",
+                       kind_with_article(op->kind));
     }
     return r;
 }
@@ -251,8 +252,9 @@ static int take_new_name(struct txn_decode *d,
         return r;
     }
     if (op->kind == KIND_VERSION || op->kind == KIND_NAMESPACE) {
-        return check_fail(d->error, CLADE_ERR_INVALID, "name", "a %s keeps its %s",
-                          kind_name(op->kind), op->kind == KIND_VERSION ? "number" : "path");
+        return check_fail(d->error, CLADE_ERR_INVALID, "name", "%s keeps its %s",
+                          kind_with_article(op->kind),
+                          op->kind == KIND_VERSION ? "number" : "path");
     }
     r = op->kind == KIND_NONE
             ? check_text(op->name, "a name", CLADE_MAX_NAME_BYTES, false, d->error)
@@ -427,7 +429,8 @@ static int decode_query(struct txn_decode *d, const struct value *map, struct gu
                           "expected a query (a string), got %s",
                           v == NULL ? "nothing" : check_type_text(v));
     }
-    int r = filter_parse(value_string(v), d->arena, &guard->filter, d->error);
+    guard->query = value_string(v);
+    int r = filter_parse(guard->query, d->arena, &guard->filter, d->error);
     return r == 0 ? 0 : check_fail_inside(d->error, r, "query");
 }
 

@@ -57,6 +57,7 @@ struct guard {
     struct expect is;
     struct span stage;           /* GUARD_STAGE: of the version `ref` */
     const struct filter *filter; /* GUARD_MATCHES */
+    struct span query;           /* its text */
 };
 
 struct text_pair {

@@ -1,4 +1,5 @@
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "command/stage.h"
@@ -354,13 +355,28 @@ static int decode_field(struct txn_decode *d,
     return check_fail(d->error, CLADE_ERR_INTERNAL, NULL, "a field without a shape");
 }
 
-static size_t place_of(struct span key, const char *const keys[])
+/* Says which there are: the operation's own, and the fields of the kind where it is known. */
+static int no_such_key(struct txn_decode *d,
+                       struct span key,
+                       const char *const keys[],
+                       enum kind kind)
 {
-    size_t i = 0;
-    while (keys[i] != NULL && !span_equal_str(key, keys[i])) {
-        i++;
+    char list[sizeof d->error->message];
+    size_t used = 0;
+    for (size_t i = 0; keys[i] != NULL && used < sizeof list; i++) {
+        used +=
+            (size_t)snprintf(list + used, sizeof list - used, "%s%s", i == 0 ? "" : ", ", keys[i]);
     }
-    return i;
+    for (int code = FIELD_NONE + 1; code < FIELD_CODE_COUNT && used < sizeof list; code++) {
+        const struct field *f = field_by_code((enum field_code)code);
+        if (kind != KIND_NONE && f != NULL && field_belongs(f, kind) &&
+            (f->flags & FIELD_BY_OP) == 0) {
+            used += (size_t)snprintf(list + used, sizeof list - used, ", %s", f->name);
+        }
+    }
+    check_fail(d->error, CLADE_ERR_INVALID, NULL, "there is no such key or field; there are %s%s",
+               list, kind == KIND_NONE ? " and the fields of its kind" : "");
+    return check_fail_inside(d->error, CLADE_ERR_INVALID, "%.*s", SPAN_FMT(key));
 }
 
 /* Sorts the map's pairs: fields by their codes; the operation's own keys are only looked at for
@@ -374,13 +390,13 @@ static int place_key(struct txn_decode *d,
                      const struct value *by_code[])
 {
     const char *problem = NULL;
-    size_t place = place_of(key, keys);
+    size_t place = span_place_in(key, keys);
     const struct field *f = keys[place] == NULL ? field_by_name(key) : NULL;
     if (keys[place] != NULL) {
         problem = (*seen >> place & 1) != 0 ? "the key stands here twice" : NULL;
         *seen |= UINT64_C(1) << place;
     } else if (f == NULL) {
-        problem = "there is no such key or field";
+        return no_such_key(d, key, keys, kind);
     } else if (kind != KIND_NONE && !field_belongs(f, kind)) {
         check_fail(d->error, CLADE_ERR_INVALID, f->name, "a thing of kind %s has no field \"%s\"",
                    kind_name(kind), f->name);

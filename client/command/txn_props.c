@@ -296,26 +296,14 @@ int txn_decode_props(struct txn_decode *d,
 
 /* --- What a type says of a key ------------------------------------------------------------ */
 
-static int take_flag(
-    struct txn_decode *d, const struct value *map, const char *key, unsigned flag, unsigned *flags)
-{
-    const struct value *v = value_get(map, key);
-    if (v == NULL) {
-        return 0;
-    }
-    if (value_type(v) != CLADE_BOOL) {
-        return check_fail(d->error, CLADE_ERR_INVALID, key, "expected a boolean, got %s",
-                          check_type_text(v));
-    }
-    *flags |= value_bool(v) ? flag : 0;
-    return 0;
-}
-
 int txn_decode_decl(struct txn_decode *d, const struct value *v, struct span *ret)
 {
     static const char *const keys[] = {"type", "required", "fixed", "indexed", "unit", NULL};
     struct decl decl = {0};
     struct span type = {0};
+    bool required = false;
+    bool fixed = false;
+    bool indexed = false;
     if (value_type(v) != CLADE_MAP) {
         return check_fail(d->error, CLADE_ERR_INVALID, NULL, "expected a map with \"type\", got %s",
                           check_type_text(v));
@@ -324,13 +312,15 @@ int txn_decode_decl(struct txn_decode *d, const struct value *v, struct span *re
         return CLADE_ERR_INVALID;
     }
     int r = take_text(v, "type", true, SIZE_MAX, &type, d->error);
-    r = r != 0 ? r : take_flag(d, v, "required", DECL_REQUIRED, &decl.flags);
-    r = r != 0 ? r : take_flag(d, v, "fixed", DECL_FIXED, &decl.flags);
-    r = r != 0 ? r : take_flag(d, v, "indexed", DECL_INDEXED, &decl.flags);
+    r = r != 0 ? r : take_flag(v, "required", &required, d->error);
+    r = r != 0 ? r : take_flag(v, "fixed", &fixed, d->error);
+    r = r != 0 ? r : take_flag(v, "indexed", &indexed, d->error);
     r = r != 0 ? r : take_text(v, "unit", false, CLADE_MAX_UNIT_BYTES, &decl.unit, d->error);
     if (r != 0) {
         return r;
     }
+    decl.flags =
+        (required ? DECL_REQUIRED : 0u) | (fixed ? DECL_FIXED : 0u) | (indexed ? DECL_INDEXED : 0u);
     decl.type = prop_type_parse(type);
     if (decl.type == 0) {
         return check_fail(d->error, CLADE_ERR_INVALID, "type",

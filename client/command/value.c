@@ -1,7 +1,11 @@
+#include <stdio.h>
+
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/utf8.h"
 #include "command/value_internal.h"
+
+#define EXCERPT_BYTES 40 /* of a string that is wrong, in an error */
 
 /* Values are not unpacked by msgpack-c. Its unpacker allocates a zone of its own, which no
  * request's arena could account for, and it would read the bytes a second time, by rules of its
@@ -165,6 +169,7 @@ struct check {
     struct check_level levels[VALUE_DEPTH_MAX];
     size_t depth;
     const char *problem; /* what is wrong */
+    struct span text;    /* with which string; empty when it is with none */
 };
 
 static bool refuse(struct check *c, const char *problem)
@@ -192,6 +197,8 @@ static bool check_token(struct check *c, struct value *token)
         return refuse(c, "a string is longer than the limit");
     }
     if (token->type == CLADE_STRING && !utf8_is_valid(span_make(token->as.data, token->len))) {
+        c->text =
+            span_make(token->as.data, token->len < EXCERPT_BYTES ? token->len : EXCERPT_BYTES);
         return refuse(c, "a string is not UTF-8");
     }
     return true;
@@ -249,7 +256,8 @@ int value_check(struct span bytes,
     do {
         size_t at = bytes.len - c.rest.len;
         if (!check_one(&c)) {
-            error_set(error, CLADE_ERR_INVALID, NULL, "malformed: %s", c.problem);
+            error_set(error, CLADE_ERR_INVALID, NULL, "malformed: %s%s%.*s%s", c.problem,
+                      c.text.len > 0 ? ": \"" : "", SPAN_FMT(c.text), c.text.len > 0 ? "\"" : "");
             error_prefix_where(error, "byte %zu", at);
             return CLADE_ERR_INVALID;
         }
@@ -480,14 +488,14 @@ const struct value *value_get(const struct value *v, const char *key)
     return NULL;
 }
 
-/* The place of `key` among the known ones; that of the NULL when it is not there. */
-static size_t place_of(struct span key, const char *const known[])
+/* "; there are ops, guards" */
+static void list_keys(const char *const known[], char *text, size_t size)
 {
-    size_t i = 0;
-    while (known[i] != NULL && !span_equal_str(key, known[i])) {
-        i++;
+    size_t used = 0;
+    for (size_t i = 0; known[i] != NULL && used < size; i++) {
+        used += (size_t)snprintf(text + used, size - used, "%s%s", i == 0 ? "; there are " : ", ",
+                                 known[i]);
     }
-    return i;
 }
 
 /* Known keys are few, and the first key that is unknown or doubled ends the search: so this is
@@ -497,7 +505,7 @@ bool value_keys_known(const struct value *v, const char *const known[], struct e
     uint64_t seen = 0;
     for (size_t i = 0; is_type(v, CLADE_MAP) && i < v->len; i++) {
         struct span key = value_string(value_key_at(v, i));
-        size_t place = place_of(key, known);
+        size_t place = span_place_in(key, known);
         CHECK(place < 64);
         const char *problem = NULL;
         if (known[place] == NULL) {
@@ -506,7 +514,11 @@ bool value_keys_known(const struct value *v, const char *const known[], struct e
             problem = "the key stands here twice";
         }
         if (problem != NULL) {
-            error_set(error, CLADE_ERR_INVALID, NULL, "%s", problem);
+            char keys[256] = "";
+            if (known[place] == NULL) {
+                list_keys(known, keys, sizeof keys);
+            }
+            error_set(error, CLADE_ERR_INVALID, NULL, "%s%s", problem, keys);
             error_prefix_where(error, "%.*s", SPAN_FMT(key));
             return false;
         }

@@ -7,89 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "apply_bench.h"
 #include "base/clock.h"
 #include "command/value.h"
-#include "storage/apply.h"
 #include "storage/reader.h"
-
-#define BATCH 1000
-
-struct bench {
-    struct store *store;
-    struct apply *apply;
-    uint64_t index;
-    uint64_t stamp_us;
-    uint64_t refused;
-    uint64_t session;
-    uint64_t seq;
-    struct buffer entry;
-    struct buffer command;
-    unsigned items;
-};
-
-static uint64_t now_us(void)
-{
-    return clock_monotonic_us(clock_system());
-}
-
-static void must(int rc, const struct error *e)
-{
-    if (rc != 0) {
-        fprintf(stderr, "%s\n", e->message);
-        exit(1);
-    }
-}
-
-static void on_result(void *arg, const struct apply_result *result)
-{
-    struct bench *b = arg;
-    b->refused += result->code != 0;
-}
-
-static void begin_command(struct bench *b, uint32_t ops)
-{
-    buffer_clear(&b->command);
-    value_put_map(&b->command, 2);
-    value_put_str(&b->command, "v");
-    value_put_uint(&b->command, 1);
-    value_put_str(&b->command, "ops");
-    value_put_array(&b->command, ops);
-}
-
-static void end_command(struct bench *b)
-{
-    struct item item = {
-        .kind = ITEM_TXN,
-        .id = {1, 1, 1},
-        .principal = span_of("bench"),
-        .command = buffer_span(&b->command),
-    };
-    if (b->session != 0) {
-        item.session = b->session;
-        item.seq = ++b->seq;
-        item.answered = item.seq > 64 ? item.seq - 64 : 1;
-    }
-    if (b->items++ == 0) {
-        entry_begin(&b->entry);
-    }
-    item_encode(&b->entry, &item);
-}
-
-static void run_batch(struct bench *b)
-{
-    struct error e;
-    struct store_position position;
-    struct entry_header h = {
-        .level = 1, .items = (uint16_t)b->items, .stamp_us = b->stamp_us += 1000000};
-    entry_end(&b->entry, &h);
-    must(apply_begin(b->apply, &e), &e);
-    must(apply_entry(b->apply, b->index, b->index + 1, buffer_span(&b->entry), on_result, b, &e),
-         &e);
-    must(apply_commit(b->apply, &position, &e), &e);
-    b->index++;
-    b->items = 0;
-    buffer_clear(&b->entry);
-}
 
 static void report(const char *name, uint64_t n, uint64_t started)
 {
@@ -274,17 +195,8 @@ int main(int argc, char **argv)
     uint64_t things = argc > 2 ? strtoull(argv[2], NULL, 10) : 200000;
     uint64_t edges = argc > 3 ? strtoull(argv[3], NULL, 10) : 1000000;
     struct error e;
-    struct bench b = {0};
-    struct store_options options = {
-        .path = argv[1],
-        .map_bytes = (uint64_t)16 << 30,
-        .no_sync = getenv("BENCH_NO_SYNC") != NULL,
-    };
-    must(store_open(&options, &b.store, &e), &e);
-    must(apply_new(b.store, &b.apply, &e), &e);
-    buffer_init(&b.entry, 64 << 20);
-    buffer_init(&b.command, 1 << 20);
-    b.index = store_position(b.store).applied;
+    struct bench b;
+    bench_open(&b, argv[1]);
     creates(&b, "creates", "thing", things);
     links(&b, things, edges);
     uint8_t lease[8] = {0, 0, 1};
@@ -306,9 +218,6 @@ int main(int argc, char **argv)
     uint64_t started = now_us();
     must(store_verify(b.store, NULL, NULL, &e), &e);
     printf("verify took %.1f s\n", (double)(now_us() - started) / 1e6);
-    apply_free(b.apply);
-    store_close(b.store);
-    buffer_release(&b.entry);
-    buffer_release(&b.command);
+    bench_close(&b);
     return 0;
 }

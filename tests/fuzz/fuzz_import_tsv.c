@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         size_t len = newline == NULL ? size : (size_t)(newline - data);
         struct span fields[TSV_FIELDS];
         struct error error = {0};
-        uint8_t value;
+        uint64_t value;
         if (tsv_parse(span_make(data, len), 1, fields, &error) == 0) {
             CHECK(fields[0].len + fields[1].len + fields[2].len + 2 == len);
             (void)names_add(&names, fields[0], 1);

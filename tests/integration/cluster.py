@@ -179,7 +179,8 @@ class Node:
             with open(self.log, 'ab') as log:
                 self.process = subprocess.Popen(
                     [claded(), 'run', '--config', str(self.config)], stdin=subprocess.DEVNULL,
-                    stdout=log, stderr=subprocess.STDOUT, env=clean_environment(),
+                    stdout=log, stderr=subprocess.STDOUT,
+                    env=clean_environment(**self.cluster.environment),
                     cwd=self.folder)  # where a core would lie
             self.stopped = False
             _nodes.add(self)
@@ -257,6 +258,7 @@ class Cluster:
     def __init__(self, n=3, start=True, first_port=None, **settings):
         self.name = f'test-{os.getpid()}-{os.urandom(3).hex()}'
         self.settings = settings
+        self.environment = {}  # of the nodes, beside ours
         self.keep = False  # the folder, when it is closed
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix='clade-'))
         _folders.add(self.folder)

@@ -9,7 +9,9 @@ The rows are in tests/data/bad_requests/*.json. Each runs in a namespace of its 
      "code":  "CONFLICT", "where": "ops[0].alias" ("" = nowhere), "says": a phrase of the message,
      "there": what the answer says is there now; left out where it says nothing}
 
-"{ns}" in any string is the row's namespace. What is refused changes nothing: neither the revision
+"{ns}" in any string is the row's namespace. What JSON cannot say stands as a map: {"$hex": "61ff"} a
+string of those bytes, {"$bin": "61"} binary, {"$float": "nan"}, {"$repeat": ["x", 9]} a long string,
+{"$times": [value, 9]} an array of the same. What is refused changes nothing: neither the revision
 nor the digest of the data moves.
 """
 
@@ -22,9 +24,25 @@ from cluster import Case, Cluster
 ROWS = pathlib.Path(__file__).resolve().parents[1] / 'data/bad_requests'
 
 
+FORMS = {
+    '$hex': lambda digits: bytes.fromhex(digits).decode('utf-8', 'surrogateescape'),
+    '$bin': bytes.fromhex,
+    '$float': float,
+    '$repeat': lambda args: args[0] * args[1],
+    '$times': lambda args: [args[0]] * args[1],
+}
+
+
+def formed(pairs):
+    """A map of JSON, or what it stands for."""
+    value = dict(pairs)
+    form = FORMS.get(next(iter(value), None))
+    return form(*value.values()) if form else value
+
+
 def placed(value, ns):
-    """The row with its namespace in the place of {ns}."""
-    return json.loads(json.dumps(value).replace('{ns}', ns))
+    """The row with its namespace in the place of {ns}, and with what JSON cannot say."""
+    return json.loads(json.dumps(value).replace('{ns}', ns), object_pairs_hook=formed)
 
 
 class BadRequests(Case):
@@ -61,11 +79,16 @@ class BadRequests(Case):
         self.assertEqual(self.state(), before, 'a refused request changes nothing')
 
     def test_each_is_refused_as_its_row_says_and_changes_nothing(self):
+        seen = []
         for path in sorted(ROWS.glob('*.json')):
             rows = json.loads(path.read_text(encoding='utf-8'))
+            seen += rows
             self.assertEqual(len(rows), len({r['name'] for r in rows}), f'{path.name}: names')
             for i, row in enumerate(rows):
                 ns = f'bad-{path.stem}-{i:03}'
                 with self.subTest(f'{path.stem}: {row["name"]}'):
                     self.check(placed(row, ns), ns)
+        self.assertGreaterEqual(len(seen), 500)
+        self.assertEqual({'INVALID', 'NOT_FOUND', 'CONFLICT', 'LIMIT', 'QUOTA', 'IN_USE', 'CYCLE',
+                          'UNSUPPORTED'} - {row['code'] for row in seen}, set())
         self.cluster.digests()

@@ -93,6 +93,23 @@ class Growth(Case):
                 writers.stop()
                 has_everything(c, self, writers)
 
+    def test_a_voter_that_was_away_elects_one_that_it_has_never_heard_of(self):
+        with Cluster() as c:
+            away, lost = c[2], c[3]
+            with Writers(c, 2, self.rng, patience=60) as writers:
+                writers.wait_acked(50)
+                away.kill()
+                writers.wait_acked(len(writers.acked) + 50)
+                newest = c.grow()
+                self.assertEqual(c.remove(c[1]), 0)
+                self.assertEqual(roles(c), {2: 'voter', 3: 'voter', newest.number: 'voter'})
+                lost.kill()
+                away.start()  # its log knows of 1, 2 and 3
+                writers.wait_acked(len(writers.acked) + 50)
+                self.assertEqual(c.leader().number, newest.number)
+                writers.stop()
+                has_everything(c, self, writers)
+
 
 class Joiner(Case):
     cost_s = 60

@@ -20,8 +20,8 @@ class Namespaces(Case):
     def cli(self, *words, **keys):
         return self.run_cli(self.cluster, *words, **keys)
 
-    def figures(self, ns, **keys):
-        return self.run_json(self.cluster, '-n', ns, 'describe', **keys)['data']['namespace']
+    def figures(self, ns, of='namespace', **keys):
+        return self.run_json(self.cluster, '-n', ns, 'describe', **keys)['data'][of]
 
     def test_quotas_bound_a_team_and_all_under_it(self):
         self.cli('namespace', 'create', 'a', '--quota', 'things=3', '--retention', '90d')
@@ -64,6 +64,7 @@ class Namespaces(Case):
             self.assertNotIn('tags', done.stdout)
         # The purge's own entry erases 256 of the 602 rows; the leader's ticks do the rest.
         until(lambda: self.index() >= begun + 3, 'the ticks')
+        until(lambda: self.figures('default', of='store')['purging'] == 0, 'all is erased')
         self.cluster.digests()
 
     def index(self):

@@ -168,6 +168,54 @@ class Pointers(Case):
         self.assertNotIn('targets', self.data('deployment', 'get', 'prod/eu')[0])
         self.cli('model', 'delete', 'm')
 
+    def test_a_promotion_is_one_command_and_one_transaction(self):
+        self.cli('deployment', 'create', 'prod/eu', 'prod/us')
+        first = self.data('version', 'promote', 'm/1', '--alias', 'champion', '--expect', 'unset',
+                          '--stage', 'production', '--deployment', 'prod/eu', '--deployment',
+                          'prod/us', '--reason', 'the first')
+        self.assertEqual([r['status'] for r in first], ['created'] + 3 * ['changed'])
+        words = ('version', 'promote', 'm/2', '--alias', 'champion', '--expect', '1', '--stage',
+                 'production', '--displace', 'archived', '--deployment', 'prod/eu', '--deployment',
+                 'deployment/prod/us', '--if', "tags.reviewed = 'yes'", '--reason', 'beat it')
+        before = self.run_json(self.cluster, 'get', f'namespace/{self.ns}')['revision']
+        refused = self.cli(*words, expect=4)
+        self.assertIn("tags.reviewed = 'yes'", refused.stderr)
+        self.cli('version', 'update', 'm/2', '--tag', 'reviewed=yes')
+        tried = self.cli(*words, '--dry-run')
+        self.assertIn('nothing of this was written', tried.stderr)
+        done = self.cli('--user', 'ann', *words)
+        self.assertEqual(done.stdout, tried.stdout)
+        self.assertEqual(done.stdout.splitlines(), [
+            'changed @champion: version/m/2',
+            'changed stage production: version/m/2; displaced version/m/1',
+            'changed deployment/prod/eu', 'changed deployment/prod/us'])
+        moves = [self.data(*w)[0] for w in (
+            ('alias', 'history', 'm'), ('version', 'history', 'm/2'), ('version', 'history', 'm/1'),
+            ('deployment', 'history', 'prod/eu'), ('deployment', 'history', 'prod/us'))]
+        self.assertEqual({(m['revision'], m['principal'], m['reason']) for m in moves},
+                         {(before + 2, 'ann', 'beat it')}, 'one revision, with who and why')
+        # The same again: the alias is where it is now, and nothing moves.
+        again = self.cli(*words, expect=4)
+        self.assertIn('@champion: the alias @champion is 2, not 1 (CONFLICT)', again.stderr)
+        error = json.loads(self.cli('-w', 'json', *words, expect=4).stderr)['error']
+        self.assertEqual((error['code'], error['there']), ('CONFLICT', '2'))
+        self.cli('version', 'promote', 'm/3', '--deployment', 'prod/mars', expect=3)
+        for wrong in ((), ('--expect', '1'), ('--stage', 'staging', '--expect', '1'),
+                      ('--alias', 'a', '--displace', 'none'), ('--alias', 'a', '--expect', 'x')):
+            self.cli('version', 'promote', 'm/3', *wrong, expect=2)
+        # Back to the version before, whose targets of the past are read by their revision.
+        self.cli('version', 'promote', 'm/1', '--alias', 'champion', '--expect', '2', '--stage',
+                 'production', '--displace', 'archived', '--deployment', 'prod/eu')
+        served = lambda at: {d['name']: d['targets'][0]['version']
+                             for d in self.data('deployment', 'list', *at)}
+        self.assertEqual(served(()), {'prod/eu': 'version/m/1', 'prod/us': 'version/m/2'})
+        self.assertEqual(served(('--as-of', str(before + 2))),
+                         {'prod/eu': 'version/m/2', 'prod/us': 'version/m/2'})
+        self.assertEqual(served(('--as-of', str(before))),
+                         {'prod/eu': 'version/m/1', 'prod/us': 'version/m/1'})
+        table = self.cli('--as-of', str(before), 'deployment', 'list').stdout
+        self.assertRegex(table, r'deployment/prod/us .* version/m/1 100%')
+
     def test_pointers_live_through_a_restart_of_all_nodes(self):
         self.cli('alias', 'set', 'm', 'champion', '2')
         self.cli('version', 'stage', 'm/2', 'staging')

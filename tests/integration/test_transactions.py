@@ -192,6 +192,59 @@ class Commands(Shared):
                        stdin=''.join(f'artifact/{n}\n' for n in names))
         self.assertEqual(got.stdout.count('\n'), 2500)
 
+    def test_each_transaction_of_many_links_keeps_the_reason(self):
+        names = [f'of-many-{i}' for i in range(1002)]
+        self.cli('artifact', 'create', 'of-many', *names)
+        self.cli('link', '-', '--reason', 'many', stdin=''.join(
+            f'artifact/of-many\tcontains\tartifact/{n}\n' for n in names))
+        told = self.data('history', 'artifact/of-many')
+        self.assertEqual([(len(r['edges']), r['reason']) for r in told[:2]],
+                         [(2, 'many'), (1000, 'many')])
+
+    def test_refusals_name_what_was_typed(self):
+        """The argument, the line, or the operation's own subject; never a number that nobody gave."""
+        self.cli('model', 'create', 'typed')
+        self.cli('artifact', 'create', 'here', 'there')
+        for words, stdin, code, said in (
+                (('artifact', 'create', 'new', 'here'), None, 4, 'clade: here: an artifact of that name'),
+                (('artifact', 'delete', '-'), 'here\nnowhere\n', 3, 'clade: artifact/nowhere: there'),
+                (('link', '-'), 'artifact/here\tx\tartifact/there\nartifact/no\tx\tartifact/here\n', 3,
+                 'clade: line 2: from: there is no artifact "no"'),
+                (('link', 'artifact/here', 'x', 'artifact/no'), None, 3, 'clade: to: there is no'),
+                (('alias', 'set', 'typed', 'best', '7'), None, 3, 'clade: @best: model "typed" has'),
+                (('get', 'here'), None, 1, 'KIND/NAME, id/NUMBER or //TEAM//KIND/NAME, not "here"'),
+                (('version', 'get', 'typed'), None, 1, 'not "version/typed"'),
+                (('txn', '-'), '{"ops":[{"op":"delete","ref":"run/no"}]}', 3, 'clade: ops[0].ref: ')):
+            with self.subTest(words):
+                done = self.cli(*words, stdin=stdin, expect=code)
+                self.assertIn(said, done.stderr)
+                self.assertEqual(done.stdout, '')
+
+    def test_answers_for_people_say_it_as_people_do(self):
+        self.cli('model', 'create', 'shown')
+        self.cli('version', 'create', 'shown')
+        self.cli('deployment', 'create', 'd/shown')
+        self.assertEqual(self.cli('alias', 'set', 'shown', 'best', '1').stdout,
+                         'created @best: version/shown/1\n')
+        self.cli('deployment', 'set', 'd/shown', 'shown/1=99.5%', '--shadow', 'shown/1=1%', expect=1)
+        self.cli('deployment', 'set', 'd/shown', 'shown/1', '--reason', 'go')
+        self.assertIn('targets       version/shown/1 100%\n', self.cli('deployment', 'get', 'd/shown').stdout)
+        self.assertIn('targets         version/shown/1 100%\n', self.cli('history', 'deployment/d/shown').stdout)
+        self.assertRegex(self.cli('model', 'get', 'shown', '--aliases').stdout,
+                         r'aliases       @best -> 1, revision \d+\n')
+        self.cli('run', 'create', 'shown')
+        self.assertEqual(self.cli('run', 'log', 'shown', '--param', 'lr=0.1', '--metric', 'loss=0.5',
+                                  '--step', '3').stdout, 'changed run/shown; 1 param, 1 point\n')
+        self.assertIn('metrics       loss: last 0.5 at step 3, min 0.5, max 0.5, first 0.5, 1 point\n',
+                      self.cli('run', 'get', 'shown', '--metrics').stdout)
+        self.assertIn('    params.lr       0.1\n', self.cli('run', 'history', 'shown').stdout)
+        self.cli('namespace', 'create', 'shown', '--stage', 'a:in-use', '--stage', 'b:multiple',
+                 '--retention', '90d')
+        namespace = self.cli('namespace', 'get', 'shown').stdout
+        self.assertIn('retention_s   90 days\n', namespace)
+        self.assertIn('stages        a in_use\n              b multiple\n', namespace)
+        self.assertTrue(self.cli('describe').stdout.startswith('namespace\n'))
+
     def test_limits_describe_and_status_speak(self):
         limits = {row['name'].upper(): row['value'] for row in self.json('limits')['data']}
         self.assertIn(1048576, limits.values())

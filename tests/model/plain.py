@@ -1965,6 +1965,9 @@ class World:
                 'changed' if old['deleted'] == new['deleted'] else \
                 'deleted' if new['deleted'] else 'undeleted'
             item['fields'] = self.field_changes(after, ns, new if new.get('purged') else old, new)
+            item['fields'].update({f'params.{key}': {'to': text}
+                                   for (thing, key), text in after.params.items()
+                                   if thing == id_ and (id_, key) not in before.params})
         edges = self.edge_changes(before, after, ns, id_, revision)
         if edges:
             item['edges'] = edges

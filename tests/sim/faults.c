@@ -10,10 +10,15 @@
 #define COMMIT_US_SLOW 300000
 #define COMMIT_US_LAGS 4000000
 #define DELAY_US_SLOW  100000
+#define LEAVE_US       2000000
+#define SWAP_US        12000000
+#define ELECT_US       10000000
+#define ELECT_LOOK_US  100000
 
 void faults_init(struct faults *f, struct world *w)
 {
-    *f = (struct faults){.world = w, .next_us = w->now_us + 500000, .plan_us = UINT64_MAX};
+    *f = (struct faults){
+        .world = w, .next_us = w->now_us + 500000, .plan_us = UINT64_MAX, .elect_us = UINT64_MAX};
 }
 
 static enum sim_crash how(struct world *w)
@@ -28,7 +33,8 @@ static void start(struct sim_node *n)
     }
 }
 
-void faults_heal(struct world *w)
+/* All but the nodes that are down. */
+static void mend(struct world *w)
 {
     network_heal(&w->network);
     for (unsigned i = 0; i < w->nodes_len; i++) {
@@ -42,7 +48,14 @@ void faults_heal(struct world *w)
             sim_disk_fail_after(n->disk, DISK_CALLS_NEVER);
             node_plan(n);
         }
-        start(n);
+    }
+}
+
+void faults_heal(struct world *w)
+{
+    mend(w);
+    for (unsigned i = 0; i < w->nodes_len; i++) {
+        start(&w->nodes[i]);
     }
 }
 
@@ -106,6 +119,101 @@ static void restart(struct sim_node *n)
     start(n);
 }
 
+/* --- one voter goes as another comes --- */
+
+/* NULL when the one that takes itself for it is in an older term than another node: what it says of
+ * the members may be of long ago. */
+static struct sim_node *newest_leader(struct world *w)
+{
+    struct sim_node *leader = world_leader(w);
+    struct group_status st;
+    struct group_status other;
+    if (leader == NULL) {
+        return NULL;
+    }
+    group_status(leader->group, &st);
+    for (unsigned i = 0; i < w->nodes_len; i++) {
+        if (w->nodes[i].up) {
+            group_status(w->nodes[i].group, &other);
+            if (other.term > st.term) {
+                return NULL;
+            }
+        }
+    }
+    return leader;
+}
+
+/* Whether every other voter is up, and a majority has all that the leader has. */
+static bool is_missed_alone(struct world *w, const struct sim_node *away)
+{
+    struct sim_node *leader = newest_leader(w);
+    struct group_status st;
+    unsigned voters = 0;
+    bool votes = false;
+    if (leader == NULL || away->up || away->removed || away->lost) {
+        return false;
+    }
+    group_status(leader->group, &st);
+    for (size_t i = 0; i < st.members_len; i++) {
+        if (st.members[i].member.role == GROUP_VOTER) {
+            bool is_away = st.members[i].member.id == away->id;
+            voters++;
+            votes |= is_away;
+            if (!is_away && !w->nodes[st.members[i].member.id - 1].up) {
+                return false;
+            }
+        }
+    }
+    return votes && voters >= 3 && st.commit == st.last_index;
+}
+
+/* Whether the others are two, and one of them has come since it left. */
+static bool needs_a_stranger(struct world *w, const struct sim_node *away)
+{
+    const struct sim_node *leader = world_leader(w);
+    struct group_status st;
+    unsigned voters = 0;
+    bool stranger = false;
+    group_status(leader->group, &st);
+    for (size_t i = 0; i < st.members_len; i++) {
+        const struct group_member *m = &st.members[i].member;
+        voters += m->role == GROUP_VOTER;
+        stranger |= m->role == GROUP_VOTER && m->id != leader->id && !away->links[m->id];
+    }
+    return voters == 3 && stranger;
+}
+
+/* The leader goes and one voter comes back that was away, and nothing else is wrong: the others
+ * elect one, whatever came to be while it was away. */
+static void swap(struct faults *f, struct sim_node *away)
+{
+    struct world *w = f->world;
+    if (!is_missed_alone(w, away) || (w->now_us < f->swap_us && !needs_a_stranger(w, away))) {
+        f->plan_us = w->now_us + ELECT_LOOK_US;
+        return;
+    }
+    mend(w);
+    crash(world_leader(w));
+    start(away);
+    w->away = 0;
+    if (away->up) {
+        w->counts.swaps++;
+        f->elect_us = w->now_us + ELECT_US;
+        f->flaky_until_us = 0;
+    }
+}
+
+static void watch_election(struct faults *f)
+{
+    struct world *w = f->world;
+    if (world_leader(w) != NULL) {
+        f->elect_us = UINT64_MAX;
+    } else if (w->now_us >= f->elect_us) {
+        world_fail(w, "no leader is elected though all voters but one are up");
+        f->elect_us = UINT64_MAX;
+    }
+}
+
 /* --- faults of two halves --- */
 
 static void plan(struct faults *f, enum fault_plan what, uint64_t node, uint64_t within_us)
@@ -113,6 +221,26 @@ static void plan(struct faults *f, enum fault_plan what, uint64_t node, uint64_t
     f->plan = what;
     f->plan_node = node;
     f->plan_us = f->world->now_us + random_below(&f->world->random, within_us);
+}
+
+static void leave(struct faults *f)
+{
+    struct sim_node *leader = world_leader(f->world);
+    struct group_status st;
+    if (leader == NULL) {
+        return;
+    }
+    group_status(leader->group, &st);
+    const struct group_member *m =
+        &st.members[random_below(&f->world->random, st.members_len)].member;
+    if (m->role != GROUP_VOTER || m->id == leader->id) {
+        f->plan_us = f->world->now_us + ELECT_LOOK_US;
+        return;
+    }
+    crash(&f->world->nodes[m->id - 1]);
+    f->world->away = m->id;
+    plan(f, PLAN_SWAP, m->id, SWAP_US);
+    f->swap_us = f->world->now_us + SWAP_US;
 }
 
 static void do_planned(struct faults *f)
@@ -130,6 +258,12 @@ static void do_planned(struct faults *f)
         break;
     case PLAN_RESTART:
         restart(&f->world->nodes[f->plan_node - 1]);
+        break;
+    case PLAN_LEAVE:
+        leave(f);
+        break;
+    case PLAN_SWAP:
+        swap(f, &f->world->nodes[f->plan_node - 1]);
         break;
     }
 }
@@ -202,7 +336,7 @@ static void crash_and_restart(struct world *w)
 /* Whether all voters answer and would still be a quorum without that one. */
 static bool can_spare(struct world *w, const struct sim_node *n)
 {
-    struct sim_node *leader = world_leader(w);
+    struct sim_node *leader = newest_leader(w);
     struct group_status st;
     unsigned others = 0;
     if (leader == NULL) {
@@ -302,6 +436,15 @@ static void inject(struct faults *f)
     f->next_us = w->now_us + 100000 + random_below(&w->random, 2000000);
 }
 
+void faults_swap(struct faults *f)
+{
+    faults_heal(f->world);
+    f->plan = PLAN_LEAVE;
+    f->plan_us = f->world->now_us + LEAVE_US;
+    f->flaky_until_us = 0;
+    f->next_us = UINT64_MAX;
+}
+
 uint64_t faults_step(struct faults *f)
 {
     uint64_t now_us = f->world->now_us;
@@ -311,6 +454,10 @@ uint64_t faults_step(struct faults *f)
     }
     if (now_us >= f->plan_us) {
         do_planned(f);
+    }
+    if (f->elect_us != UINT64_MAX) {
+        watch_election(f);
+        return now_us + ELECT_LOOK_US;
     }
     if (now_us >= f->next_us) {
         inject(f);

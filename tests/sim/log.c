@@ -140,8 +140,7 @@ static int on_bootstrap(struct raft_io *io, const struct raft_configuration *con
 static bool works(struct sim_log *l, size_t bytes)
 {
     if (!l->failed && l->may_write != NULL && !l->may_write(l->arg, bytes)) {
-        l->failed = true;
-        l->failed_len = l->entries_len;
+        sim_log_end(l);
         return random_chance(l->random, 500);
     }
     return !l->failed;
@@ -238,6 +237,9 @@ static int on_truncate(struct raft_io *io, raft_index index)
     }
     keep_tail(l, index - l->first);
     cut(l, index - l->first);
+    if (l->failed) {
+        l->failed_len = l->entries_len; /* it came to be, and what follows does not */
+    }
     if (l->entries_len == 0) {
         l->first = index;
     }
@@ -409,6 +411,14 @@ bool sim_log_step(struct sim_log *l)
         return true;
     }
     return false;
+}
+
+void sim_log_end(struct sim_log *l)
+{
+    if (!l->failed) {
+        l->failed = true;
+        l->failed_len = l->entries_len;
+    }
 }
 
 void sim_log_crash(struct sim_log *l)

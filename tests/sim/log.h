@@ -77,6 +77,8 @@ void sim_log_release(struct sim_log *l);
 uint64_t sim_log_next_us(const struct sim_log *l);
 /* Does what is due; true when it did something. */
 bool sim_log_step(struct sim_log *l);
+/* The process ends elsewhere in this step: nothing is written any more until the crash. */
+void sim_log_end(struct sim_log *l);
 /* Loses what was not written yet, but for some of it. The group on it must be closed after. */
 void sim_log_crash(struct sim_log *l);
 /* Damage, of a node that is down: the log is as if it had never had what is above `last`, or had

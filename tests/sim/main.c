@@ -14,6 +14,7 @@
 #include "tests/sim/operator.h"
 
 #define RUN_US         UINT64_C(36000000) /* virtual time with faults */
+#define SWAP_US        UINT64_C(25000000) /* then one is away, the leader goes, one is elected */
 #define SETTLE_US      UINT64_C(60000000) /* then without, until all agree */
 #define DISORDER_US    4000000            /* of which the network is out of order */
 #define OPERATOR_US    100000
@@ -284,11 +285,11 @@ static void print_run(struct sim *s, const struct outcome *o)
     printf("seed %" PRIu64 ": %s trace=%016" PRIx64 " steps=%" PRIu64
            " writes=%u reads=%u repeats=%u nodes=%u changes=%u removed=%" PRIu64
            " snapshots=%" PRIu64 " copies=%" PRIu64 " transfers=%" PRIu64 " disk_stops=%" PRIu64
-           " full_batches=%" PRIu64 " damaged=%" PRIu64 "%s%s\n",
+           " full_batches=%" PRIu64 " damaged=%" PRIu64 " swaps=%" PRIu64 "%s%s\n",
            s->w->seed, o->failed ? "FAILED" : "ok", o->trace, o->steps, k->writes, k->reads,
            k->repeats, s->w->nodes_len, s->operator.changes, n->removals, n->snapshots, n->copies,
-           n->transfers, n->disk_stops, n->full_batches, n->damaged, o->failed ? ": " : "",
-           s->w->failure);
+           n->transfers, n->disk_stops, n->full_batches, n->damaged, n->swaps,
+           o->failed ? ": " : "", s->w->failure);
 }
 
 static struct outcome run_seed(uint64_t seed, bool verbose)
@@ -303,6 +304,10 @@ static struct outcome run_seed(uint64_t seed, bool verbose)
     operator_init(&s->operator, s->w);
     faults_init(&s->faults, s->w);
     run_until(s, s->w->now_us + RUN_US, true, true);
+    if (random_chance(&s->w->random, 500)) {
+        faults_swap(&s->faults);
+        run_until(s, s->w->now_us + SWAP_US, true, true);
+    }
     settle(s);
     if (s->w->failure[0] == '\0') {
         check_all(s);

@@ -36,6 +36,12 @@ static void stop(struct sim_node *n, const struct error *e)
 
 /* --- what a group says --- */
 
+/* A link of its own, or backwards on that of the other. */
+static bool has_way(const struct sim_node *n, uint64_t to)
+{
+    return n->links[to] || n->world->nodes[to - 1].links[n->id];
+}
+
 static void on_send(struct group_transport *t, uint64_t to, struct span message)
 {
     struct sim_node *n = (struct sim_node *)t;
@@ -43,7 +49,7 @@ static void on_send(struct group_transport *t, uint64_t to, struct span message)
     /* TCP doubles nothing. Raft must bear it all the same; but a command without a session that
      * comes twice is two commands. */
     bool may_double = message.data[0] != PEER_PROPOSE;
-    if (!n->stops && !n->log.failed && peer->up && n->links[to]) {
+    if (!n->stops && !n->log.failed && peer->up && has_way(n, to)) {
         network_send(&n->world->network, n->world->now_us + n->send_delay_us, n->id, to, peer->boot,
                      may_double, message);
     }
@@ -61,7 +67,7 @@ static void on_set_members(struct group_transport *t, const struct group_member 
 static bool on_is_connected(struct group_transport *t, uint64_t to)
 {
     const struct sim_node *n = (struct sim_node *)t;
-    return n->links[to] && n->world->nodes[to - 1].up && !n->world->network.cut[n->id][to];
+    return has_way(n, to) && n->world->nodes[to - 1].up && !n->world->network.cut[n->id][to];
 }
 
 static void on_leader(void *arg, uint64_t leader, uint64_t term)
@@ -342,6 +348,7 @@ static int on_mark_write(struct guard_disk *d,
     struct sim_node *n = (struct sim_node *)((char *)d - offsetof(struct sim_node, mark));
     if (n->mark_file->write(n->mark_file, slot, bytes, e) != 0) {
         stop(n, e);
+        sim_log_end(&n->log);
     }
     return 0;
 }

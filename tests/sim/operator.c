@@ -86,24 +86,52 @@ static void begin(struct operator* o, const struct group_change *c)
     o->done_index[c->id - 1] = 0;
 }
 
-struct sim_node *operator_add(struct operator* o)
+static struct sim_node *add(struct operator* o, enum member_wanted wanted)
 {
     struct world *w = o->world;
     int joined = o->active ? -1 : world_join(w);
     if (joined < 0) {
         return NULL;
     }
-    struct group_change c = {.is_add = true, .id = (uint64_t)joined + 1};
-    c.wanted = random_chance(&w->random, 500) ? MEMBER_VOTER : MEMBER_STANDBY;
+    struct group_change c = {.is_add = true, .id = (uint64_t)joined + 1, .wanted = wanted};
     world_address((unsigned)joined, c.address);
     begin(o, &c);
     return &w->nodes[joined];
+}
+
+struct sim_node *operator_add(struct operator* o)
+{
+    return add(o, random_chance(&o->world->random, 500) ? MEMBER_VOTER : MEMBER_STANDBY);
+}
+
+/* While a voter is away the others give way to new ones: a fourth comes, one of four goes. */
+static void renew(struct operator* o)
+{
+    struct world *w = o->world;
+    uint64_t voters[SIM_NODES_MAX];
+    unsigned len = 0;
+    o->next_us = w->now_us + 100000 + random_below(&w->random, 900000);
+    for (unsigned i = 0; i < w->nodes_len; i++) {
+        if (o->wanted[i] == MEMBER_VOTER || o->wanted[i] == MEMBER_AS_CONFIGURED) {
+            voters[len++] = i + 1;
+        }
+    }
+    struct group_change c = {.id = voters[random_below(&w->random, len)], .wanted = MEMBER_STANDBY};
+    if (len <= 3) {
+        (void)add(o, MEMBER_VOTER);
+    } else if (c.id != w->away) {
+        begin(o, &c);
+    }
 }
 
 static void choose(struct operator* o)
 {
     static const enum member_wanted kinds[] = {MEMBER_VOTER, MEMBER_STANDBY, MEMBER_REMOVED};
     struct world *w = o->world;
+    if (w->away != 0) {
+        renew(o);
+        return;
+    }
     o->next_us = w->now_us + 1000000 + random_below(&w->random, 6000000);
     if (members_of(o) <= o->members_first && random_chance(&w->random, 500)) {
         (void)operator_add(o);

@@ -26,6 +26,7 @@ struct world {
     struct sim_network network;
     unsigned nodes_len; /* that were given an id so far */
     struct sim_node nodes[SIM_NODES_MAX];
+    uint64_t away; /* the node that is down while members come and go, faults_swap; 0: none is */
     struct sim_digest {
         struct store_digest digest;
         uint64_t node;             /* the first one that was there; 0 = none */
@@ -41,6 +42,7 @@ struct world {
         uint64_t transfers;
         uint64_t disk_stops;   /* processes ended by a failed disk */
         uint64_t full_batches; /* that had to wait for room */
+        uint64_t swaps;        /* of the leader for a voter that was away */
         uint64_t damaged;      /* logs that lost something */
     } counts;
     char failure[512]; /* "" = none: the first invariant that did not hold */

@@ -69,6 +69,8 @@ MUTANTS = [
      'if (is_taking(g) || g->raft.snapshot.installing) {', 'if (false) {'),
     ('a sole voter leads in its former term', 'consensus/group_io.c',
      'if (rv == 0 && votes_alone(', 'if (false && votes_alone('),
+    ('whom a member does not know it does not answer', 'tests/sim/node.c',
+     'return n->links[to] || n->world->nodes[to - 1].links[n->id];', 'return n->links[to];'),
     ('a standby grants no vote', 'consensus/group.c',
      'bool is_standby = s != NULL && s->role == RAFT_STANDBY;', 'bool is_standby = false;'),
     ('what the store had at the start is not published', 'consensus/group_snapshot.c',

@@ -222,7 +222,7 @@ static void refuse(struct clade_response *r, int code, uint32_t op, const char *
 
 static bool there(const struct clade_txn *txn, uint32_t before, const char *ref)
 {
-    uint8_t value;
+    uint64_t value;
     for (uint32_t i = 0; i < before; i++) {
         if (strcmp(txn->ops[i].what, "create") == 0 && strcmp(txn->ops[i].first, ref) == 0) {
             return true;

@@ -121,7 +121,7 @@ static void every_name_is_found_with_its_first_value(void **state)
 {
     struct names n = {0};
     char name[32];
-    uint8_t value = 0;
+    uint64_t value = 0;
     for (unsigned i = 0; i < 20000; i++) {
         int len = snprintf(name, sizeof name, "name-%u", i);
         assert_true(names_add(&n, span_make(name, (size_t)len), (uint8_t)(i % 7)));

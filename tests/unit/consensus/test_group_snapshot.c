@@ -165,6 +165,24 @@ static void a_snapshot_holds_no_older_configuration_than_its_index(void **state)
     cluster_free(c);
 }
 
+/* A log that is loaded with two configurations has the first taken for committed, before anything
+ * is applied again. */
+static void a_snapshot_holds_no_newer_configuration_than_its_index(void **state)
+{
+    struct cluster *c = cluster_new_with_log(37, LOG_BYTES);
+    struct node *n = cluster_another(c, cluster_wait_for_leader(c));
+    raft_index *committed = &n->group->raft.configuration_committed_index;
+    raft_index before = *committed;
+    *committed = node_status(n).commit + 1000;
+    write_many(c, 1, 60);
+    assert_int_equal(node_status(n).snapshots, 0);
+    assert_true(node_status(n).log_bytes > LOG_BYTES);
+    *committed = before;
+    write_many(c, 60, 70);
+    assert_true(node_status(n).snapshots > 0);
+    cluster_free(c);
+}
+
 /* Between ticks libraft takes one amid what it does with a message, and that for any entry. */
 static void a_snapshot_is_taken_in_a_tick_alone(void **state)
 {
@@ -347,6 +365,7 @@ int main(void)
         cmocka_unit_test(a_node_that_restarts_behind_a_snapshot_expects_its_store_there),
         cmocka_unit_test(a_member_that_is_behind_the_log_is_sent_elsewhere_and_then_follows),
         cmocka_unit_test(a_snapshot_holds_no_older_configuration_than_its_index),
+        cmocka_unit_test(a_snapshot_holds_no_newer_configuration_than_its_index),
         cmocka_unit_test(a_snapshot_is_taken_in_a_tick_alone),
         cmocka_unit_test(an_empty_store_behind_a_snapshot_gets_no_install),
         cmocka_unit_test(an_install_comes_with_the_members),

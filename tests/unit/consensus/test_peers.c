@@ -11,6 +11,7 @@
 #include "base/buffer.h"
 #include "base/check.h"
 #include "consensus/address.h"
+#include "consensus/message.h"
 #include "consensus/peer_frame.h"
 #include "consensus/peers.h"
 
@@ -212,6 +213,54 @@ static void members_find_each_other_and_talk(void **state)
     mesh_free(m);
 }
 
+static void who_is_no_member_yet_is_answered_on_its_own_connection(void **state)
+{
+    struct mesh *m = mesh_new(7, 7);
+    say(m, 1, "into the void"); /* there is no connection of any kind */
+    tell_members(m, 0);
+    RUN_UNTIL(m, is_connected(m, 0) && is_connected(m, 1));
+    say(m, 1, "not asked");
+    say(m, 0, "your vote?");
+    RUN_UNTIL(m, m->sides[1].got == 1);
+    say(m, 1, "granted");
+    RUN_UNTIL(m, m->sides[0].got == 2);
+    assert_string_equal(m->sides[0].text, "granted");
+    assert_int_equal(m->sides[0].got_from, 2);
+    close_side(m, 0);
+    RUN_UNTIL(m, !is_connected(m, 1));
+    say(m, 1, "into the void");
+    open_side(m, 0, 1, 7);
+    m->sides[0].closed = false;
+    m->sides[0].got = 0;
+    tell_members(m, 0);
+    RUN_UNTIL(m, is_connected(m, 1));
+    /* Known, it is sent to by a connection of our own. */
+    tell_members(m, 1);
+    RUN_UNTIL(m, is_connected(m, 1));
+    say(m, 1, "hello");
+    RUN_UNTIL(m, m->sides[0].got == 1);
+    mesh_free(m);
+}
+
+static void what_does_not_fit_a_message_goes_to_no_stranger(void **state)
+{
+    struct mesh *m = mesh_new(7, 7);
+    size_t len = PEER_MESSAGE_BYTES_MAX / 4 * 3;
+    char *long_text = calloc(1, len);
+    struct group_transport *t = peers_transport(m->sides[1].peers);
+    tell_members(m, 0);
+    RUN_UNTIL(m, is_connected(m, 1));
+    for (int i = 0; i < 20; i++) {
+        t->send(t, 1, span_make(long_text, len)); /* all but the first are dropped */
+    }
+    RUN_UNTIL(m, m->sides[0].got == 1);
+    say(m, 1, "goes on");
+    RUN_UNTIL(m, m->sides[0].got == 2);
+    assert_string_equal(m->sides[0].text, "goes on");
+    free(long_text);
+    mesh_free(m);
+}
+
 static void a_lost_connection_is_made_again(void **state)
 {
     struct mesh *m = mesh_new(7, 7);
@@ -395,6 +444,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(members_find_each_other_and_talk),
+        cmocka_unit_test(who_is_no_member_yet_is_answered_on_its_own_connection),
+        cmocka_unit_test(what_does_not_fit_a_message_goes_to_no_stranger),
         cmocka_unit_test(a_lost_connection_is_made_again),
         cmocka_unit_test(a_node_of_another_cluster_is_refused),
         cmocka_unit_test(garbage_ends_its_connection_and_nothing_else),

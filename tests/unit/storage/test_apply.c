@@ -175,6 +175,47 @@ static void versions_are_numbered_without_gaps(void **state)
     RUN(*state, steps);
 }
 
+static void numbers_that_are_used_up_are_not_given(void **state)
+{
+    static const struct step steps[] = {
+        {"a model that had three elsewhere, and a version",
+         "{'v':1,'ops':[{'op':'create','kind':'model','name':'m','last_number':3},"
+         "{'op':'create','kind':'version','model':'$0'}]}",
+         0, 1,
+         "[{'status':'created','id':2,'ref':'model/m'},"
+         "{'status':'created','id':3,'ref':'version/m/4'}]"},
+        {"a used one may not be given",
+         "{'v':1,'ops':[{'op':'create','kind':'version','model':'model/m','number':3}]}",
+         CLADE_ERR_CONFLICT, 1, "ops[0].number"},
+        {"nor is it there", "{'v':1,'ops':[{'op':'update','ref':'version/m/3','description':'d'}]}",
+         CLADE_ERR_NOT_FOUND, 1, "ops[0].ref"},
+        {"numbers that were given are used up already",
+         "{'v':1,'ops':[{'op':'update','ref':'model/m','last_number':2},"
+         "{'op':'update','ref':'model/m','last_number':4},"
+         "{'op':'create','kind':'model','name':'m','if_exists':'match','last_number':1}]}",
+         0, 1,
+         "[{'status':'unchanged','id':2,'ref':'model/m'},{'status':'unchanged','id':2,"
+         "'ref':'model/m'},{'status':'unchanged','id':2,'ref':'model/m'}]"},
+        {"more are used up by any later write",
+         "{'v':1,'ops':[{'op':'create','kind':'model','name':'m','if_exists':'match',"
+         "'last_number':9},{'op':'create','kind':'version','model':'model/m'},"
+         "{'op':'create','kind':'version','model':'model/m','number':12},"
+         "{'op':'create','kind':'version','model':'model/m'}]}",
+         0, 2,
+         "[{'status':'changed','id':2,'ref':'model/m'},"
+         "{'status':'created','id':4,'ref':'version/m/10'},"
+         "{'status':'created','id':5,'ref':'version/m/12'},"
+         "{'status':'created','id':6,'ref':'version/m/13'}]"},
+        {"they do not come back",
+         "{'v':1,'ops':[{'op':'update','ref':'model/m','last_number':null}]}", CLADE_ERR_INVALID, 2,
+         "ops[0].last_number"},
+        {"only models have numbers",
+         "{'v':1,'ops':[{'op':'create','kind':'run','name':'r','last_number':1}]}",
+         CLADE_ERR_INVALID, 2, "ops[0].last_number"},
+    };
+    RUN(*state, steps);
+}
+
 static void links_are_one_for_each_pair_and_label(void **state)
 {
     static const struct step steps[] = {
@@ -411,6 +452,7 @@ int main(void)
         TEST(external_ids_name_one_thing),
         TEST(update_sets_core_fields_once_and_the_rest_at_will),
         TEST(versions_are_numbered_without_gaps),
+        TEST(numbers_that_are_used_up_are_not_given),
         TEST(links_are_one_for_each_pair_and_label),
         TEST(namespaces_keep_names_apart),
         TEST(guards_hold_or_refuse),

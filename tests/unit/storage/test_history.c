@@ -45,6 +45,22 @@ static void each_revision_says_who_when_why_and_from_what_to_what(void **state)
     assert_int_equal(f->answer.revision, 4);
 }
 
+static void params_are_told_by_the_revision_that_wrote_them(void **state)
+{
+    struct fixture *f = *state;
+    run(f, "{'v':1,'ops':[{'op':'create','kind':'run','name':'r'},"
+           "{'op':'log','ref':'$0','params':{'lr':'0.1','a':''}}]}");
+    run(f, "{'v':1,'ops':[{'op':'log','ref':'run/r','params':{'lr':'0.1','b':'x'}},"
+           "{'op':'update','ref':'run/r','status':'running'}]}");
+    run(f,
+        "{'v':1,'ops':[{'op':'log','ref':'run/r','metrics':[{'key':'k','points':[[0,0,1.0]]}]}]}");
+    history(f, "{'ref':'run/r'}");
+    assert_answer(f, "[{'revision':2,'time':1001000,'principal':'ann','change':'changed',"
+                     "'fields':{'status':{'to':'running'},'params.b':{'to':'x'}}},"
+                     "{'revision':1,'time':1000000,'principal':'ann','change':'created',"
+                     "'fields':{'params.a':{'to':''},'params.lr':{'to':'0.1'}}}]");
+}
+
 static void edges_that_come_and_go_are_told_with_the_name_of_then(void **state)
 {
     struct fixture *f = *state;
@@ -237,6 +253,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(each_revision_says_who_when_why_and_from_what_to_what),
+        TEST(params_are_told_by_the_revision_that_wrote_them),
         TEST(edges_that_come_and_go_are_told_with_the_name_of_then),
         TEST(aliases_stages_and_targets_are_told_as_they_moved),
         TEST(what_a_namespace_bounds_is_told_one_by_one),

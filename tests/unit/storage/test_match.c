@@ -154,11 +154,13 @@ static void a_refusal_says_which_guard_and_where_the_query_is_wrong(void **state
 {
     struct fixture *f = *state;
     make(f);
-    assert_int_equal(guarded(f, "artifact/a", "owner = 'eve'"), CLADE_ERR_CONFLICT);
+    assert_int_equal(guarded(f, "artifact/a", "owner IS NULL"), CLADE_ERR_CONFLICT);
     assert_body(f, "{'code':'CONFLICT','number':-3,'where':'guards[0]','id':3,'revision':1,"
-                   "'there':'artifact/a','message':'the guard does not hold: the query does not "
-                   "match the thing'}");
+                   "'there':'artifact/a','message':'the guard does not hold: artifact/a is not "
+                   "as it says: owner IS NULL'}");
     assert_int_equal(guarded(f, "artifact/none", "owner = 'eve'"), CLADE_ERR_CONFLICT);
+    assert_body(f, "{'code':'CONFLICT','number':-3,'where':'guards[0]','message':'the guard does "
+                   "not hold: there is no artifact \\'none\\''}");
     assert_int_equal(guarded(f, "artifact/a", "owner = "), CLADE_ERR_INVALID);
     char *json = json_of(buffer_span(&f->body));
     assert_non_null(strstr(json, "\"where\":\"guards[0].query\""));

@@ -18,6 +18,7 @@ static struct thing sample(void)
         .ns = 1,
         .name = span_of("a name"),
         .created = {.revision = 3, .time_us = 1u << 30, .principal = span_of("ann")},
+        .happened_us = 5,
         .changed = {.revision = 300, .time_us = (uint64_t)1 << 50, .principal = span_of("bob")},
     };
     t.fields[FIELD_DESCRIPTION] = (struct field_value){.set = true, .text = span_of("why")};
@@ -43,6 +44,7 @@ static void a_record_decodes_to_what_was_encoded(void **state)
     assert_int_equal(got.id, 77);
     assert_true(got.deleted);
     assert_true(span_equal(got.name, want.name));
+    assert_int_equal(got.happened_us, 5);
     assert_int_equal(got.changed.revision, 300);
     assert_true(span_equal(got.changed.principal, span_of("bob")));
     assert_int_equal(got.fields[FIELD_SIZE].number, UINT64_MAX);
