@@ -259,6 +259,10 @@ static const struct method_row methods[METHOD_COUNT] = {
     [METHOD_GET] = {.handle = read_query},
     [METHOD_LIST] = {.handle = read_query},
     [METHOD_LINEAGE] = {.handle = read_query},
+    [METHOD_PATHS] = {.handle = read_query},
+    [METHOD_IMPACT] = {.handle = read_query},
+    [METHOD_PROVENANCE] = {.handle = read_query},
+    [METHOD_DIFF] = {.handle = read_query},
     [METHOD_DESCRIBE] = {.handle = read_query},
     [METHOD_HISTORY] = {.handle = read_query},
     [METHOD_METRICS] = {.handle = read_query},
@@ -270,4 +274,4 @@ static const struct method_row methods[METHOD_COUNT] = {
     [METHOD_ERROR] = {.handle = NULL},
     [METHOD_MEMBERS] = {.handle = NULL},
 };
-_Static_assert(METHOD_COUNT == 18, "a method has no row");
+_Static_assert(METHOD_COUNT == 22, "a method has no row");

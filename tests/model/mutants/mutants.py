@@ -64,7 +64,8 @@ MUTANTS = [
     ('a page of lineage forgets its last depth', 'storage/lineage.c',
      'depth >= l->after_depth; i++', 'depth > l->after_depth; i++'),
     ('lineage ends a level early', 'storage/lineage.c',
-     'depth_max == 0 || l->walk.depth < depth_max', 'depth_max == 0 || l->walk.depth + 1 < depth_max'),
+     'depth_max == 0 || l->walk.depth < q->depth_max',
+     'depth_max == 0 || l->walk.depth + 1 < q->depth_max'),
     ('the index shows an edge a revision longer', 'storage/walk.c',
      '    return lives_at(e.created, e.ended, w->revision);\n}',
      '    return lives_at(e.created, e.ended + (e.ended != 0), w->revision);\n}'),
@@ -176,9 +177,12 @@ MUTANTS = [
      'return span_equal(row->key, key_span(&own)) ? 0 : 1;',
      'return span_equal(row->key, key_span(&own)) ? 0 : 0;'),
     ('a cursor means the namespace of now', 'storage/reader.c',
-     '    int rc = goes_on ? use_cursor(r, &asked) : use_as_of(r);\n    if (rc == 0) {\n'
+     '    int rc = goes_on ? use_cursor(r, &asked)\n'
+     '                     : reading_revision(r, &r->query->as_of, "as_of", &r->view->revision);\n'
+     '    if (rc == 0) {\n'
      '        rc = find_namespace(r, ns_default);\n    }',
-     '    int rc = goes_on ? 0 : use_as_of(r);\n    if (rc == 0) {\n'
+     '    int rc = goes_on ? 0 : reading_revision(r, &r->query->as_of, "as_of", &r->view->revision);\n'
+     '    if (rc == 0) {\n'
      '        rc = find_namespace(r, ns_default);\n    }\n'
      '    if (rc == 0 && goes_on) {\n        rc = use_cursor(r, &asked);\n    }'),
     ('a list goes on where the owner was looked for', 'storage/read_list.c',
