@@ -15,6 +15,9 @@
 #define READ_FLAGS                                                                                 \
     FLAG_VIEW, FLAG_STATE, FLAG_EDGES, FLAG_ALIASES, FLAG_PARAMS, FLAG_METRICS, FLAG_LIMIT
 
+#define WALK_FLAGS                                                                                 \
+    FLAG_LABELS, FLAG_DEPTH, FLAG_LIMIT, FLAG_COUNT_ONLY, FLAG_STATE, FLAG_TREE, FLAG_DOT
+
 #define STDIN_HELP "A \"-\" among the arguments stands for the lines of stdin."
 #define HISTORY_HELP                                                                               \
     "The history of a deleted thing is found by its id, or with --state deleted by its "           \
@@ -276,16 +279,41 @@ const struct command commands[] = {
      NULL, 1, 3, EXAMPLES("clade unlink version/resnet50/7 trained_on artifact/imagenet-1k"),
      "unlink", run_link},
     {"lineage up", "REF...", "what it was made from, and what that was made from", STDIN_HELP,
-     FLAGS(FLAG_LABELS, FLAG_KINDS, FLAG_DEPTH, FLAG_LIMIT, FLAG_COUNT_ONLY, FLAG_VIEW, FLAG_STATE),
-     1, COMMAND_ARGS_ANY,
+     FLAGS(WALK_FLAGS, FLAG_KINDS, FLAG_VIEW), 1, COMMAND_ARGS_ANY,
      EXAMPLES("clade lineage up version/resnet50/7",
-              "clade lineage up version/resnet50/7 --kinds artifact --depth 2"), "up", run_lineage},
+              "clade lineage up version/resnet50/7 --kinds artifact --depth 2",
+              "clade lineage up version/resnet50/7 --tree"), "up", run_lineage},
     {"lineage down", "REF...", "what was made from it, and what was made from that", STDIN_HELP,
-     FLAGS(FLAG_LABELS, FLAG_KINDS, FLAG_DEPTH, FLAG_LIMIT, FLAG_COUNT_ONLY, FLAG_VIEW, FLAG_STATE),
-     1, COMMAND_ARGS_ANY,
+     FLAGS(WALK_FLAGS, FLAG_KINDS, FLAG_VIEW), 1, COMMAND_ARGS_ANY,
      EXAMPLES("clade lineage down artifact/imagenet-1k --count",
-              "clade lineage down artifact/imagenet-1k --labels trained_on,derived_from"),
+              "clade lineage down artifact/imagenet-1k --labels trained_on,derived_from",
+              "clade lineage down artifact/imagenet-1k --dot | dot -Tsvg > lineage.svg"),
      "down", run_lineage},
+    {"impact", "REF...", "what of that which was made from it is in use, and by which way",
+     "In use is a version that an alias points to, that is in a stage in use (staging and\n"
+     "production, unless the namespace says otherwise) or that a deployment serves. All labels but\n"
+     "evaluated_on are followed. " STDIN_HELP,
+     FLAGS(WALK_FLAGS), 1, COMMAND_ARGS_ANY,
+     EXAMPLES("clade impact artifact/imagenet-1k", "clade impact artifact/imagenet-1k --tree",
+              "clade -w json impact artifact/imagenet-1k"), "impact", run_lineage},
+    {"provenance", "REF...", "the bill of materials: data, code, runs and parents, with digests",
+     "All labels but evaluated_on are followed. " STDIN_HELP,
+     FLAGS(WALK_FLAGS, FLAG_KINDS, FLAG_VIEW), 1, COMMAND_ARGS_ANY,
+     EXAMPLES("clade provenance version/resnet50/7",
+              "clade -w json provenance version/resnet50/7 --view full > bill.json"),
+     "provenance", run_lineage},
+    {"paths", "FROM TO", "how one thing was made from the other: the shortest way",
+     "Up: FROM was made from TO; down: TO was made from FROM.",
+     FLAGS(FLAG_DIRECTION, FLAG_LABELS, FLAG_DEPTH, FLAG_PATHS_LIMIT, FLAG_STATE, FLAG_DOT), 2, 2,
+     EXAMPLES("clade paths version/resnet50/7 artifact/imagenet-1k",
+              "clade paths artifact/imagenet-1k version/resnet50/7 --limit 10 --dot"), NULL,
+     run_paths},
+    {"diff", "FROM [TO]", "what differs between two things, or in one since then",
+     "Fields, params, the last values of metrics, and what only one of the two was made from. Of two\n"
+     "versions this says why they differ.",
+     FLAGS(FLAG_FROM_AS_OF, FLAG_LABELS, FLAG_DEPTH, FLAG_DIFF_LIMIT, FLAG_STATE), 1, 2,
+     EXAMPLES("clade diff version/resnet50/6 version/resnet50/7",
+              "clade diff version/resnet50/7 --from-as-of 2026-03-01"), NULL, run_diff},
     {"txn", "[FILE]", "run a transaction, whole or not at all",
      "FILE (default: stdin) is one JSON document: {\"guards\": [...], \"ops\": [...], \"reason\": ...}",
      NULL, 0, 1,

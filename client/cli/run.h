@@ -19,8 +19,10 @@ int run_purge(struct cli *cli);
 /* reads: the subject is the kind, NULL for references of any kind */
 int run_get(struct cli *cli);
 int run_list(struct cli *cli);
-/* the subject is "up" or "down" */
+/* the subject is "up", "down", "impact" or "provenance" */
 int run_lineage(struct cli *cli);
+int run_paths(struct cli *cli);
+int run_diff(struct cli *cli);
 /* what points to versions */
 int run_alias_set(struct cli *cli);
 int run_alias_unset(struct cli *cli);

@@ -1776,7 +1776,7 @@ class World:
         return shown
 
     def show_edge(self, state, ns, from_, label, to):
-        shown = {'label': label, 'to': state.ref(state.things[to], ns)}
+        shown = {'label': label, 'to': state.ref(state.things[to], ns), 'id': to}
         props = state.edges[from_, label, to]['props']
         if props:
             shown['props'] = {key: self.show_prop(state, ns, prop) for key, prop in props.items()}
