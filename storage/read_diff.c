@@ -160,14 +160,20 @@ static int each_series(struct diff *d, struct side *s)
     return series_each(d->r->view, s->thing->id, NULL, on_series, d);
 }
 
+/* By bits: NaN is the same as NaN. When it was measured makes no difference. */
+static bool is_same_last(const struct pair *x, const struct pair *y)
+{
+    return memcmp(&x->last.value, &y->last.value, sizeof x->last.value) == 0 &&
+           x->last.step == y->last.step && x->count == y->count;
+}
+
 static int put_metric(struct diff *d, const struct pair *from, const struct pair *to)
 {
     const struct pair *const both[] = {from, to};
     const struct pair *any = from != NULL ? from : to;
     struct buffer *out = d->r->out;
     int rc = 0;
-    if (from != NULL && to != NULL && from->last.value == to->last.value &&
-        from->last.step == to->last.step && from->count == to->count) {
+    if (from != NULL && to != NULL && is_same_last(from, to)) {
         return 0;
     }
     d->members++;

@@ -76,8 +76,8 @@ int reading_revision(struct reading *r,
                      uint64_t *ret);
 
 /* What a history says of a change: "fields" and the map from each field that differs to {"from",
- * "to"}, a side left out where it is not set; `from` NULL: there was nothing. `logged`: with the
- * params that were written at the view's revision. */
+ * "to"}, a side left out where it is not set; `from` NULL: there was nothing; another thing: names
+ * are left out. `logged`: with the params that were written at the view's revision. */
 int history_put_fields(struct reading *r,
                        const struct thing *from,
                        const struct thing *to,

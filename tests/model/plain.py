@@ -12,6 +12,8 @@ import math
 import re
 import struct
 
+from plain_walks import Walks
+
 KINDS = ('namespace', 'type', 'artifact', 'experiment', 'run', 'model', 'version', 'deployment')
 TYPED = ('artifact', 'experiment', 'run', 'model', 'version', 'deployment')
 CONTENT = ('artifact', 'version')
@@ -1660,7 +1662,7 @@ class Transaction:
 
 # --- the world -------------------------------------------------------------------------------
 
-class World:
+class World(Walks):
     """Begins with the namespace `path`, made by `revision` as `id_`; before it there was only
     `default`."""
 
@@ -1730,8 +1732,9 @@ class World:
             ref = Form.inside('under', Ref, params['under'])
             if ref.kind not in (None, 'model' if params['kind'] == 'version' else 'experiment'):
                 raise Refused('INVALID', 'under')
-        if 'ref' in params:
-            Form.inside('ref', Ref, params['ref'])
+        for key in ('ref', 'from', 'to'):
+            if key in params:
+                Form.inside(key, Ref, params[key])
 
     def revision_at(self, as_of):
         if as_of is None:
@@ -1895,34 +1898,6 @@ class World:
             found = [t for t in found if t['fields'].get('experiment') == under]
         return [self.show(state, ns, t, params) for t in sorted(found, key=place)]
 
-    def read_lineage(self, state, ns, params):
-        which = params.get('state', 'any')
-        ref = Ref(params['ref'])
-        start = Form.inside('ref', state.resolve, ref, ns, which == 'deleted' or
-                            ref.form == 'id')
-        down = params.get('direction', 'up') == 'down'
-        depths = {start['id']: 0}
-        level = [start['id']]
-        depth = 0
-        while level and depth != params.get('depth', 0) or (level and not params.get('depth', 0)):
-            depth += 1
-            following = []
-            for a, label, b in state.edges:
-                if 'labels' in params and label not in params['labels']:
-                    continue
-                here, there = (b, a) if down else (a, b)
-                if here in level and there not in depths:
-                    depths[there] = depth
-                    following.append(there)
-            level = following
-        found = [(d, i) for i, d in depths.items() if d > 0]
-        things = [(d, state.things[i]) for d, i in sorted(found)]
-        things = [(d, t) for d, t in things if self.wanted(state, t, params, 'any') and
-                  t['kind'] in params.get('kinds', KINDS)]
-        if params.get('count'):
-            return {'count': len(things)}
-        return [self.show(state, ns, t, params, depth=d) for d, t in things]
-
     def read_describe(self, state, ns, params):
         counts = state.counts(ns)
         shown = {'name': state.path(ns), **counts,
@@ -1989,7 +1964,7 @@ class World:
 
     def field_changes(self, state, ns, old, new):
         changes = {}
-        if old is not None and old['name'] != new['name']:
+        if old is not None and old['id'] == new['id'] and old['name'] != new['name']:
             changes['name'] = {'from': old['name'], 'to': new['name']}
         before = old['fields'] if old else {}
         after = new['fields']
