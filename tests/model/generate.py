@@ -12,9 +12,10 @@ Operations carry their number as "_", which is taken off before they are sent.
 """
 
 import plain
+from plain_walks import walk
 
 NAMES = ('a', 'b', 'c')
-LABELS = ('consumed', 'derived_from', 'contains', 'own', 'own.2')
+LABELS = ('consumed', 'derived_from', 'contains', 'own', 'own.2', 'evaluated_on')
 SYSTEMS = ('s:1', 's:2', 't:1')
 DIGESTS = ['sha256:' + c * 64 for c in '01'] + ['blake3:' + c * 64 for c in '01'] + ['own:x', 'own:y']
 TEXTS = ('x', 'y', 'z', 'long ' * 60, '\u00e4\u4e2d\U0001f600')
@@ -615,9 +616,24 @@ class Generator:
 
     def read_paths(self):
         params = self.walked('from', 'to')
+        far = self.far_apart() if self.chance(0.7) else None
+        if far:
+            params['from'], params['to'] = map(self.thing_ref, far)
         if self.chance(0.5):
             params['direction'] = self.pick('up', 'down', 'either')
         return params
+
+    def far_apart(self):
+        """Two things, of which one leads to the other in more than a step, if there are such."""
+        state = self.world.state
+        starts = sorted({a for a, _, _ in state.edges if state.live(state.things[a])})
+        for start in self.rng.sample(starts, min(len(starts), 4)):
+            depths = walk(state, None, False, start, 0)
+            ends = sorted(i for i, d in depths.items() if d > 1 and state.live(state.things[i]))
+            if ends:
+                pair = [state.things[start], state.things[self.rng.choice(ends)]]
+                return pair if self.chance(0.7) else pair[::-1]
+        return None
 
     def read_diff(self):
         params = self.walked('from')

@@ -69,7 +69,7 @@ class Walks:
             if in_use and thing['fields'].get('stage') == name:
                 uses.append({'stage': name})
         served = [{'deployment': state.ref(d, ns), 'share': share, 'mode': mode}
-                  for d in state.find('deployment')
+                  for d in state.find('deployment') if not d['deleted']
                   for version, share, mode in d['fields'].get('targets', ())
                   if version == thing['id']]
         return uses + sorted(served, key=lambda use: use['deployment'].encode())
