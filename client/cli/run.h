@@ -46,6 +46,6 @@ int run_member_list(struct cli *cli);
 /* in and out */
 int run_import(struct cli *cli);
 int run_export(struct cli *cli);
-/* the subject is what is measured: "create", "log", "get", "closure" */
+/* the subject is what is measured: "create", "log", "get", "closure", "impact" */
 int run_bench(struct cli *cli);
 int run_help(struct cli *cli);

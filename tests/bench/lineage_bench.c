@@ -124,8 +124,10 @@ static void time_query(struct bench *b,
     uint64_t found = 0;
     size_t rounds = b->blocks < ROUNDS ? b->blocks : ROUNDS;
     q.start.form = REF_ID;
+    q.to.form = REF_ID;
     for (size_t i = 0; i < rounds; i++) {
         q.start.number = from[i];
+        q.to.number = to != NULL ? to[i] : 0;
         uint64_t begin = now_ns();
         found = ask(b, &q);
         ms[i] = (double)(now_ns() - begin) / 1e6;
@@ -156,6 +158,21 @@ static void time_all(struct bench *b, const char *way)
     q = base;
     q.view = CLADE_VIEW_FULL;
     time_query(b, "full", way, q, b->sources, NULL);
+    q = base;
+    q.kind = QUERY_IMPACT;
+    time_query(b, "impact", way, q, b->sources, NULL);
+    q.kind = QUERY_PROVENANCE;
+    q.downstream = false;
+    time_query(b, "provenance", way, q, b->versions, NULL);
+    q.count_only = true;
+    time_query(b, "provenance, count", way, q, b->versions, NULL);
+    q = base;
+    q.kind = QUERY_PATHS;
+    q.limit = 1;
+    q.paths = PATHS_UP;
+    time_query(b, "path", way, q, b->versions, b->sources);
+    q.limit = 10;
+    time_query(b, "10 paths", way, q, b->versions, b->sources);
 }
 
 /* --- Compressed sparse row -------------------------------------------------------------------- */
@@ -318,6 +335,10 @@ int main(int argc, char **argv)
     buffer_init(&b.out, 64 << 20);
     open_store(&b, argv[1], 0);
     b.blocks = store_meta(b.store).next_id / (BLOCK + VERSIONS + 3);
+    if (b.blocks == 0) {
+        fprintf(stderr, "%s holds no graph of lineage_graph.py\n", argv[1]);
+        return 1;
+    }
     b.sources = calloc(b.blocks + 1, sizeof *b.sources);
     b.sinks = calloc(b.blocks + 1, sizeof *b.sinks);
     b.versions = calloc(b.blocks + 1, sizeof *b.versions);
