@@ -199,8 +199,9 @@ static void finish_entry(struct group *g, uint16_t n)
                                       (uint32_t)(elapsed_ms > UINT32_MAX ? UINT32_MAX : elapsed_ms),
                                   .stamp_us = group_stamp(g)};
     entry_end(&g->entry, &header);
+    /* What is less than a millisecond counts with the next entry. */
+    g->stamp_us = g->stamp_term == term ? g->stamp_us + elapsed_ms * 1000 : now;
     g->stamp_term = term;
-    g->stamp_us = now;
 }
 
 /* One log entry of what waits. False: nothing more can be proposed now. */

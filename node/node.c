@@ -23,7 +23,8 @@
 #define DRAIN_MS           5000U
 #define DRAIN_MS_REMOVED   100U /* the log comes no more: what is in flight is never answered */
 #define PAUSE_MS           1000
-#define PAUSE_MS_BUSY      100 /* while members' addresses are not known yet, or rows are erased */
+#define PAUSE_MS_BUSY      100                      /* while members' addresses are not known yet */
+#define PAUSE_MS_ERASING   32                       /* while rows are erased (storage/purge.h) */
 #define UNKNOWN_US         (UINT64_C(10) * 1000000) /* after that they are not waited for */
 #define REGISTER_RETRY_US  (UINT64_C(2) * 1000000)
 #define INTERRUPTED_STATUS 130
@@ -353,7 +354,7 @@ static const char *serve_until_told(struct node *n, const sigset_t *signals)
             lineage_thread_look(n->lineage);
             headroom_us = node_now(n) + PAUSE_MS * UINT64_C(1000);
         }
-        int ms = known && !erasing ? PAUSE_MS : PAUSE_MS_BUSY;
+        int ms = erasing ? PAUSE_MS_ERASING : known ? PAUSE_MS : PAUSE_MS_BUSY;
         const struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
         int sig = sigtimedwait(signals, NULL, &pause);
         if (sig > 0) {

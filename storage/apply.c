@@ -286,7 +286,9 @@ int apply_entry(struct apply *a,
     }
     rows->meta.session_ms += header.elapsed_ms;
     rc = run_items(a, &header, span_skip(entry, ENTRY_HEADER_BYTES), cb, arg);
-    rc = rc != 0 ? rc : purge_step(rows, &a->scratch, PURGE_ROWS_AN_ENTRY);
+    rc = rc != 0 ? rc
+                 : purge_step(rows, &a->scratch, rows->meta.session_ms - header.elapsed_ms,
+                              rows->meta.session_ms);
     if (rc != 0) {
         if (error != NULL) {
             *error = a->error;

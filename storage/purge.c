@@ -366,9 +366,12 @@ static int erase(struct eraser *e, int (*next)(struct eraser *e), unsigned rows_
     return rc == 1 ? 0 : rc;
 }
 
-int purge_step(struct rows *rows, struct arena *scratch, unsigned rows_max)
+int purge_step(struct rows *rows, struct arena *scratch, uint64_t before_ms, uint64_t after_ms)
 {
     struct eraser e = {.rows = rows, .view = &rows->view, .scratch = scratch};
+    uint64_t periods = after_ms / PURGE_PERIOD_MS - before_ms / PURGE_PERIOD_MS;
+    unsigned rows_max = periods < PURGE_ROWS_AN_ENTRY / PURGE_ROWS ? (unsigned)periods * PURGE_ROWS
+                                                                   : PURGE_ROWS_AN_ENTRY;
     int rc = erase(&e, erase_data, rows_max);
     return rc != 0 ? rc : erase(&e, erase_past, rows_max);
 }

@@ -373,6 +373,7 @@ int cli_arguments(struct cli *cli, size_t first, const char *kind, struct cli_li
     arena_init(&ret->arena, LIST_BYTES_MAX);
     for (size_t i = first; i < cli->args.arguments_len; i++) {
         const char *text = cli->args.arguments[i];
+        ret->of_stdin = ret->of_stdin || strcmp(text, "-") == 0;
         bool ok = strcmp(text, "-") == 0 ? list_add_stdin(ret, kind) : list_add(ret, kind, text);
         if (!ok) {
             return cli_no_memory(cli);

@@ -73,11 +73,15 @@ int cli_read(struct cli *cli, struct clade_read *ret);
  * it is none. */
 bool cli_uint(struct cli *cli, enum flag_id flag, uint64_t fallback, uint64_t *ret);
 
+/* So many lines of stdin go to a transaction: it holds up others' writes while it is applied. */
+#define CLI_LINES_PER_TXN 16
+
 struct cli_list {
     struct arena arena;
     const char **items; /* NULL-terminated */
     size_t len;
     size_t capacity;
+    bool of_stdin; /* lines of it are among them */
 };
 
 /* The arguments from `first` on, each "-" replaced by the lines of stdin. With a kind, each

@@ -27,7 +27,9 @@
     "stopped; \"clade cluster member list\" shows how far it is."
 #define BULK_HELP                                                                                  \
     STDIN_HELP                                                                                     \
-    "\nUp to 1,000 are changed by one transaction, whole or not at all; more take several."
+    "\nUp to 1,000 arguments are changed by one transaction, whole or not at all. Lines of stdin " \
+    "go 16 to\n"                                                                                   \
+    "a transaction, so that others' writes do not wait for them."
 
 /* clang-format off */
 #define GET(kind, ...)                                                                             \

@@ -6,17 +6,15 @@
 #include "cli/run.h"
 #include "cli/show.h"
 
-#define LINES_PER_TXN 1000
-
 struct links {
     struct cli *cli;
     struct clade_txn *txn;
     struct arena memory; /* of the texts below */
     /* of each operation, for a person */
     const char
-        *lines[LINES_PER_TXN]; /* "line 12": where one that failed stands; NULL = it is alone */
-    const char *edges[LINES_PER_TXN]; /* "a derived_from b": what was done */
-    size_t len;                       /* operations so far */
+        *lines[CLI_LINES_PER_TXN]; /* "line 12": where one that failed stands; NULL = it is alone */
+    const char *edges[CLI_LINES_PER_TXN]; /* "a derived_from b": what was done */
+    size_t len;                           /* operations so far */
 };
 
 static void begin(struct links *l)
@@ -105,7 +103,7 @@ static int add_lines(struct links *l)
             code = cli_usage(l->cli, "line %zu is not FROM<tab>LABEL<tab>TO", i + 1);
         } else if (!add(l, i + 1, parts)) {
             code = EXIT_USAGE;
-        } else if (i + 1 == lines.len || l->len == LINES_PER_TXN ||
+        } else if (i + 1 == lines.len || l->len == CLI_LINES_PER_TXN ||
                    clade_txn_bytes(l->txn) > CLADE_MAX_COMMAND_BYTES / 2) {
             code = send(l);
         }

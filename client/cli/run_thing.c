@@ -351,12 +351,13 @@ static int run_batch(struct cli *cli,
     if (cli->settings.reason != NULL) {
         clade_txn_reason(txn, cli->settings.reason);
     }
+    size_t n_max = names->of_stdin ? CLI_LINES_PER_TXN : OPERATIONS_PER_TXN;
     size_t n = 0;
     int code = EXIT_DONE;
     do {
         code = add(cli, txn, names->len == 0 ? NULL : names->items[at + n]);
         n++;
-    } while (code == EXIT_DONE && at + n < names->len && n < OPERATIONS_PER_TXN &&
+    } while (code == EXIT_DONE && at + n < names->len && n < n_max &&
              clade_txn_bytes(txn) < CLADE_MAX_COMMAND_BYTES / 2);
     *ret_taken = n;
     if (code != EXIT_DONE) {

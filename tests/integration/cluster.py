@@ -457,14 +457,13 @@ class Cluster:
         return subprocess.run([clade(), *map(str, words)], input=stdin, capture_output=True,
                               text=True, timeout=timeout, env=environment, check=False)
 
-    def cli_start(self, *words, node=None):
+    def cli_start(self, *words, node=None, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE):
         """The same, left running."""
         environment = clean_environment(
             HOME=str(self.folder),
             CLADE_ENDPOINTS=self.endpoints() if node is None else node.address)
-        return subprocess.Popen([clade(), *map(str, words)], stdin=subprocess.DEVNULL,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                env=environment)
+        return subprocess.Popen([clade(), *map(str, words)], stdin=stdin, stdout=stdout,
+                                stderr=subprocess.PIPE, text=True, env=environment)
 
 
 def digest_of(status):

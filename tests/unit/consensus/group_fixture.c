@@ -275,6 +275,7 @@ static bool apply(struct node *n)
         } else if (job->len > 0 && job->index > n->applied) {
             struct entry_header h;
             assert_int_equal(entry_check(span_make(job->bytes, job->len), &h, NULL), 0);
+            n->elapsed_ms += h.elapsed_ms;
             struct span rest =
                 span_make(job->bytes + ENTRY_HEADER_BYTES, job->len - ENTRY_HEADER_BYTES);
             for (unsigned i = 0; i < h.items; i++) {

@@ -31,6 +31,7 @@ struct node {
     bool closed;
     uint64_t applied;
     unsigned applied_commands;
+    uint64_t elapsed_ms;  /* of all that was applied: the clock of sessions */
     unsigned seen[4096];  /* by counter of proposals */
     uint32_t throttle_ms; /* what is given to it as the leader is refused for so long; 0 = none */
     int refused_code;

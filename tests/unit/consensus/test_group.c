@@ -49,6 +49,26 @@ static void what_the_leader_does_not_admit_is_refused_for_certain_and_no_other(v
     cluster_free(c);
 }
 
+static void the_clock_of_sessions_keeps_pace_however_fast_entries_come(void **state)
+{
+    struct cluster *c = cluster_new(3);
+    struct node *leader = cluster_wait_for_leader(c);
+    proposal_unref(node_propose(leader, 1, false, 5000));
+    cluster_run_ms(c, 50);
+    uint64_t before_us = c->now_us;
+    uint64_t before_ms = leader->elapsed_ms;
+    for (unsigned i = 2; i < 1000; i++) {
+        proposal_unref(node_propose(leader, i, false, 5000));
+        cluster_step(c);
+        c->now_us -= 700; /* a step is 0.3 ms */
+    }
+    cluster_run_ms(c, 50);
+    assert_all_applied_once(c, 999);
+    assert_in_range(leader->elapsed_ms - before_ms, (c->now_us - before_us) / 1000 - 100,
+                    (c->now_us - before_us) / 1000 + 100);
+    cluster_free(c);
+}
+
 static void what_another_leader_may_have_logged_is_admitted_by_the_next(void **state)
 {
     unsigned led = 0;
@@ -586,6 +606,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_command_given_to_a_follower_is_applied_once_on_every_node),
         cmocka_unit_test(what_the_leader_does_not_admit_is_refused_for_certain_and_no_other),
+        cmocka_unit_test(the_clock_of_sessions_keeps_pace_however_fast_entries_come),
         cmocka_unit_test(what_another_leader_may_have_logged_is_admitted_by_the_next),
         cmocka_unit_test(commands_given_before_there_is_a_leader_wait_for_one),
         cmocka_unit_test(a_withdrawn_command_is_never_applied),

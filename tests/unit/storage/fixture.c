@@ -259,7 +259,7 @@ void fixture_add(struct fixture *f, const struct item *item)
 {
     if (f->entry.len == 0) {
         entry_begin(&f->entry);
-        f->header = (struct entry_header){.level = SEMANTICS_LEVEL};
+        f->header = (struct entry_header){.level = SEMANTICS_LEVEL, .elapsed_ms = f->elapsed_ms};
     }
     item_encode(&f->entry, item);
     f->header.items++;

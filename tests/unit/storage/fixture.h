@@ -24,8 +24,9 @@ struct fixture {
     struct reader *reader;
     struct buffer entry; /* being built */
     struct entry_header header;
-    uint64_t index;    /* of the last entry */
-    uint64_t stamp_us; /* of the next */
+    uint64_t index;      /* of the last entry */
+    uint64_t stamp_us;   /* of the next */
+    uint32_t elapsed_ms; /* between two entries; 0 until a test sets it */
     struct arena arena;
     /* of the last result */
     struct apply_result result; /* its body borrows from `body` */

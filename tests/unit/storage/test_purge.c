@@ -18,6 +18,24 @@ static void do_txn(struct fixture *f, const char *json)
     }
 }
 
+static void tick(struct fixture *f)
+{
+    struct item item = {.kind = ITEM_TICK, .id = {.node = 1}};
+    fixture_add(f, &item);
+    assert_int_equal(fixture_run(f), 0);
+}
+
+/* There is always time for all that may go with an entry. */
+static int setup(void **state)
+{
+    int rc = fixture_setup(state);
+    if (rc == 0) {
+        struct fixture *f = *state;
+        f->elapsed_ms = PURGE_ROWS_AN_ENTRY / PURGE_ROWS * PURGE_PERIOD_MS;
+    }
+    return rc;
+}
+
 static void refuse(struct fixture *f, const char *json, int code, const char *says)
 {
     struct store_digest before = store_digest_current(f->store);
@@ -187,10 +205,8 @@ static void what_is_purged_is_hidden_before_it_is_erased(void **state)
                      "'label':'own','to':'run/s'}]}]");
     assert_int_equal(fixture_read(f, QUERY_HISTORY, "{'ref':'id/2','as_of':2}"), 0);
     assert_int_equal(answer_count(f, "\"revision\":"), 1);
-    struct item tick = {.kind = ITEM_TICK, .id = {.node = 1}};
     for (int i = 0; i < 4; i++) {
-        fixture_add(f, &tick);
-        assert_int_equal(fixture_run(f), 0);
+        tick(f);
     }
     assert_int_equal(count_rows(f, TABLE_PARAMS), 0);
     assert_int_equal(count_rows(f, TABLE_EDGE_PROPS), 0);
@@ -344,18 +360,42 @@ static void a_long_history_goes_a_little_with_each_entry(void **state)
     assert_int_equal(count_rows(f, TABLE_HISTORY), PURGE_ROWS_AN_ENTRY + 1);
     /* It is gone for readers from the beginning. */
     answer_has(f, QUERY_GET, "{'refs':['id/2'],'view':'full','as_of':300}", "\"purged\":true");
-    struct item tick = {.kind = ITEM_TICK, .id = {.node = 1}};
-    fixture_add(f, &tick);
-    assert_int_equal(fixture_run(f), 0);
+    tick(f);
     assert_int_equal(f->result.code, 0);
     assert_false(f->result.changed);
     assert_int_equal(count_rows(f, TABLE_HISTORY), 1);
     assert_true(store_has_work(f->store));
-    fixture_add(f, &tick);
-    assert_int_equal(fixture_run(f), 0);
+    tick(f);
     assert_int_equal(count_rows(f, TABLE_HISTORY), 0);
     assert_int_equal(count_rows(f, TABLE_PURGES), 0);
     assert_false(store_has_work(f->store));
+    verify(f);
+}
+
+static void as_many_rows_go_as_there_was_time_for(void **state)
+{
+    struct fixture *f = *state;
+    do_txn(f, TXN("{'op':'create','kind':'artifact','name':'a'}"));
+    for (int i = 0; i < 2 * PURGE_ROWS; i++) {
+        char json[128];
+        snprintf(json, sizeof json, TXN("{'op':'update','ref':'artifact/a','description':'d%d'}"),
+                 i);
+        do_txn(f, json);
+    }
+    f->elapsed_ms = 0;
+    do_txn(f, TXN("{'op':'delete','ref':'id/2'},{'op':'purge','ref':'id/2'}"));
+    unsigned before = count_rows(f, TABLE_HISTORY);
+    f->elapsed_ms = PURGE_PERIOD_MS - 1;
+    tick(f);
+    assert_int_equal(count_rows(f, TABLE_HISTORY), before);
+    f->elapsed_ms = 1; /* what it has in the sums, which is nothing, goes with it */
+    tick(f);
+    assert_int_equal(count_rows(f, TABLE_HISTORY), before - PURGE_ROWS);
+    tick(f);
+    assert_int_equal(count_rows(f, TABLE_HISTORY), before - PURGE_ROWS);
+    f->elapsed_ms = PURGE_PERIOD_MS;
+    tick(f);
+    assert_int_equal(count_rows(f, TABLE_HISTORY), before - 2 * PURGE_ROWS);
     verify(f);
 }
 
@@ -373,7 +413,7 @@ static void a_purge_that_is_refused_with_its_transaction_leaves_everything(void 
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_purged_thing_leaves_a_tombstone_and_nothing_else),
         TEST(what_stands_beside_the_record_is_purged_with_it),
@@ -386,6 +426,7 @@ int main(void)
         TEST(the_next_holder_of_a_name_keeps_it),
         TEST(the_holder_before_it_has_the_name_again),
         TEST(a_long_history_goes_a_little_with_each_entry),
+        TEST(as_many_rows_go_as_there_was_time_for),
         TEST(a_purge_that_is_refused_with_its_transaction_leaves_everything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
