@@ -6,6 +6,7 @@
 #include "consensus/applier.h"
 #include "node/answers.h"
 #include "node/copier.h"
+#include "node/lineage_thread.h"
 #include "node/raft_thread.h"
 #include "node/serve.h"
 #include "node/thread.h"
@@ -109,6 +110,7 @@ static void on_swapped(void *arg, const char *path, int code)
     if (code == 0) {
         struct error error = {.code = 0};
         log_info("the store was swapped for the copy", LOG_STR("path", a->node->folder.store_path));
+        lineage_thread_wake(a->node->lineage);
         if (data_folder_remove_store(&a->node->folder, a->old_store, &error) < 0) {
             log_warning("the former store could not be removed", LOG_STR("error", error.message));
         }

@@ -96,6 +96,10 @@ static const struct option options[] = {
     [OPTION_MAP_BYTES] = {"map_bytes", OPTION_SIZE, AT(map_bytes), .min = 16 * MIB,
         .max = 64 * TIB, .zero = true, .initial = "0",
         .help = "address space for the store; 0 = sized to the file system"},
+    [OPTION_LINEAGE_BYTES] = {"lineage_bytes", OPTION_SIZE, AT(lineage_bytes), .min = 2 * MIB,
+        .max = TIB, .zero = true, .initial = "1GiB",
+        .help = "memory for the lineage index, 40 bytes an edge; above it, and with 0, lineage is "
+                "read from the disk"},
     [OPTION_HEADROOM_BYTES] = {"headroom_bytes", OPTION_SIZE, AT(headroom_bytes), .min = MIB,
         .max = TIB, .initial = "64MiB",
         .help = "with less disk space than this, or 1 %, writes are refused"},

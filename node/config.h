@@ -35,6 +35,7 @@ enum option_id {
     OPTION_ARCHIVE_AGE_S,
     OPTION_CATCH_UP_RATE_BYTES,
     OPTION_MAP_BYTES,
+    OPTION_LINEAGE_BYTES,
     OPTION_HEADROOM_BYTES,
     OPTION_LOG_GUARD,
     OPTION_WATCH_STALL_MS,
@@ -66,6 +67,7 @@ struct config {
     uint64_t archive_age_s;       /* 0 = any age */
     uint64_t catch_up_rate_bytes; /* a second; 0 = as fast as it goes */
     uint64_t map_bytes;           /* 0 = sized to the file system */
+    uint64_t lineage_bytes;       /* 0 = no lineage index */
     uint64_t headroom_bytes;
     bool log_guard;
     uint64_t watch_stall_ms;

@@ -264,6 +264,10 @@ static const struct method_row methods[METHOD_COUNT] = {
     [METHOD_GET] = {.handle = read_query},
     [METHOD_LIST] = {.handle = read_query},
     [METHOD_LINEAGE] = {.handle = read_query},
+    [METHOD_PATHS] = {.handle = read_query},
+    [METHOD_IMPACT] = {.handle = read_query},
+    [METHOD_PROVENANCE] = {.handle = read_query},
+    [METHOD_DIFF] = {.handle = read_query},
     [METHOD_DESCRIBE] = {.handle = read_query},
     [METHOD_HISTORY] = {.handle = read_query},
     [METHOD_METRICS] = {.handle = read_query},
@@ -282,4 +286,4 @@ static const struct method_row methods[METHOD_COUNT] = {
     [METHOD_EVENT] = {.handle = NULL},
     [METHOD_MEMBERS] = {.handle = NULL},
 };
-_Static_assert(METHOD_COUNT == 25, "a method has no row");
+_Static_assert(METHOD_COUNT == 29, "a method has no row");

@@ -14,6 +14,7 @@
 #include "node/apply_thread.h"
 #include "node/copier.h"
 #include "node/endpoint.h"
+#include "node/lineage_thread.h"
 #include "node/raft_thread.h"
 #include "node/serve.h"
 #include "node/throttle.h"
@@ -115,8 +116,9 @@ static int open_store(struct node *n, struct error *error)
     const struct config *c = n->config;
     const struct store_options options = {.path = n->folder.store_path,
                                           .map_bytes = c->map_bytes,
+                                          .lineage_bytes = c->lineage_bytes,
                                           /* serving threads with a look at the members each, query
-                                           * workers, main, apply, checks */
+                                           * workers, main, apply, the lineage index, checks */
                                           .readers_max =
                                               2 * n->serves_len + (unsigned)c->readers + 16};
     int r = store_open(&options, &n->store, error);
@@ -191,7 +193,9 @@ static int open_all(struct node *n, struct error *error)
 static int start_all(struct node *n, struct error *error)
 {
     int r;
-    if ((r = apply_thread_start(n->apply, error)) < 0 || (r = copier_start(n->copier, error)) < 0 ||
+    if ((n->config->lineage_bytes != 0 &&
+         (r = lineage_thread_start(n->store, &n->lineage, error)) < 0) ||
+        (r = apply_thread_start(n->apply, error)) < 0 || (r = copier_start(n->copier, error)) < 0 ||
         (r = raft_thread_start(n->raft, error)) < 0 || (r = workers_start(n->workers, error)) < 0) {
         return r;
     }
@@ -347,6 +351,7 @@ static const char *serve_until_told(struct node *n, const sigset_t *signals)
         if (node_now(n) >= headroom_us) {
             keep_headroom(&h);
             (void)store_close_old(n->store); /* what a swap left to readers */
+            lineage_thread_look(n->lineage);
             headroom_us = node_now(n) + PAUSE_MS * UINT64_C(1000);
         }
         int ms = erasing ? PAUSE_MS_ERASING : known ? PAUSE_MS : PAUSE_MS_BUSY;
@@ -391,6 +396,7 @@ static int close_all(struct node *n)
     copier_stop(n->copier);
     raft_thread_stop(n->raft);
     apply_thread_stop(n->apply);
+    lineage_thread_stop(n->lineage);
     struct error error = {.code = 0};
     int r = store_sync(n->store, &error);
     if (r < 0) {

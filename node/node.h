@@ -12,6 +12,7 @@
 struct apply_thread;
 struct archive;
 struct copier;
+struct lineage_thread;
 struct raft_thread;
 struct serve;
 struct throttle;
@@ -34,6 +35,7 @@ struct node {
     struct raft_thread *raft;
     struct copier *copier;
     struct workers *workers;
+    struct lineage_thread *lineage;
     struct serve **serves;
     unsigned serves_len;
 

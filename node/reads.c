@@ -188,6 +188,14 @@ static enum query_kind kind_of(enum method method)
         return QUERY_LIST;
     case METHOD_LINEAGE:
         return QUERY_LINEAGE;
+    case METHOD_PATHS:
+        return QUERY_PATHS;
+    case METHOD_IMPACT:
+        return QUERY_IMPACT;
+    case METHOD_PROVENANCE:
+        return QUERY_PROVENANCE;
+    case METHOD_DIFF:
+        return QUERY_DIFF;
     case METHOD_HISTORY:
         return QUERY_HISTORY;
     case METHOD_METRICS:

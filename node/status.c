@@ -3,6 +3,7 @@
 
 #include "consensus/archive.h"
 #include "node/copier.h"
+#include "node/lineage_thread.h"
 #include "node/raft_thread.h"
 #include "node/serve_internal.h"
 #include "wire/frame.h"
@@ -398,6 +399,19 @@ static void put_refused(struct buffer *b, const struct raft_status_letter *l)
     put_uint(b, "message", l->status.malformed);
 }
 
+static void put_lineage(struct buffer *b, struct node *n)
+{
+    struct store_lineage look;
+    store_lineage_look(n->store, &look);
+    value_put_str(b, "lineage_index");
+    value_put_map(b, 5);
+    put_str(b, "state", lineage_state_name(look.state));
+    put_uint(b, "edges", look.edges);
+    put_uint(b, "bytes", look.bytes);
+    put_uint(b, "by_index", look.by_index);
+    put_uint(b, "by_tables", look.by_tables);
+}
+
 static void put_status(struct buffer *b, struct node *n, const struct raft_status_letter *l)
 {
     const struct group_status *status = &l->status;
@@ -405,7 +419,7 @@ static void put_status(struct buffer *b, struct node *n, const struct raft_statu
     uint64_t map;
     struct store_digest digest = store_digest_current(n->store);
     store_usage(n->store, &used, &map);
-    value_put_map(b, 18);
+    value_put_map(b, 19);
     put_hash(b, "cluster", n->folder.identity.cluster);
     put_uint(b, "node", status->id);
     put_uint(b, "term", status->term);
@@ -423,6 +437,7 @@ static void put_status(struct buffer *b, struct node *n, const struct raft_statu
     put_hash(b, "state", digest.state);
     put_log(b, status);
     put_archive(b, n);
+    put_lineage(b, n);
     put_catch_up(b, n);
     put_refused(b, l);
     put_members(b, n, status);

@@ -199,6 +199,7 @@ int environment_open(const struct store_options *options,
     if (env == NULL) {
         return error_set(error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
     }
+    lineage_index_init(&env->lineage, options->lineage_bytes);
     struct meta meta;
     int rc = open_or_create(env, options, former, &meta, error);
     if (rc == 0 && !options->no_sync) {
@@ -229,6 +230,7 @@ void environment_close(struct environment *env)
     if (env->mdb != NULL) {
         mdb_env_close(env->mdb);
     }
+    lineage_index_release(&env->lineage);
     free(env);
 }
 

@@ -1,12 +1,14 @@
 #pragma once
 /* One LMDB environment: a folder with data.mdb and lock.mdb, opened once in this process. A store
  * has one that is current, and those before it that a reader or a copy still uses. */
+#include "storage/lineage_index.h"
 #include "storage/store_internal.h"
 
 struct environment {
     MDB_env *mdb;
     MDB_dbi tables[TABLE_COUNT];
     uint64_t map_bytes;
+    struct lineage_index lineage;
     unsigned users;           /* transactions that keep it open; the store's lock guards it */
     struct environment *next; /* the store's older ones */
 };

@@ -178,7 +178,7 @@ int history_put_fields(struct reading *r,
     value_put_str(out, "fields");
     size_t at = value_begin_map(out);
     uint32_t members = 0;
-    if (from != NULL && !span_equal(from->name, to->name)) {
+    if (from != NULL && from->id == to->id && !span_equal(from->name, to->name)) {
         value_put_str(out, "name");
         (void)put_sides(r, FIELD_TEXT, &(struct text_pair){.value = from->name},
                         &(struct text_pair){.value = to->name});

@@ -4,7 +4,7 @@
 
 struct front {
     const struct lineage_walk *w;
-    struct id_set *set;
+    struct id_pages *set;
     uint64_t *ids; /* that were met and not walked from */
     size_t len;
     size_t capacity;
@@ -42,7 +42,7 @@ static int on_edge(void *arg, const struct edge *edge)
     if (!f->all && edge->label != f->label) {
         return 0;
     }
-    int added = id_set_add(f->set, edge->other);
+    int added = id_pages_add(f->set, edge->other);
     if (added <= 0) {
         return added == 0 ? 0 : out_of_memory(f->w);
     }
@@ -57,12 +57,14 @@ static enum table table_of(const struct lineage_walk *w)
     return w->downstream ? TABLE_EDGES_IN : TABLE_EDGES_OUT;
 }
 
-int lineage_closure(const struct lineage_walk *w, const struct id_set *starts, struct id_set *ret)
+int lineage_closure(const struct lineage_walk *w,
+                    const struct id_pages *starts,
+                    struct id_pages *ret)
 {
     struct front f = {.w = w, .set = ret, .all = true};
     uint64_t id = 0;
     int rc = 0;
-    while (rc == 0 && id_set_next(starts, id, &id)) {
+    while (rc == 0 && id_pages_next(starts, id, &id)) {
         rc = lookup_edges(w->view, table_of(w), id, on_edge, &f);
         id++;
     }
@@ -73,7 +75,7 @@ int lineage_closure(const struct lineage_walk *w, const struct id_set *starts, s
     return rc;
 }
 
-int lineage_linked(const struct lineage_walk *w, uint64_t id, uint32_t label, struct id_set *ret)
+int lineage_linked(const struct lineage_walk *w, uint64_t id, uint32_t label, struct id_pages *ret)
 {
     struct front f = {.w = w, .set = ret, .label = label};
     return lookup_edges(w->view, table_of(w), id, on_edge, &f);

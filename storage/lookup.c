@@ -295,8 +295,7 @@ int lookup_label_text(struct view *v, struct arena *arena, uint32_t label, struc
     return ret->data != NULL ? 0 : arena_failure(arena, value.len, v->error);
 }
 
-/* Checks one 32-byte value of an edge table. */
-static int check_edge(
+int lookup_decode_edge(
     struct view *v, enum table table, struct span key, const uint8_t *bytes, struct edge *ret)
 {
     struct span payload = span_make(bytes, EDGE_VALUE_BYTES);
@@ -332,7 +331,7 @@ int lookup_edge(struct view *v, uint64_t from, uint32_t label, uint64_t to, stru
         return row_corrupt(v->error, TABLE_EDGES_OUT, key_span(&key), "has a wrong length");
     }
     struct edge edge;
-    rc = check_edge(v, TABLE_EDGES_OUT, key_span(&key), value.mv_data, &edge);
+    rc = lookup_decode_edge(v, TABLE_EDGES_OUT, key_span(&key), value.mv_data, &edge);
     if (rc != 0) {
         return rc;
     }
@@ -370,7 +369,7 @@ static int each_edge(
     const uint8_t *p = values.mv_data;
     for (const uint8_t *end = p + values.mv_size; p < end; p += EDGE_BYTES) {
         struct edge edge;
-        int rc = check_edge(v, table, key, p, &edge);
+        int rc = lookup_decode_edge(v, table, key, p, &edge);
         if (rc == 0) {
             rc = pass_edge(v, each, &edge);
         }
@@ -440,7 +439,7 @@ int lookup_edges_of(struct view *v,
         if (value.mv_size != EDGE_BYTES) {
             return row_corrupt(v->error, table, key_span(&key), "has a wrong length");
         }
-        int checked = check_edge(v, table, key_span(&key), value.mv_data, &edge);
+        int checked = lookup_decode_edge(v, table, key_span(&key), value.mv_data, &edge);
         if (checked != 0 || edge.label != label) {
             return checked;
         }

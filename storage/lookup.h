@@ -39,6 +39,10 @@ int lookup_label(struct view *v, struct span label, uint32_t *ret);
 /* Never 1: a number without a label is damage. */
 int lookup_label_text(struct view *v, struct arena *arena, uint32_t label, struct span *ret);
 
+/* Decodes a value of an edge table, EDGE_BYTES long, and checks it. 0 or a code. */
+int lookup_decode_edge(
+    struct view *v, enum table table, struct span key, const uint8_t *bytes, struct edge *ret);
+
 /* The newest edge (from, label, to) that lives at the view's revision. */
 int lookup_edge(struct view *v, uint64_t from, uint32_t label, uint64_t to, struct edge *ret);
 

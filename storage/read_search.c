@@ -668,7 +668,7 @@ int read_search(struct reading *r)
     rc = rc != 0 ? rc : answer(&a);
     for (size_t i = 0; i < SEARCH_LINEAGE_MAX; i++) {
         if (a.s.lineage[i].is_ready) {
-            id_set_release(&a.s.lineage[i].set);
+            id_pages_release(&a.s.lineage[i].set);
         }
     }
     search_release(&a.s);

@@ -9,6 +9,7 @@
 #include "storage/changes.h"
 #include "storage/reading.h"
 #include "storage/varint.h"
+#include "storage/walk.h"
 
 #define LIGHT_TARGETS_MAX 16
 #define QUERY_HASH_BYTES  (64u << 20)
@@ -24,8 +25,10 @@ struct reader {
     struct reader *next;  /* the store's list, under its lock */
     struct reader **link; /* what points here */
     enum reader_state state;
+    struct epoch_reader epoch;
     struct view view; /* env is NULL when it has no transaction */
     struct arena scratch;
+    struct walk_memory walks[2];
 };
 
 static bool take(struct reader *r, enum reader_state as)
@@ -79,6 +82,17 @@ void readers_leave(struct store *store)
     }
 }
 
+uint64_t readers_oldest_epoch(struct store *store)
+{
+    uint64_t oldest = UINT64_MAX;
+    pthread_mutex_lock(&store->lock);
+    for (const struct reader *r = store->readers; r != NULL; r = r->next) {
+        oldest = epoch_older(&r->epoch, oldest);
+    }
+    pthread_mutex_unlock(&store->lock);
+    return oldest;
+}
+
 /* A transaction on the newest commit of the current environment. */
 static int begin(struct reader *r)
 {
@@ -102,12 +116,15 @@ static int begin(struct reader *r)
     r->view.bound = 0;
     if (rc != 0) {
         give_back(r);
+    } else {
+        epoch_enter(&r->store->epoch, &r->epoch);
     }
     return lmdb_error(rc, r->view.error, "beginning a read");
 }
 
 static void end(struct reader *r)
 {
+    epoch_leave(&r->epoch);
     const struct environment *env = r->view.env;
     mdb_txn_reset(r->view.txn);
     give_back(r);
@@ -169,6 +186,8 @@ void reader_free(struct reader *reader)
     unlist(reader);
     leave(reader);
     arena_release(&reader->scratch);
+    walk_memory_release(&reader->walks[0]);
+    walk_memory_release(&reader->walks[1]);
     free(reader);
 }
 
@@ -181,11 +200,8 @@ void reading_next_item(struct reading *r)
     r->render.cached_ns = 0;
 }
 
-bool reading_step(struct reading *r)
+bool reading_look(struct reading *r)
 {
-    if (r->stopped || ++r->steps < BUDGET_INTERVAL) {
-        return r->stopped;
-    }
     r->steps = 0;
     const struct reader_budget *b = r->budget;
     if (b->cancelled != NULL && __atomic_load_n(b->cancelled, __ATOMIC_RELAXED)) {
@@ -241,8 +257,10 @@ int reading_emit(struct reading *r, const struct thing *thing, uint32_t depth)
         .with_aliases = r->query->with_aliases,
         .with_params = r->query->with_params,
         .with_metrics = r->query->with_metrics,
-        .with_depth = r->query->kind == QUERY_LINEAGE,
+        .with_depth = r->query->kind != QUERY_LIST,
         .depth = depth,
+        .more = r->more,
+        .more_arg = r->more_arg,
     };
     size_t mark = r->out->len;
     int rc = render_thing(&r->render, thing, &options, r->out);
@@ -325,6 +343,8 @@ static int hash_query(const struct query *q, uint64_t ns, uint64_t *ret, struct 
     varint_put(&b, q->has_under);
     hash_ref(&b, &q->under);
     hash_ref(&b, &q->start);
+    hash_ref(&b, &q->to);
+    varint_put(&b, q->paths);
     varint_put(&b, q->downstream);
     varint_put(&b, q->labels != NULL);
     varint_put(&b, q->labels_len);
@@ -377,22 +397,24 @@ static int use_cursor(struct reading *r, uint64_t *ret_hash)
     return 0;
 }
 
-static int use_as_of(struct reading *r)
+int reading_revision(struct reading *r,
+                     const struct query_as_of *as_of,
+                     const char *where,
+                     uint64_t *ret)
 {
-    const struct query_as_of *as_of = &r->query->as_of;
-    r->view->revision = r->meta.revision;
+    *ret = r->meta.revision;
     if (as_of->form == AS_OF_TIME) {
-        return lookup_revision_at(r->view, as_of->time_us, &r->view->revision);
+        return lookup_revision_at(r->view, as_of->time_us, ret);
     }
     if (as_of->form == AS_OF_REVISION) {
         if (as_of->revision > r->meta.revision) {
-            error_set(r->error, CLADE_ERR_INVALID, "as_of",
+            error_set(r->error, CLADE_ERR_INVALID, where,
                       "revision %" PRIu64 " has not been yet; the newest is %" PRIu64,
                       as_of->revision, r->meta.revision);
             r->error->revision = r->meta.revision;
             return CLADE_ERR_INVALID;
         }
-        r->view->revision = as_of->revision;
+        *ret = as_of->revision;
     }
     return 0;
 }
@@ -416,7 +438,8 @@ static int prepare(struct reading *r, struct span ns_default, uint64_t *ret_hash
     uint64_t asked = 0;
     bool goes_on = r->query->cursor.len > 0;
     r->view->revision = r->meta.revision;
-    int rc = goes_on ? use_cursor(r, &asked) : use_as_of(r);
+    int rc = goes_on ? use_cursor(r, &asked)
+                     : reading_revision(r, &r->query->as_of, "as_of", &r->view->revision);
     if (rc == 0) {
         rc = find_namespace(r, ns_default);
     }
@@ -434,7 +457,13 @@ static int answer(struct reading *r)
     case QUERY_LIST:
         return read_list(r);
     case QUERY_LINEAGE:
+    case QUERY_IMPACT:
+    case QUERY_PROVENANCE:
         return read_lineage(r);
+    case QUERY_PATHS:
+        return read_paths(r);
+    case QUERY_DIFF:
+        return read_diff(r);
     case QUERY_DESCRIBE:
         return read_describe(r);
     case QUERY_HISTORY:
@@ -482,6 +511,22 @@ static int finish(struct reading *r, uint64_t query_hash, struct reader_answer *
                                     : arena_failure(r->arena, CURSOR_POSITION_MAX * 2, r->error);
 }
 
+static bool walks(const struct query *q)
+{
+    return q->kind == QUERY_LINEAGE || q->kind == QUERY_IMPACT || q->kind == QUERY_PROVENANCE ||
+           q->kind == QUERY_PATHS || q->kind == QUERY_DIFF;
+}
+
+static void use_index(struct reading *r, struct store *store)
+{
+    if (walks(r->query)) {
+        r->index = lineage_index_use(&r->view->env->lineage, r->meta.revision);
+        atomic_fetch_add_explicit(r->index != NULL ? &store->walks_by_index
+                                                   : &store->walks_by_tables,
+                                  1, memory_order_relaxed);
+    }
+}
+
 int reader_query(struct reader *reader,
                  const struct query *query,
                  struct span ns_default,
@@ -505,6 +550,7 @@ int reader_query(struct reader *reader,
         .budget = budget,
         .arena = arena,
         .scratch = &reader->scratch,
+        .walks = reader->walks,
         .render = {.view = v, .arena = &reader->scratch, .stop = reading_stop, .stop_arg = &r},
         .out = out,
         .out_begin = out->len,
@@ -513,6 +559,7 @@ int reader_query(struct reader *reader,
     uint64_t query_hash = 0;
     rc = view_meta(v, &r.meta);
     if (rc == 0) {
+        use_index(&r, reader->store);
         rc = prepare(&r, ns_default, &query_hash);
     }
     if (rc == 0) {

@@ -1,5 +1,6 @@
 #pragma once
 /* One query while a reader answers it: what the files of the read side share. */
+#include "storage/adjacency.h"
 #include "storage/cursor.h"
 #include "storage/lookup.h"
 #include "storage/reader.h"
@@ -8,14 +9,21 @@
 #define READING_SCRATCH_BYTES (64u << 20) /* what one item of an answer reads */
 #define BUDGET_INTERVAL       256         /* steps between looks at the clock */
 
+struct walk_memory;
+
 struct reading {
     struct view *view;
+    const struct adjacency *index; /* of all revisions up to the newest; NULL = there is none */
     const struct query *query;
     const struct reader_budget *budget;
-    struct meta meta;      /* of the snapshot */
-    struct arena *arena;   /* the caller's: lives with the answer */
-    struct arena *scratch; /* emptied for each item */
+    struct walk_memory *walks; /* two, for walk.h */
+    struct meta meta;          /* of the snapshot */
+    struct arena *arena;       /* the caller's: lives with the answer */
+    struct arena *scratch;     /* emptied for each item */
     struct render render;
+    /* what reading_emit adds to each thing; NULL = nothing (struct render_options) */
+    int (*more)(void *arg, struct buffer *out, uint32_t *members);
+    void *more_arg;
     struct buffer *out;
     size_t out_begin;
     struct error *error;
@@ -32,8 +40,18 @@ struct reading {
 
 /* Forgets what the item before has read. */
 void reading_next_item(struct reading *r);
-/* Counts a step; true when the budget is used up (`stopped` is set too). Cancelling counts. */
-bool reading_step(struct reading *r);
+/* Looks at the clock; true when the budget is used up (`stopped` is set too). Cancelling counts. */
+bool reading_look(struct reading *r);
+/* Counts steps and looks now and then. */
+static inline bool reading_steps(struct reading *r, uint32_t steps)
+{
+    r->steps += steps;
+    return r->stopped || (r->steps >= BUDGET_INTERVAL && reading_look(r));
+}
+static inline bool reading_step(struct reading *r)
+{
+    return reading_steps(r, 1);
+}
 /* The same, for those who know no readings: `arg` is one. */
 bool reading_stop(void *arg);
 /* Appends the thing. 0, 1 when it does not fit in the page (`full` is set), or a code. */
@@ -49,10 +67,18 @@ int reading_bad_cursor(struct reading *r);
 /* The thing that a reference of the query means, as `state` has it: a name means a live thing
  * unless the deleted are asked for. 0 or a code. */
 int reading_resolve(struct reading *r, const struct ref *ref, struct thing **ret);
+/* The id of the thing where a read that follows edges begins, by the same rule; `id/N` means any.
+ * The error's `where` is the parameter. */
+int reading_find_start(struct reading *r, const struct ref *ref, const char *where, uint64_t *ret);
+/* The revision that a parameter says. 0 or a code. */
+int reading_revision(struct reading *r,
+                     const struct query_as_of *as_of,
+                     const char *where,
+                     uint64_t *ret);
 
 /* What a history says of a change: "fields" and the map from each field that differs to {"from",
- * "to"}, a side left out where it is not set; `from` NULL: there was nothing. `logged`: with the
- * params that were written at the view's revision. */
+ * "to"}, a side left out where it is not set; `from` NULL: there was nothing; another thing: names
+ * are left out. `logged`: with the params that were written at the view's revision. */
 int history_put_fields(struct reading *r,
                        const struct thing *from,
                        const struct thing *to,
@@ -71,6 +97,8 @@ int read_get(struct reading *r);
 int read_list(struct reading *r);
 int read_lineage(struct reading *r);
 int read_history(struct reading *r);
+int read_paths(struct reading *r);
+int read_diff(struct reading *r);
 int read_describe(struct reading *r);
 int read_metrics(struct reading *r);
 int read_audit(struct reading *r);

@@ -427,11 +427,13 @@ static int put_edges(struct render *r, const struct thing *t, struct buffer *out
     value_put_array(out, (uint32_t)list.len);
     for (size_t i = 0; i < list.len && rc == 0 && !out->failed; i++) {
         size_t at = value_begin_map(out);
-        uint32_t members = 2;
+        uint32_t members = 3;
         value_put_str(out, "label");
         value_put_span(out, list.edges[i].label);
         value_put_str(out, "to");
         rc = put_end(r, list.edges[i].to, out);
+        value_put_str(out, "id");
+        value_put_uint(out, list.edges[i].to);
         if (rc == 0 && has_props) {
             rc = put_edge_props(r, id, &list.edges[i], out, &members);
         }
@@ -568,6 +570,9 @@ int render_thing(struct render *r,
     if (rc == 0 && options->with_metrics) {
         rc = render_metrics(r, t, out);
         members++;
+    }
+    if (rc == 0 && options->more != NULL) {
+        rc = options->more(options->more_arg, out, &members);
     }
     value_end(out, at, members);
     return rc;

@@ -33,6 +33,9 @@ struct render_options {
     bool with_metrics;
     bool with_depth;
     uint32_t depth;
+    /* appends further members of the thing's map, and counts them; 0 or a code. NULL = none */
+    int (*more)(void *arg, struct buffer *out, uint32_t *members);
+    void *more_arg;
 };
 
 /* Appends the value of a packed field. */

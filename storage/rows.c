@@ -5,12 +5,14 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "storage/adjacency_log.h"
 
 /* What an undo note says was done; the note is key, old value, then this. */
 enum undo_op { UNDO_INSERTED = 1, UNDO_REPLACED, UNDO_DELETED, UNDO_EDGE_ADDED, UNDO_EDGE_GONE };
 
 #define UNDO_TAIL_BYTES  8
-#define UNDO_KEEP_BYTES  (4u << 20)
+#define KEEP_BYTES       (4u << 20)
+#define EDGES_BYTES_MAX  ((size_t)1 << 30)
 #define FULL_BYTES       (1u << 20) /* with less than this free, a failed write is a full disk */
 #define PAGE_SHARE_BYTES 256        /* what a row costs in dirtied pages beside its bytes, about */
 
@@ -74,6 +76,12 @@ static void count_out(struct rows *r, enum table table, struct span value, struc
     }
 }
 
+/* Whether rows are told to the lineage index. What is taken back is cut off its log instead. */
+static bool tells(const struct rows *r)
+{
+    return !r->undoing && r->store != NULL && r->store->options.lineage_bytes != 0;
+}
+
 /* Puts value and checksum; flags as mdb_cursor_put's. */
 static int put(struct rows *r, enum table table, struct span key, struct span value, unsigned flags)
 {
@@ -110,6 +118,9 @@ int row_put(struct rows *r, enum table table, struct span key, struct span value
             count_out(r, table, old, row_hash(table, key, old));
         }
     }
+    if (rc == 0 && tells(r)) {
+        adjacency_log_came(&r->edges, r->edges_mark, table, key, value);
+    }
     return rc != 0 ? rc : put(r, table, key, value, 0);
 }
 
@@ -118,6 +129,9 @@ int row_insert(struct rows *r, enum table table, struct span key, struct span va
     int rc = note(r, UNDO_INSERTED, table, key, (struct span){0});
     if (rc != 0) {
         return rc;
+    }
+    if (tells(r)) {
+        adjacency_log_came(&r->edges, r->edges_mark, table, key, value);
     }
     return put(r, table, key, value, table_info(table)->append ? MDB_APPEND : MDB_NOOVERWRITE);
 }
@@ -167,6 +181,9 @@ int row_insert_edge(struct rows *r, enum table table, struct span key, struct sp
     if (rc != 0) {
         return lmdb_error(rc, r->view.error, "writing an edge");
     }
+    if (tells(r)) {
+        adjacency_log_came(&r->edges, r->edges_mark, table, key, value);
+    }
     count_in(r, table, value, hash);
     r->bytes += EDGE_BYTES + PAGE_SHARE_BYTES;
     return 0;
@@ -196,6 +213,9 @@ int row_delete_edge(struct rows *r, enum table table, struct span key, struct sp
     if (rc != 0) {
         return lmdb_error(rc, r->view.error, "deleting an edge");
     }
+    if (tells(r)) {
+        adjacency_log_went(&r->edges, table, key, value);
+    }
     count_out(r, table, value, hash);
     r->bytes += PAGE_SHARE_BYTES;
     return 0;
@@ -205,12 +225,24 @@ void rows_init(struct rows *r, struct store *store)
 {
     *r = (struct rows){.store = store, .view = {.revision = UINT64_MAX}};
     buffer_init(&r->undo, UNDO_BYTES_MAX);
+    buffer_init(&r->edges, EDGES_BYTES_MAX);
 }
 
 void rows_release(struct rows *r)
 {
     rows_abort(r);
     buffer_release(&r->undo);
+    buffer_release(&r->edges);
+}
+
+/* Keeps some of the memory. */
+static void empty(struct buffer *b, size_t bytes_max)
+{
+    if (b->capacity > KEEP_BYTES) {
+        buffer_release(b);
+        buffer_init(b, bytes_max);
+    }
+    buffer_clear(b);
 }
 
 int rows_begin(struct rows *r, struct error *error)
@@ -226,6 +258,8 @@ int rows_begin(struct rows *r, struct error *error)
     r->store->writing = true;
     r->meta = store_meta(r->store);
     r->bytes = 0;
+    empty(&r->edges, EDGES_BYTES_MAX);
+    r->edges_mark = 0;
     rows_seal(r);
     return 0;
 }
@@ -263,15 +297,23 @@ int rows_commit(struct rows *r, struct error *error)
         rows_abort(r);
         return rc;
     }
+    struct lineage_batch batch = {
+        .changes = buffer_span(&r->edges),
+        .lost = r->edges.failed,
+        .revision = r->meta.revision,
+        .txn = mdb_txn_id(r->view.txn),
+    };
+    lineage_index_before_commit(&r->view.env->lineage, &batch, r->store);
     errno = 0;
     rc = mdb_txn_commit(r->view.txn);
     int said = errno;
     forget_txn(r);
-    if (rc != 0) {
-        return lmdb_error(explain_commit(r->view.env->mdb, rc, said), error, "committing");
+    if (rc == 0) {
+        store_publish(r->store, &r->meta);
     }
-    store_publish(r->store, &r->meta);
-    return 0;
+    lineage_index_after_commit(&r->view.env->lineage, &batch, rc == 0, r->store);
+    return rc == 0 ? 0
+                   : lmdb_error(explain_commit(r->view.env->mdb, rc, said), error, "committing");
 }
 
 void rows_abort(struct rows *r)
@@ -284,11 +326,8 @@ void rows_abort(struct rows *r)
 
 void rows_mark(struct rows *r)
 {
-    if (r->undo.capacity > UNDO_KEEP_BYTES) {
-        buffer_release(&r->undo);
-        buffer_init(&r->undo, UNDO_BYTES_MAX);
-    }
-    buffer_clear(&r->undo);
+    empty(&r->undo, UNDO_BYTES_MAX);
+    r->edges_mark = r->edges.len;
     r->saved = r->meta;
     r->logging = true;
 }
@@ -316,6 +355,7 @@ int rows_undo(struct rows *r)
 {
     /* The sums that these writes disturb are restored whole at the end. */
     r->logging = false;
+    r->undoing = true;
     int rc = 0;
     while (rc == 0 && r->undo.len > 0) {
         const uint8_t *tail = r->undo.data + r->undo.len - UNDO_TAIL_BYTES;
@@ -327,5 +367,7 @@ int rows_undo(struct rows *r)
         r->undo.len = (size_t)(key - r->undo.data);
     }
     r->meta = r->saved;
+    r->undoing = false;
+    r->edges.len = r->edges_mark;
     return rc;
 }

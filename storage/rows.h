@@ -18,8 +18,11 @@ struct rows {
     struct meta meta;  /* as of the last write */
     struct meta saved; /* as of rows_mark */
     struct buffer undo;
-    uint64_t bytes; /* written in this batch, about */
-    bool logging;   /* notes are taken */
+    struct buffer edges; /* the batch's changes for the lineage index (adjacency_log.h) */
+    size_t edges_mark;   /* of them, those before rows_mark */
+    uint64_t bytes;      /* written in this batch, about */
+    bool logging;        /* notes are taken */
+    bool undoing;
 };
 
 /* `store` may be NULL where a batch is begun and committed by the caller. */

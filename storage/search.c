@@ -29,7 +29,7 @@ void search_begin(struct search_run *s,
 void search_release(struct search_run *s)
 {
     for (size_t i = 0; i < s->sets_len; i++) {
-        id_set_release(s->sets[i]);
+        id_pages_release(s->sets[i]);
     }
     s->sets_len = 0;
 }

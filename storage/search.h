@@ -4,7 +4,7 @@
  * answer (read_search.c). README.md, "Searching", says how they fit together. */
 #include "command/filter.h"
 #include "storage/filter_match.h"
-#include "storage/id_set.h"
+#include "storage/id_pages.h"
 #include "storage/reading.h"
 #include "storage/value_key.h"
 
@@ -34,7 +34,7 @@ struct source_range {
 struct source {
     enum source_kind kind;
     struct key prefix;           /* ALL, VALUE */
-    struct id_set set;           /* SET, once it is filled */
+    struct id_pages set;         /* SET, once it is filled */
     bool is_filled;              /* SET */
     bool is_lineage;             /* SET */
     struct source_range *ranges; /* SET, VALUE: what it is read from */
@@ -48,7 +48,7 @@ struct source {
 
 struct search_set {
     bool is_ready;
-    struct id_set set;
+    struct id_pages set;
 };
 
 struct search_run {
@@ -67,7 +67,7 @@ struct search_run {
     uint64_t things_max;
     bool is_exhausted; /* a limit of its own was met */
     struct search_set lineage[SEARCH_LINEAGE_MAX];
-    struct id_set *sets[64]; /* to be released */
+    struct id_pages *sets[64]; /* to be released */
     size_t sets_len;
 };
 
@@ -98,7 +98,7 @@ int source_estimate(struct search_run *s, struct source *source);
 /* Reads a set. Never 1. */
 int source_fill(struct search_run *s, struct source *source);
 /* A new set that is released with the search. NULL when memory is out. */
-bool source_init_set(struct search_run *s, struct id_set *set);
+bool source_init_set(struct search_run *s, struct id_pages *set);
 
 /* --- search_value.c --- */
 
@@ -139,6 +139,6 @@ int search_order_range(struct search_run *s,
 /* --- search_lineage.c --- */
 
 /* The things of a predicate, in *ret; NULL when they are not known as a set. 0, 2 or a code. */
-int search_lineage_set(struct search_run *s, const struct filter *f, struct id_set **ret);
+int search_lineage_set(struct search_run *s, const struct filter *f, struct id_pages **ret);
 /* Of struct matcher. */
 int search_match_lineage(void *arg, const struct filter *f, const struct thing *t, bool *ret);

@@ -21,16 +21,16 @@ static bool is_transitive(const struct filter *f)
 
 /* --- The others ------------------------------------------------------------------------------- */
 
-static int add_start(struct search_run *s, struct id_set *starts, uint64_t id)
+static int add_start(struct search_run *s, struct id_pages *starts, uint64_t id)
 {
-    return id_set_add(starts, id) < 0 ? out_of_memory(s) : 0;
+    return id_pages_add(starts, id) < 0 ? out_of_memory(s) : 0;
 }
 
 /* The live things of a kind that are as the query says. */
 static int add_matching(struct search_run *s,
                         const struct filter *f,
                         enum kind kind,
-                        struct id_set *starts,
+                        struct id_pages *starts,
                         uint64_t *count)
 {
     struct search_run sub = *s;
@@ -67,7 +67,7 @@ static int add_matching(struct search_run *s,
 }
 
 /* Things of any kind. */
-static int find_starts(struct search_run *s, const struct filter *f, struct id_set *starts)
+static int find_starts(struct search_run *s, const struct filter *f, struct id_pages *starts)
 {
     if (f->has_ref) {
         struct resolver r = {
@@ -91,8 +91,8 @@ static int find_starts(struct search_run *s, const struct filter *f, struct id_s
 
 static int related(struct search_run *s,
                    const struct filter *f,
-                   const struct id_set *starts,
-                   struct id_set *ret)
+                   const struct id_pages *starts,
+                   struct id_pages *ret)
 {
     uint64_t visits_max = s->r->budget->visits_max;
     struct lineage_walk w = {
@@ -108,30 +108,30 @@ static int related(struct search_run *s,
         return lineage_closure(&w, starts, ret);
     }
     int rc = lookup_label(s->r->view, f->label, &label);
-    if (rc == 0 && id_set_next(starts, 0, &id)) {
+    if (rc == 0 && id_pages_next(starts, 0, &id)) {
         return lineage_linked(&w, id, label, ret);
     }
     return rc < 0 ? rc : 0; /* a label that nobody ever used leads nowhere */
 }
 
-int search_lineage_set(struct search_run *s, const struct filter *f, struct id_set **ret)
+int search_lineage_set(struct search_run *s, const struct filter *f, struct id_pages **ret)
 {
     struct search_set *at = &s->lineage[f->number];
-    struct id_set starts = {0};
+    struct id_pages starts = {0};
     *ret = NULL;
     if (!f->has_ref && (f->first == NULL || !is_transitive(f))) {
         return 0;
     }
     if (!at->is_ready) {
-        if (!id_set_init(&at->set, s->r->meta.next_id) ||
-            !id_set_init(&starts, s->r->meta.next_id)) {
-            id_set_release(&at->set);
+        if (!id_pages_init(&at->set, s->r->meta.next_id) ||
+            !id_pages_init(&starts, s->r->meta.next_id)) {
+            id_pages_release(&at->set);
             return out_of_memory(s);
         }
         at->is_ready = true; /* to be released */
         int rc = find_starts(s, f, &starts);
         rc = rc != 0 ? rc : related(s, f, &starts, &at->set);
-        id_set_release(&starts);
+        id_pages_release(&starts);
         if (rc == 1 || rc == 2) {
             return too_much(s, f, "there are too many things to walk over; ask for less");
         }
@@ -208,11 +208,11 @@ static int test_end(struct search_run *s,
 int search_match_lineage(void *arg, const struct filter *f, const struct thing *t, bool *ret)
 {
     struct search_run *s = arg;
-    struct id_set *set;
+    struct id_pages *set;
     int rc = search_lineage_set(s, f, &set);
     *ret = false;
     if (rc != 0 || set != NULL) {
-        *ret = rc == 0 && id_set_has(set, t->id);
+        *ret = rc == 0 && id_pages_has(set, t->id);
         return rc;
     }
     bool out = f->relation == RELATION_DEPENDS_ON || f->relation == RELATION_LINKED;

@@ -417,7 +417,7 @@ static int plan_attribute(struct planner *p, const struct filter *f, struct sour
 
 static int plan_lineage(struct planner *p, const struct filter *f, struct source **ret)
 {
-    struct id_set *set;
+    struct id_pages *set;
     int rc = search_lineage_set(p->s, f, &set);
     if (rc != 0 || set == NULL) {
         return rc;
@@ -429,7 +429,7 @@ static int plan_lineage(struct planner *p, const struct filter *f, struct source
         (*ret)->set = *set; /* which is the search's */
         (*ret)->is_exact = true;
         uint64_t id = 0;
-        while ((*ret)->estimate < p->s->count_max && id_set_next(set, id, &id)) {
+        while ((*ret)->estimate < p->s->count_max && id_pages_next(set, id, &id)) {
             (*ret)->estimate++;
             id++;
         }
@@ -572,7 +572,7 @@ static int make_sets(struct search_run *s, const struct filter *f)
 {
     int rc = 0;
     if (f->kind == FILTER_LINEAGE) {
-        struct id_set *set;
+        struct id_pages *set;
         rc = search_lineage_set(s, f, &set);
         if (rc != 0 || set != NULL || f->first == NULL) {
             return rc;

@@ -16,12 +16,12 @@ static int out_of_memory(struct search_run *s)
     return error_set(s->r->error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
 }
 
-bool source_init_set(struct search_run *s, struct id_set *set)
+bool source_init_set(struct search_run *s, struct id_pages *set)
 {
     if (s->sets_len == sizeof s->sets / sizeof *s->sets) {
         return false;
     }
-    if (!id_set_init(set, s->r->meta.next_id)) {
+    if (!id_pages_init(set, s->r->meta.next_id)) {
         return false;
     }
     s->sets[s->sets_len++] = set;
@@ -144,7 +144,7 @@ static int on_count(void *arg, uint64_t id)
 static int on_fill(void *arg, uint64_t id)
 {
     struct filling *f = arg;
-    int added = id_set_add(&f->source->set, id);
+    int added = id_pages_add(&f->source->set, id);
     f->count += added == 1;
     return added < 0 ? out_of_memory(f->s) : 0;
 }
@@ -239,8 +239,8 @@ int source_seek(
         if (rc != 0) {
             return rc;
         }
-        return (backward ? id_set_previous(&source->set, id, ret)
-                         : id_set_next(&source->set, id, ret))
+        return (backward ? id_pages_previous(&source->set, id, ret)
+                         : id_pages_next(&source->set, id, ret))
                    ? 0
                    : 1;
     case SOURCE_AND:

@@ -103,6 +103,7 @@ int store_open(const struct store_options *options, struct store **ret, struct e
         return error_set(error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
     }
     pthread_mutex_init(&store->lock, NULL);
+    atomic_init(&store->epoch.now, 1);
     store->options = *options;
     store->options.path = NULL;
     int rc = environment_open(options, NULL, &store->env, &store->meta, error);

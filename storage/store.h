@@ -11,7 +11,8 @@ struct store_options {
     const char *path;   /* a directory that exists */
     uint64_t map_bytes; /* address space for the file; 0 = sized to the file system */
     unsigned readers_max;
-    bool no_sync; /* only for tests that measure or simulate */
+    uint64_t lineage_bytes; /* memory for the lineage index; 0 = there is none */
+    bool no_sync;           /* only for tests that measure or simulate */
 };
 
 /* What the store says of itself at its last commit. */
@@ -76,3 +77,34 @@ int store_verify(struct store *store,
                  bool (*progress)(uint64_t rows, void *arg),
                  void *arg,
                  struct error *error);
+
+/* --- The lineage index -------------------------------------------------------------------------
+ */
+
+enum store_lineage_state {
+    LINEAGE_OFF,     /* options.lineage_bytes is 0 */
+    LINEAGE_ABSENT,  /* not filled yet, since this store was opened or swapped in */
+    LINEAGE_FILLING, /* store_fill_lineage is at it */
+    LINEAGE_READY,
+    LINEAGE_FULL,   /* it would take more than options.lineage_bytes */
+    LINEAGE_DAMAGED /* rows did not read as they should */
+};
+
+struct store_lineage {
+    enum store_lineage_state state;
+    uint64_t edges; /* that it holds, ended ones included */
+    uint64_t bytes;
+    /* queries that walked edges, since the store was opened */
+    uint64_t by_index;
+    uint64_t by_tables;
+};
+
+/* Fills the lineage index of the current content from the disk, while the store is read and
+ * written; about a second for 10 million edges. After that it is kept by apply. Without it, and
+ * where it does not fit in its memory, lineage is read from the disk, with the same answers. To be
+ * called once when the store is open, and again after each swap; one thread at a time. `stop` (may
+ * be NULL) ends it. 0 when it is there, or cannot be: store_lineage_look says which. CLADE_ERR_*:
+ * the store could not be read. */
+int store_fill_lineage(struct store *store, const bool *stop, struct error *error);
+/* Any thread. */
+void store_lineage_look(struct store *store, struct store_lineage *ret);

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/span.h"
+#include "storage/epoch.h"
 #include "storage/store.h"
 
 #define STORE_FORMAT 4
@@ -91,13 +92,16 @@ struct environment;
 struct reader;
 
 struct store {
-    struct store_options options; /* without the path */
-    pthread_mutex_t lock;         /* guards what follows */
-    struct environment *env;      /* the current one. Only the apply thread replaces it */
-    struct environment *old;      /* those before it that are not closed yet */
-    struct reader *readers;       /* all of them */
-    struct meta meta;             /* as of the last commit */
-    bool writing;                 /* the apply thread's: a write transaction is open */
+    struct store_options options;    /* without the path */
+    struct epoch epoch;              /* of what readers find in lineage indexes */
+    _Atomic uint64_t walks_by_index; /* queries */
+    _Atomic uint64_t walks_by_tables;
+    pthread_mutex_t lock;    /* guards what follows */
+    struct environment *env; /* the current one. Only the apply thread replaces it */
+    struct environment *old; /* those before it that are not closed yet */
+    struct reader *readers;  /* all of them */
+    struct meta meta;        /* as of the last commit */
+    bool writing;            /* the apply thread's: a write transaction is open */
 };
 
 /* The current environment, kept open until store_unref. Any thread. */
@@ -105,6 +109,8 @@ struct environment *store_ref(struct store *store);
 void store_unref(struct store *store, struct environment *env);
 /* Idle readers let go of an environment that is no longer the current one. The lock is held. */
 void readers_leave(struct store *store);
+/* The earliest epoch that a reader is in; UINT64_MAX when none is in any. */
+uint64_t readers_oldest_epoch(struct store *store);
 
 /* A copy of the committed meta. Any thread. */
 struct meta store_meta(struct store *store);

@@ -95,6 +95,8 @@ static struct clade_request *start_log(struct bench_slot *s, uint64_t n, clade_c
     return clade_txn_send(s->client, s->txn, 0, on_done, s);
 }
 
+#define CLOSURE_LIMIT 10000 /* the most that an answer may hold */
+
 static struct clade_read read_of(const struct bench *b)
 {
     return (struct clade_read){.view = CLADE_VIEW_FULL,
@@ -116,11 +118,27 @@ static struct clade_request *start_get(struct bench_slot *s, uint64_t n, clade_c
 static struct clade_request *start_closure(struct bench_slot *s, uint64_t n, clade_cb on_done)
 {
     const struct bench *b = s->bench;
+    const char *view = args_get(&b->cli->args, FLAG_VIEW);
     struct clade_read read = read_of(b);
-    read.view = CLADE_VIEW_HEADS;
-    struct clade_lineage lineage = {
-        .ref = ref_of(b, n), .labels = b->labels.items, .downstream = true, .count = true};
+    struct clade_lineage lineage = {.ref = ref_of(b, n),
+                                    .labels = b->labels.items,
+                                    .downstream = true,
+                                    .count = view == NULL,
+                                    .depths = view != NULL && strcmp(view, "ids") == 0};
+    read.limit = CLOSURE_LIMIT;
+    read.view = lineage.depths                              ? CLADE_VIEW_IDS
+                : view != NULL && strcmp(view, "full") == 0 ? CLADE_VIEW_FULL
+                                                            : CLADE_VIEW_HEADS;
     return clade_lineage_walk(s->client, &lineage, &read, 0, on_done, s);
+}
+
+static struct clade_request *start_impact(struct bench_slot *s, uint64_t n, clade_cb on_done)
+{
+    const struct bench *b = s->bench;
+    struct clade_read read = read_of(b);
+    struct clade_lineage lineage = {.ref = ref_of(b, n), .labels = b->labels.items};
+    read.view = CLADE_VIEW_HEADS;
+    return clade_impact(s->client, &lineage, &read, 0, on_done, s);
 }
 
 static const struct bench_request requests[] = {
@@ -131,6 +149,7 @@ static const struct bench_request requests[] = {
     {"log", "", start_log},
     {"get", "artifact", start_get},
     {"closure", NULL, start_closure},
+    {"impact", NULL, start_impact},
 };
 
 const struct bench_request *bench_request_find(const char *name)

@@ -15,6 +15,9 @@
 #define READ_FLAGS                                                                                 \
     FLAG_VIEW, FLAG_STATE, FLAG_EDGES, FLAG_ALIASES, FLAG_PARAMS, FLAG_METRICS, FLAG_LIMIT
 
+#define WALK_FLAGS                                                                                 \
+    FLAG_LABELS, FLAG_DEPTH, FLAG_LIMIT, FLAG_COUNT_ONLY, FLAG_STATE, FLAG_TREE, FLAG_DOT
+
 #define STDIN_HELP "A \"-\" among the arguments stands for the lines of stdin."
 #define HISTORY_HELP                                                                               \
     "The history of a deleted thing is found by its id, or with --state deleted by its "           \
@@ -300,15 +303,15 @@ const struct command commands[] = {
      FLAGS(FLAG_LIMIT, FLAG_STATE), 1, 2,
      EXAMPLES("clade explain run \"tags.team = 'nlp' AND params.lr < 0.1\""), NULL, run_explain},
     {"lineage up", "REF...", "what it was made from, and what that was made from", STDIN_HELP,
-     FLAGS(FLAG_LABELS, FLAG_KINDS, FLAG_DEPTH, FLAG_LIMIT, FLAG_COUNT_ONLY, FLAG_VIEW, FLAG_STATE),
-     1, COMMAND_ARGS_ANY,
+     FLAGS(WALK_FLAGS, FLAG_KINDS, FLAG_VIEW), 1, COMMAND_ARGS_ANY,
      EXAMPLES("clade lineage up version/resnet50/7",
-              "clade lineage up version/resnet50/7 --kinds artifact --depth 2"), "up", run_lineage},
+              "clade lineage up version/resnet50/7 --kinds artifact --depth 2",
+              "clade lineage up version/resnet50/7 --tree"), "up", run_lineage},
     {"lineage down", "REF...", "what was made from it, and what was made from that", STDIN_HELP,
-     FLAGS(FLAG_LABELS, FLAG_KINDS, FLAG_DEPTH, FLAG_LIMIT, FLAG_COUNT_ONLY, FLAG_VIEW, FLAG_STATE),
-     1, COMMAND_ARGS_ANY,
+     FLAGS(WALK_FLAGS, FLAG_KINDS, FLAG_VIEW), 1, COMMAND_ARGS_ANY,
      EXAMPLES("clade lineage down artifact/imagenet-1k --count",
-              "clade lineage down artifact/imagenet-1k --labels trained_on,derived_from"),
+              "clade lineage down artifact/imagenet-1k --labels trained_on,derived_from",
+              "clade lineage down artifact/imagenet-1k --dot | dot -Tsvg > lineage.svg"),
      "down", run_lineage},
     {"watch", "", "show transactions as they are committed",
      "Each of them once, in order, whichever node is asked and whichever goes away. With --namespace\n"
@@ -323,6 +326,31 @@ const struct command commands[] = {
      EXAMPLES("clade audit --by ann --from 2026-03-01", "clade audit model/resnet50 --limit 10",
               "clade -w ndjson audit --from 2026-03-01 --to 2026-03-31 > march.ndjson"),
      NULL, run_audit},
+    {"impact", "REF...", "what of that which was made from it is in use, and by which way",
+     "In use is a version that an alias points to, that is in a stage in use (staging and\n"
+     "production, unless the namespace says otherwise) or that a deployment serves. All labels but\n"
+     "evaluated_on are followed. " STDIN_HELP,
+     FLAGS(WALK_FLAGS), 1, COMMAND_ARGS_ANY,
+     EXAMPLES("clade impact artifact/imagenet-1k", "clade impact artifact/imagenet-1k --tree",
+              "clade -w json impact artifact/imagenet-1k"), "impact", run_lineage},
+    {"provenance", "REF...", "the bill of materials: data, code, runs and parents, with digests",
+     "All labels but evaluated_on are followed. " STDIN_HELP,
+     FLAGS(WALK_FLAGS, FLAG_KINDS, FLAG_VIEW), 1, COMMAND_ARGS_ANY,
+     EXAMPLES("clade provenance version/resnet50/7",
+              "clade -w json provenance version/resnet50/7 --view full > bill.json"),
+     "provenance", run_lineage},
+    {"paths", "FROM TO", "how one thing was made from the other: the shortest way",
+     "Up: FROM was made from TO; down: TO was made from FROM.",
+     FLAGS(FLAG_DIRECTION, FLAG_LABELS, FLAG_DEPTH, FLAG_PATHS_LIMIT, FLAG_STATE, FLAG_DOT), 2, 2,
+     EXAMPLES("clade paths version/resnet50/7 artifact/imagenet-1k",
+              "clade paths artifact/imagenet-1k version/resnet50/7 --limit 10 --dot"), NULL,
+     run_paths},
+    {"diff", "FROM [TO]", "what differs between two things, or in one since then",
+     "Fields, params, the last values of metrics, and what only one of the two was made from. Of two\n"
+     "versions this says why they differ.",
+     FLAGS(FLAG_FROM_AS_OF, FLAG_LABELS, FLAG_DEPTH, FLAG_DIFF_LIMIT, FLAG_STATE), 1, 2,
+     EXAMPLES("clade diff version/resnet50/6 version/resnet50/7",
+              "clade diff version/resnet50/7 --from-as-of 2026-03-01"), NULL, run_diff},
     {"txn", "[FILE]", "run a transaction, whole or not at all",
      "FILE (default: stdin) is one JSON document: {\"guards\": [...], \"ops\": [...], \"reason\": ...}",
      NULL, 0, 1,
@@ -395,9 +423,16 @@ const struct command commands[] = {
            FLAG_JSON), 0, 0,
      EXAMPLES("clade bench get --clients 64 --ref artifact/imagenet-1k",
               "clade bench get --refs names --each 100"), "get", run_bench},
-    {"bench closure", "", "measure counts of all that depends on a thing", NULL,
+    {"bench closure", "", "measure counts of all that depends on a thing",
+     "With --view the things themselves, up to 10,000: ids (with depths), heads or full.",
+     FLAGS(FLAG_CLIENTS, FLAG_CONNECTIONS, FLAG_COUNT, FLAG_REF, FLAG_LABELS, FLAG_VIEW, FLAG_JSON),
+     0, 0,
+     EXAMPLES("clade bench closure --clients 1 --count 100 --ref artifact/imagenet-1k",
+              "clade bench closure --clients 1 --count 100 --ref artifact/imagenet-1k --view ids"),
+     "closure", run_bench},
+    {"bench impact", "", "measure what of all that depends on a thing is in use", NULL,
      FLAGS(FLAG_CLIENTS, FLAG_CONNECTIONS, FLAG_COUNT, FLAG_REF, FLAG_LABELS, FLAG_JSON), 0, 0,
-     EXAMPLES("clade bench closure --clients 1 --count 100 --ref artifact/imagenet-1k"), "closure",
+     EXAMPLES("clade bench impact --clients 1 --count 100 --ref artifact/imagenet-1k"), "impact",
      run_bench},
     {"completion", "SHELL", "print what a shell completes commands with",
      "SHELL is bash, zsh or fish. The scripts ask \"clade completion words -- WORD...\" what may follow.",

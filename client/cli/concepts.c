@@ -131,8 +131,9 @@ const struct concept concepts[] = {
      "Edges point from what depends to what it depends on. Upstream follows them: data, code, runs, "
      "parents. Downstream goes against them: \"this data set is poisoned, what came of it?\". Each "
      "thing is shown once, with the least number of steps; --labels and --kinds choose, --count "
-     "only counts.",
-     WORDS("clade lineage up version/fraud/7", "clade lineage down artifact/reviews-03 --kinds version",
+     "only counts. Impact is what of it is in use, provenance the bill of materials.",
+     WORDS("clade lineage up version/fraud/7 --tree", "clade impact artifact/reviews-03",
+           "clade provenance version/fraud/7", "clade paths version/fraud/7 artifact/reviews-03",
            "clade lineage down artifact/reviews-03 --count"),
      WORDS("edge", "as_of")},
     {"metric", WORDS("metrics", "series", "point", "points"), "a series of measured values of a thing",

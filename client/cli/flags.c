@@ -94,6 +94,12 @@ static const struct flag flags[FLAG_ID_COUNT] = {
     [FLAG_DEPTH] = {"depth", 0, false, "N", "at most so many steps (default: all)"},
     [FLAG_BY] = {"by", 0, false, "KEY", "count by what they have under a key: status, tags.team"},
     [FLAG_COUNT_ONLY] = {"count", 0, false, NULL, "only how many there are"},
+    [FLAG_TREE] = {"tree", 0, false, NULL, "as a tree, each thing once"},
+    [FLAG_DOT] = {"dot", 0, false, NULL, "as Graphviz reads it: | dot -Tsvg"},
+    [FLAG_DIRECTION] = {"direction", 0, false, "WAY", "up, down, or either (default): up if there is such a path"},
+    [FLAG_PATHS_LIMIT] = {"limit", 0, false, "N", "at most so many paths, shortest first (default 1, at most 1,000)"},
+    [FLAG_DIFF_LIMIT] = {"limit", 0, false, "N", "at most so many things that only one was made from (default 100)"},
+    [FLAG_FROM_AS_OF] = {"from-as-of", 0, false, "TIME", "FROM as it was at a revision, a time or a date"},
 
     [FLAG_FROM_REVISION] = {"from", 0, false, "REVISION", "begin with this revision (default: what comes from now on)"},
     [FLAG_EVENTS] = {"count", 0, false, "N", "stop after so many transactions"},

@@ -102,6 +102,12 @@ enum flag_id {
     FLAG_SINCE,
     FLAG_UNTIL,
     FLAG_CSV,
+    FLAG_TREE,
+    FLAG_DOT,
+    FLAG_DIRECTION,
+    FLAG_PATHS_LIMIT,
+    FLAG_DIFF_LIMIT,
+    FLAG_FROM_AS_OF,
     /* import */
     FLAG_NODES_FILE,
     FLAG_EDGES_FILE,

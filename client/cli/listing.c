@@ -102,6 +102,37 @@ static void cell_depth(const struct clade_value *item, struct buffer *b)
                       (unsigned long long)clade_value_uint(clade_value_get(item, "depth")));
 }
 
+static void cell_uses(const struct clade_value *item, struct buffer *b)
+{
+    show_append_uses(b, clade_value_get(item, "uses"));
+}
+
+/* What lies between the start and the thing. */
+static void cell_via(const struct clade_value *item, struct buffer *b)
+{
+    const struct clade_value *path = clade_value_get(item, "path");
+    size_t len = clade_value_len(path);
+    buffer_append_str(b, len < 3 ? "-" : "");
+    for (size_t i = 1; i + 1 < len; i++) {
+        buffer_append_str(b, i > 1 ? " > " : "");
+        cell_text(clade_value_at(path, i), "ref", b);
+    }
+}
+
+static void cell_role(const struct clade_value *item, struct buffer *b)
+{
+    cell_text(item, "role", b);
+}
+
+static void cell_digest(const struct clade_value *item, struct buffer *b)
+{
+    size_t len;
+    const char *text = clade_value_strn(clade_value_at(clade_value_get(item, "digests"), 0), &len);
+    if (text != NULL) {
+        buffer_append(b, text, len);
+    }
+}
+
 static int item_error(struct listing *l, const struct clade_value *item)
 {
     const struct clade_value *e = clade_value_get(item, "error");
@@ -304,6 +335,23 @@ static const struct table_column walk_heads[] = {
 static const listing_cell walk_cells[] = {cell_depth, cell_ref, cell_state};
 COLUMNS(walk);
 
+static const struct table_column impact_heads[] = {
+    {"DEPTH", TABLE_RIGHT, false},
+    {"REF", TABLE_LEFT, true},
+    {"IN USE AS", TABLE_LEFT, true},
+    {"BY WAY OF", TABLE_LEFT, true},
+};
+static const listing_cell impact_cells[] = {cell_depth, cell_ref, cell_uses, cell_via};
+COLUMNS(impact);
+
+static const struct table_column provenance_heads[] = {
+    {"DEPTH", TABLE_RIGHT, false}, {"ROLE", TABLE_LEFT, false},  {"REF", TABLE_LEFT, true},
+    {"STATE", TABLE_LEFT, false},  {"DIGEST", TABLE_LEFT, true},
+};
+static const listing_cell provenance_cells[] = {cell_depth, cell_role, cell_ref, cell_state,
+                                                cell_digest};
+COLUMNS(provenance);
+
 static const struct table_column head_heads[] = {
     {"REF", TABLE_LEFT, true},
     {"STATE", TABLE_LEFT, false},
@@ -330,4 +378,14 @@ const struct listing_columns *listing_columns_things(const char *kind)
 const struct listing_columns *listing_columns_walk(void)
 {
     return &walk;
+}
+
+const struct listing_columns *listing_columns_impact(void)
+{
+    return &impact;
+}
+
+const struct listing_columns *listing_columns_provenance(void)
+{
+    return &provenance;
 }

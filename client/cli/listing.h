@@ -37,3 +37,5 @@ const struct listing_columns *listing_columns_heads(void);
 /* The columns for things of a kind, resp. for the items of a walk. */
 const struct listing_columns *listing_columns_things(const char *kind);
 const struct listing_columns *listing_columns_walk(void);
+const struct listing_columns *listing_columns_impact(void);
+const struct listing_columns *listing_columns_provenance(void);

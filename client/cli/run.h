@@ -22,8 +22,10 @@ int run_list(struct cli *cli);
 int run_search(struct cli *cli);
 int run_count(struct cli *cli);
 int run_explain(struct cli *cli);
-/* the subject is "up" or "down" */
+/* the subject is "up", "down", "impact" or "provenance" */
 int run_lineage(struct cli *cli);
+int run_paths(struct cli *cli);
+int run_diff(struct cli *cli);
 /* what points to versions */
 int run_alias_set(struct cli *cli);
 int run_alias_unset(struct cli *cli);
@@ -50,7 +52,7 @@ int run_member_list(struct cli *cli);
 /* in and out */
 int run_import(struct cli *cli);
 int run_export(struct cli *cli);
-/* the subject is what is measured: "create", "log", "get", "closure" */
+/* the subject is what is measured: "create", "log", "get", "closure", "impact" */
 int run_bench(struct cli *cli);
 int run_help(struct cli *cli);
 int run_completion(struct cli *cli);

@@ -91,20 +91,24 @@ bool settings_parse_consistency(const char *text, struct settings *ret)
     return true;
 }
 
-static int set_as_of(const char *text, struct settings *ret, struct error *error)
+bool settings_parse_as_of(const char *text, char ret[40])
 {
     uint64_t n;
-    if (text == NULL) {
-        return 0;
-    }
     if (text_parse_uint(text, &n)) {
-        (void)snprintf(ret->as_of, sizeof ret->as_of, "%llu", (unsigned long long)n);
+        (void)snprintf(ret, 40, "%llu", (unsigned long long)n);
     } else if (text_parse_time(text, &n)) {
-        time_format(n, ret->as_of);
+        time_format(n, ret);
     } else {
-        return wrong(error, "as-of", text, "a revision, a time or a date");
+        return false;
     }
-    return 0;
+    return true;
+}
+
+static int set_as_of(const char *text, struct settings *ret, struct error *error)
+{
+    return text == NULL || settings_parse_as_of(text, ret->as_of)
+               ? 0
+               : wrong(error, "as-of", text, "a revision, a time or a date");
 }
 
 static int set_formats(const struct source *s, struct settings *ret, struct error *error)

@@ -33,5 +33,7 @@ int settings_load(const struct args *args,
                   struct error *error);
 void settings_release(struct settings *settings);
 
+/* A revision, a time or a date, as libclade takes it ("as_of"). False when it is none. */
+bool settings_parse_as_of(const char *text, char ret[40]);
 /* "linearizable", "at-least", "at-least=12", "stale=500", "local". */
 bool settings_parse_consistency(const char *text, struct settings *ret);

@@ -120,18 +120,20 @@ static void print_mark(struct cli *cli, struct span key, const struct clade_valu
     buffer_release(&b);
 }
 
-static void append_target(struct buffer *b, const struct clade_value *target)
+static void append_share(struct buffer *b, unsigned share, bool shadow)
 {
-    unsigned share = (unsigned)clade_value_uint(clade_value_get(target, "share"));
-    table_append_clean(b, text_of(clade_value_get(target, "version")));
     buffer_append_fmt(b, " %u", share / 100);
     if (share % 100 != 0) {
         buffer_append_fmt(b, ".%02u", share % 100);
     }
-    buffer_append_str(b, "%");
-    if (span_equal_str(text_of(clade_value_get(target, "mode")), "shadow")) {
-        buffer_append_str(b, " shadow");
-    }
+    buffer_append_str(b, shadow ? "% shadow" : "%");
+}
+
+static void append_target(struct buffer *b, const struct clade_value *target)
+{
+    unsigned share = (unsigned)clade_value_uint(clade_value_get(target, "share"));
+    table_append_clean(b, text_of(clade_value_get(target, "version")));
+    append_share(b, share, span_equal_str(text_of(clade_value_get(target, "mode")), "shadow"));
 }
 
 void show_append_targets(struct buffer *b, const struct clade_value *targets)
@@ -139,6 +141,28 @@ void show_append_targets(struct buffer *b, const struct clade_value *targets)
     for (size_t i = 0; i < clade_value_len(targets); i++) {
         buffer_append_str(b, i > 0 ? ", " : "");
         append_target(b, clade_value_at(targets, i));
+    }
+}
+
+static void append_use(struct buffer *b, const struct clade_value *use)
+{
+    struct span alias = text_of(clade_value_get(use, "alias"));
+    struct span stage = text_of(clade_value_get(use, "stage"));
+    unsigned share = (unsigned)clade_value_uint(clade_value_get(use, "share"));
+    if (alias.len > 0 || stage.len > 0) {
+        buffer_append_str(b, alias.len > 0 ? "@" : "");
+        table_append_clean(b, alias.len > 0 ? alias : stage);
+        return;
+    }
+    table_append_clean(b, text_of(clade_value_get(use, "deployment")));
+    append_share(b, share, span_equal_str(text_of(clade_value_get(use, "mode")), "shadow"));
+}
+
+void show_append_uses(struct buffer *b, const struct clade_value *uses)
+{
+    for (size_t i = 0; i < clade_value_len(uses); i++) {
+        buffer_append_str(b, i > 0 ? ", " : "");
+        append_use(b, clade_value_at(uses, i));
     }
 }
 

@@ -7,6 +7,8 @@
 void show_thing(struct cli *cli, const struct clade_value *thing);
 /* "version/m/7 90%, version/m/8 10%, version/m/9 5% shadow" */
 void show_append_targets(struct buffer *b, const struct clade_value *targets);
+/* What uses a version: "@best, production, deployment/prod 100%" */
+void show_append_uses(struct buffer *b, const struct clade_value *uses);
 /* Any answer: scalars as lines, arrays of maps as tables, nested maps below a heading. Numbers
  * are made readable by what their key says they are. */
 void show_document(struct cli *cli, const struct clade_value *value);

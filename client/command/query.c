@@ -3,25 +3,18 @@
 #include "base/check.h"
 #include "base/time_text.h"
 #include "command/check_internal.h"
+#include "command/query_internal.h"
 #include "command/txn.h"
 
 enum {
     CURSOR_BYTES_MAX = 8192,
-    LABELS_MAX = 256, /* that one lineage names */
     CREDIT_BYTES_DEFAULT = 1 << 20,
     KEYS_MAX = 1000, /* of metrics that one query names */
     SAMPLE_MIN = 4   /* points: the first, the least, the greatest, the last */
 };
 
-/* What every read carries; "deadline_ms" is its server's affair. */
-#define READ_KEYS                                                                                  \
-    "ns", "consistency", "at_least", "stale_ms", "as_of", "cursor", "limit", "view", "state",      \
-        "with", "deadline_ms"
-
 static const char *const get_keys[] = {"refs", READ_KEYS, NULL};
 static const char *const list_keys[] = {"kind", "under", READ_KEYS, NULL};
-static const char *const lineage_keys[] = {"ref",   "direction", "labels",  "kinds",
-                                           "depth", "count",     READ_KEYS, NULL};
 static const char *const history_keys[] = {"ref", READ_KEYS, NULL};
 static const char *const describe_keys[] = {READ_KEYS, NULL};
 static const char *const metrics_keys[] = {"refs",    "keys",      "on",      "from_step",
@@ -37,12 +30,6 @@ static const char *const watch_keys[] = {"from", "credit", "ns", CHANGE_KEYS, "d
 
 static const char *const search_keys[] = {"kind", "query", READ_KEYS, NULL};
 static const char *const count_keys[] = {"kind", "query", "by", READ_KEYS, NULL};
-
-struct decode {
-    const struct value *params;
-    struct arena *arena;
-    struct error *error;
-};
 
 static bool is_digits(struct span s)
 {
@@ -71,12 +58,12 @@ static bool parse_as_of(const struct value *v, struct query_as_of *ret)
     return !is_date && time_parse(text, &ret->time_us) == 0;
 }
 
-static int take_as_of(const struct decode *d, struct query_as_of *ret)
+int query_take_as_of(const struct decode *d, const char *key, struct query_as_of *ret)
 {
-    const struct value *v = value_get(d->params, "as_of");
+    const struct value *v = value_get(d->params, key);
     if (v != NULL && !parse_as_of(v, ret)) {
         return check_fail(
-            d->error, CLADE_ERR_INVALID, "as_of",
+            d->error, CLADE_ERR_INVALID, key,
             "expected a revision (an integer), or a time as RFC 3339 has it with an offset "
             "(2026-03-01T12:00:00Z)");
     }
@@ -84,7 +71,7 @@ static int take_as_of(const struct decode *d, struct query_as_of *ret)
 }
 
 /* The elements of an array of strings, in the arena; none when it is absent. */
-static int take_texts(
+int query_take_texts(
     const struct decode *d, const char *key, size_t max, struct span **ret, size_t *ret_len)
 {
     const struct value *v = value_get(d->params, key);
@@ -117,13 +104,26 @@ static int take_texts(
     return 0;
 }
 
+int query_take_bool(const struct decode *d, const char *key, bool *ret)
+{
+    const struct value *v = value_get(d->params, key);
+    if (v != NULL && value_type(v) != CLADE_BOOL) {
+        return check_fail(d->error, CLADE_ERR_INVALID, key, "expected a boolean, got %s",
+                          check_type_text(v));
+    }
+    *ret = value_bool(v);
+    return 0;
+}
+
 static int take_with(const struct decode *d, struct query *q)
 {
-    static const char *const choices[] = {"edges", "aliases", "params", "metrics", NULL};
-    bool *const wanted[] = {&q->with_edges, &q->with_aliases, &q->with_params, &q->with_metrics};
+    static const char *const all[] = {"depth", "edges", "aliases", "params", "metrics", NULL};
+    const char *const *choices = q->kind == QUERY_LINEAGE ? all : all + 1;
+    bool *const wanted[] = {&q->with_depths, &q->with_edges, &q->with_aliases, &q->with_params,
+                            &q->with_metrics};
     struct span *texts = NULL;
     size_t len = 0;
-    int r = take_texts(d, "with", 16, &texts, &len);
+    int r = query_take_texts(d, "with", 16, &texts, &len);
     for (size_t i = 0; r == 0 && i < len; i++) {
         size_t choice = 0;
         while (choices[choice] != NULL && !span_equal_str(texts[i], choices[choice])) {
@@ -133,7 +133,7 @@ static int take_with(const struct decode *d, struct query *q)
             check_fail_choice(d->error, NULL, texts[i], choices);
             return check_fail_inside(d->error, CLADE_ERR_INVALID, "with[%zu]", i);
         }
-        *wanted[choice] = true;
+        *wanted[choice + (size_t)(choices - all)] = true;
     }
     return r;
 }
@@ -170,8 +170,8 @@ static int take_choices(const struct decode *d, struct query *q)
     };
     int consistency = CLADE_LINEARIZABLE;
     int view = CLADE_VIEW_HEADS;
-    bool named = q->kind == QUERY_GET || q->kind == QUERY_LINEAGE || q->kind == QUERY_HISTORY ||
-                 q->kind == QUERY_METRICS || q->kind == QUERY_AUDIT;
+    bool named = q->kind != QUERY_LIST && q->kind != QUERY_DESCRIBE && q->kind != QUERY_SEARCH &&
+                 q->kind != QUERY_COUNT && q->kind != QUERY_EXPLAIN && q->kind != QUERY_WATCH;
     int state = named ? CLADE_STATE_ANY : CLADE_STATE_LIVE;
     int r = take_choice(d->params, "consistency", false, consistencies, &consistency, d->error);
     r = r != 0 ? r : take_choice(d->params, "view", false, views, &view, d->error);
@@ -189,7 +189,7 @@ static int take_read_keys(const struct decode *d, struct query *q)
     r = r != 0 ? r : take_choices(d, q);
     r = r != 0 ? r : take_uint(params, "at_least", false, UINT64_MAX, &q->at_least, d->error);
     r = r != 0 ? r : take_uint(params, "stale_ms", false, UINT64_MAX, &q->stale_ms, d->error);
-    r = r != 0 ? r : take_as_of(d, &q->as_of);
+    r = r != 0 ? r : query_take_as_of(d, "as_of", &q->as_of);
     r = r != 0 ? r : take_text(params, "cursor", false, CURSOR_BYTES_MAX, &q->cursor, d->error);
     r = r != 0 ? r : take_limit(d, q);
     return r != 0 ? r : take_with(d, q);
@@ -215,7 +215,7 @@ static int decode_get(const struct decode *d, struct query *q)
 {
     struct span *texts = NULL;
     size_t len = 0;
-    int r = take_texts(d, "refs", CLADE_MAX_GET_REFERENCES, &texts, &len);
+    int r = query_take_texts(d, "refs", CLADE_MAX_GET_REFERENCES, &texts, &len);
     if (r == 0 && len == 0) {
         r = check_fail(d->error, CLADE_ERR_INVALID, "refs", "the key \"refs\" is missing");
     }
@@ -236,7 +236,7 @@ static int decode_get(const struct decode *d, struct query *q)
     return 0;
 }
 
-static int parse_kind(struct span name, const char *key, enum kind *ret, struct error *error)
+int query_parse_kind(struct span name, const char *key, enum kind *ret, struct error *error)
 {
     enum kind kind = kind_parse(name);
     if (kind == KIND_NONE) {
@@ -272,65 +272,8 @@ static int decode_list(const struct decode *d, struct query *q)
 {
     struct span kind = {0};
     int r = take_text(d->params, "kind", true, SIZE_MAX, &kind, d->error);
-    r = r != 0 ? r : parse_kind(kind, "kind", &q->list_kind, d->error);
+    r = r != 0 ? r : query_parse_kind(kind, "kind", &q->list_kind, d->error);
     return r != 0 ? r : take_under(d, q);
-}
-
-static int take_labels(const struct decode *d, struct query *q)
-{
-    int r = take_texts(d, "labels", LABELS_MAX, &q->labels, &q->labels_len);
-    for (size_t i = 0; r == 0 && i < q->labels_len; i++) {
-        r = label_check(q->labels[i], d->error);
-        if (r != 0) {
-            return check_fail_inside(d->error, r, "labels[%zu]", i);
-        }
-    }
-    if (r == 0) {
-        q->labels_len = sort_spans(q->labels, q->labels_len);
-    }
-    return r;
-}
-
-static int take_kinds(const struct decode *d, struct query *q)
-{
-    struct span *texts = NULL;
-    size_t len = 0;
-    int r = take_texts(d, "kinds", LABELS_MAX, &texts, &len);
-    for (size_t i = 0; r == 0 && i < len; i++) {
-        enum kind kind = KIND_NONE;
-        r = parse_kind(texts[i], NULL, &kind, d->error);
-        if (r != 0) {
-            return check_fail_inside(d->error, r, "kinds[%zu]", i);
-        }
-        q->kinds |= 1u << kind;
-    }
-    return r;
-}
-
-static int take_bool(const struct decode *d, const char *key, bool *ret)
-{
-    const struct value *v = value_get(d->params, key);
-    if (v != NULL && value_type(v) != CLADE_BOOL) {
-        return check_fail(d->error, CLADE_ERR_INVALID, key, "expected a boolean, got %s",
-                          check_type_text(v));
-    }
-    *ret = value_bool(v);
-    return 0;
-}
-
-static int decode_lineage(const struct decode *d, struct query *q)
-{
-    static const char *const directions[] = {"up", "down", NULL};
-    int direction = 0;
-    uint64_t depth = 0;
-    int r = take_ref(d->params, "ref", false, &q->start, d->error);
-    r = r != 0 ? r : take_choice(d->params, "direction", false, directions, &direction, d->error);
-    r = r != 0 ? r : take_labels(d, q);
-    r = r != 0 ? r : take_kinds(d, q);
-    r = r != 0 ? r : take_uint(d->params, "depth", false, UINT32_MAX, &depth, d->error);
-    q->downstream = direction == 1;
-    q->depth_max = (uint32_t)depth;
-    return r != 0 ? r : take_bool(d, "count", &q->count_only);
 }
 
 static int decode_describe(const struct decode *d, struct query *q)
@@ -345,7 +288,7 @@ static int decode_history(const struct decode *d, struct query *q)
 
 static int take_metric_keys(const struct decode *d, struct query *q)
 {
-    int r = take_texts(d, "keys", KEYS_MAX, &q->keys, &q->keys_len);
+    int r = query_take_texts(d, "keys", KEYS_MAX, &q->keys, &q->keys_len);
     for (size_t i = 0; r == 0 && i < q->keys_len; i++) {
         r = check_text(q->keys[i], "a metric's key", CLADE_MAX_METRIC_KEY_BYTES, false, d->error);
         if (r != 0) {
@@ -435,7 +378,7 @@ static int decode_metrics(const struct decode *d, struct query *q)
     r = r != 0 ? r : take_on(d, q);
     r = r != 0 ? r : take_range(d, q);
     r = r != 0 ? r : take_sample(d, q);
-    r = r != 0 ? r : take_bool(d, "last", &q->sums_only);
+    r = r != 0 ? r : query_take_bool(d, "last", &q->sums_only);
     if (r == 0 && q->sums_only && (q->has_range || q->sample > 0)) {
         r = check_fail(
             d->error, CLADE_ERR_INVALID, "last",
@@ -448,7 +391,7 @@ static int take_change_filter(const struct decode *d, struct change_filter *f)
 {
     struct query q = {.kinds = 0};
     int r = take_namespace(d->params, "namespace", &f->under, d->error);
-    r = r != 0 ? r : take_kinds(d, &q);
+    r = r != 0 ? r : query_take_kinds(d, &q);
     r = r != 0 ? r
                : take_text(d->params, "prefix", false, CLADE_MAX_REFERENCE_BYTES, &f->prefix,
                            d->error);
@@ -521,7 +464,7 @@ static int decode_search(const struct decode *d, struct query *q)
 {
     struct span kind = {0};
     int r = take_text(d->params, "kind", true, SIZE_MAX, &kind, d->error);
-    r = r != 0 ? r : parse_kind(kind, "kind", &q->list_kind, d->error);
+    r = r != 0 ? r : query_parse_kind(kind, "kind", &q->list_kind, d->error);
     r = r != 0 ? r : take_query(d, q);
     if (r == 0 && q->search->uses_metrics && q->as_of.form != AS_OF_NOW) {
         r = check_fail(d->error, CLADE_ERR_INVALID, "as_of",
@@ -563,7 +506,11 @@ static const struct {
 } methods[] = {
     [QUERY_GET] = {get_keys, decode_get},
     [QUERY_LIST] = {list_keys, decode_list},
-    [QUERY_LINEAGE] = {lineage_keys, decode_lineage},
+    [QUERY_LINEAGE] = {query_lineage_keys, query_decode_lineage},
+    [QUERY_PATHS] = {query_paths_keys, query_decode_paths},
+    [QUERY_IMPACT] = {query_impact_keys, query_decode_impact},
+    [QUERY_PROVENANCE] = {query_provenance_keys, query_decode_provenance},
+    [QUERY_DIFF] = {query_diff_keys, query_decode_diff},
     [QUERY_DESCRIBE] = {describe_keys, decode_describe},
     [QUERY_HISTORY] = {history_keys, decode_history},
     [QUERY_METRICS] = {metrics_keys, decode_metrics},

@@ -15,12 +15,20 @@ enum query_kind {
     QUERY_DESCRIBE,
     QUERY_HISTORY,
     QUERY_METRICS,
+    QUERY_PATHS,
+    QUERY_IMPACT,
+    QUERY_PROVENANCE,
+    QUERY_DIFF,
     QUERY_AUDIT,
     QUERY_WATCH,
     QUERY_SEARCH,
     QUERY_COUNT,
     QUERY_EXPLAIN
 };
+
+/* Which way paths go: PATHS_EITHER is upstream if there are such, else downstream. */
+enum query_paths { PATHS_EITHER, PATHS_UP, PATHS_DOWN };
+#define QUERY_PATHS_MAX 1000
 
 struct query_as_of {
     enum { AS_OF_NOW, AS_OF_REVISION, AS_OF_TIME } form;
@@ -64,6 +72,7 @@ struct query {
     bool with_aliases;
     bool with_params;
     bool with_metrics; /* the sums of their series */
+    bool with_depths;  /* QUERY_LINEAGE: ids in groups by depth */
     /* QUERY_GET, QUERY_METRICS */
     struct query_target *targets;
     size_t targets_len;
@@ -76,9 +85,12 @@ struct query {
     enum kind list_kind;
     bool has_under;
     struct ref under; /* versions of a model, runs of an experiment */
-    /* QUERY_LINEAGE, QUERY_HISTORY */
+    /* QUERY_HISTORY, and those that follow edges: QUERY_LINEAGE, _PATHS, _IMPACT, _PROVENANCE,
+     * _DIFF */
     struct ref start;
-    /* QUERY_LINEAGE */
+    struct ref to; /* QUERY_PATHS, QUERY_DIFF */
+    enum query_paths paths;
+    struct query_as_of from_as_of; /* QUERY_DIFF: of `start`; AS_OF_NOW = as of `to` */
     bool downstream;
     struct span *labels; /* NULL = all */
     size_t labels_len;
@@ -108,9 +120,9 @@ struct query {
     uint64_t credit; /* QUERY_WATCH: bytes that may be sent before more is asked for */
 };
 
-/* Decodes the parameters of method "get", "list", "lineage", "describe", "history", "metrics",
- * "search", "count", "explain", "audit" or "watch": a map with the keys of client/wire/README.md.
- * Unknown keys are INVALID. `*ret` borrows from params and arena. */
+/* Decodes the parameters of the read method that `kind` stands for: a map with the keys of
+ * client/wire/README.md. Unknown keys are INVALID. `*ret` borrows from params
+ * and arena. */
 int query_decode(enum query_kind kind,
                  const struct value *params,
                  struct arena *arena,

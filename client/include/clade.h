@@ -376,6 +376,31 @@ struct clade_lineage {
     const char *const *kinds;  /* NULL-terminated, NULL = all */
     uint32_t depth;            /* 0 = no bound */
     bool count;                /* only the number of things */
+    bool depths; /* of CLADE_VIEW_IDS: {"depth", "ids"} for each depth, in the place of ids */
+};
+
+/* Which way a path goes from its beginning to its end. */
+enum clade_way {
+    CLADE_WAY_EITHER, /* up if there is such a path, else down */
+    CLADE_WAY_UP,     /* each thing was made from the next one */
+    CLADE_WAY_DOWN    /* the next one was made from it */
+};
+
+struct clade_paths {
+    const char *from;
+    const char *to;
+    enum clade_way way;
+    const char *const *labels; /* NULL-terminated, NULL = all */
+    uint32_t depth;            /* the longest path in steps; 0 = no bound */
+};
+
+/* Two things, or one at two times. */
+struct clade_diff {
+    const char *from;
+    const char *to;            /* NULL = `from` too, which needs from_as_of */
+    const char *from_as_of;    /* when `from` is meant, as clade_read's as_of; NULL = as `to` */
+    const char *const *labels; /* of provenance; NULL-terminated, NULL = all but evaluated_on */
+    uint32_t depth;            /* of provenance; 0 = no bound */
 };
 
 /* Which metrics to read, and which of their points. Zeroed fields ask for all. */
@@ -473,6 +498,39 @@ CLADE_API struct clade_request *clade_lineage_walk(struct clade_client *client,
                                                    unsigned deadline_ms,
                                                    clade_cb cb,
                                                    void *arg);
+/* What was made from it and is in use (alias, stage in use, deployment), each with its uses and the
+ * path that reaches it. Of `lineage` ref, labels (NULL = all but evaluated_on), depth and count are
+ * read. */
+CLADE_API struct clade_request *clade_impact(struct clade_client *client,
+                                             const struct clade_lineage *lineage,
+                                             const struct clade_read *read,
+                                             unsigned deadline_ms,
+                                             clade_cb cb,
+                                             void *arg);
+/* All that it was made from, each with its role, digests, size and uris. Of `lineage` the same and
+ * kinds are read. */
+CLADE_API struct clade_request *clade_provenance(struct clade_client *client,
+                                                 const struct clade_lineage *lineage,
+                                                 const struct clade_read *read,
+                                                 unsigned deadline_ms,
+                                                 clade_cb cb,
+                                                 void *arg);
+/* How one thing leads to another: the shortest path, or the read->limit shortest ones. There is no
+ * cursor. */
+CLADE_API struct clade_request *clade_paths_find(struct clade_client *client,
+                                                 const struct clade_paths *paths,
+                                                 const struct clade_read *read,
+                                                 unsigned deadline_ms,
+                                                 clade_cb cb,
+                                                 void *arg);
+/* What differs: fields, params, the last points of metrics, provenance; read->limit counts the
+ * things that only one side was made from, for each side. There is no cursor. */
+CLADE_API struct clade_request *clade_diff_read(struct clade_client *client,
+                                                const struct clade_diff *diff,
+                                                const struct clade_read *read,
+                                                unsigned deadline_ms,
+                                                clade_cb cb,
+                                                void *arg);
 /* What each revision changed of one thing, newest first; read->limit counts revisions. */
 CLADE_API struct clade_request *clade_history(struct clade_client *client,
                                               const char *ref,
@@ -575,6 +633,18 @@ CLADE_API struct clade_response *clade_list_wait(struct clade_client *client,
 CLADE_API struct clade_response *clade_lineage_wait(struct clade_client *client,
                                                     const struct clade_lineage *lineage,
                                                     const struct clade_read *read);
+CLADE_API struct clade_response *clade_impact_wait(struct clade_client *client,
+                                                   const struct clade_lineage *lineage,
+                                                   const struct clade_read *read);
+CLADE_API struct clade_response *clade_provenance_wait(struct clade_client *client,
+                                                       const struct clade_lineage *lineage,
+                                                       const struct clade_read *read);
+CLADE_API struct clade_response *clade_paths_wait(struct clade_client *client,
+                                                  const struct clade_paths *paths,
+                                                  const struct clade_read *read);
+CLADE_API struct clade_response *clade_diff_wait(struct clade_client *client,
+                                                 const struct clade_diff *diff,
+                                                 const struct clade_read *read);
 CLADE_API struct clade_response *clade_history_wait(struct clade_client *client,
                                                     const char *ref,
                                                     const struct clade_read *read);

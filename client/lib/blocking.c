@@ -89,6 +89,38 @@ struct clade_response *clade_lineage_wait(struct clade_client *client,
     return finish(client, clade_lineage_walk(client, lineage, read, 0, on_done, &wait), &wait);
 }
 
+struct clade_response *clade_impact_wait(struct clade_client *client,
+                                         const struct clade_lineage *lineage,
+                                         const struct clade_read *read)
+{
+    struct wait wait = {0};
+    return finish(client, clade_impact(client, lineage, read, 0, on_done, &wait), &wait);
+}
+
+struct clade_response *clade_provenance_wait(struct clade_client *client,
+                                             const struct clade_lineage *lineage,
+                                             const struct clade_read *read)
+{
+    struct wait wait = {0};
+    return finish(client, clade_provenance(client, lineage, read, 0, on_done, &wait), &wait);
+}
+
+struct clade_response *clade_paths_wait(struct clade_client *client,
+                                        const struct clade_paths *paths,
+                                        const struct clade_read *read)
+{
+    struct wait wait = {0};
+    return finish(client, clade_paths_find(client, paths, read, 0, on_done, &wait), &wait);
+}
+
+struct clade_response *clade_diff_wait(struct clade_client *client,
+                                       const struct clade_diff *diff,
+                                       const struct clade_read *read)
+{
+    struct wait wait = {0};
+    return finish(client, clade_diff_read(client, diff, read, 0, on_done, &wait), &wait);
+}
+
 struct clade_response *clade_history_wait(struct clade_client *client,
                                           const char *ref,
                                           const struct clade_read *read)

@@ -148,6 +148,62 @@ struct clade_request *clade_lineage_walk(struct clade_client *client,
     return start_call(client, span_of(method_name(METHOD_LINEAGE)), deadline_ms, cb, arg);
 }
 
+struct clade_request *clade_impact(struct clade_client *client,
+                                   const struct clade_lineage *lineage,
+                                   const struct clade_read *read,
+                                   unsigned deadline_ms,
+                                   clade_cb cb,
+                                   void *arg)
+{
+    if (client->closing) {
+        return NULL;
+    }
+    params_impact(begin(client), lineage, read, client->revision);
+    return start_call(client, span_of(method_name(METHOD_IMPACT)), deadline_ms, cb, arg);
+}
+
+struct clade_request *clade_provenance(struct clade_client *client,
+                                       const struct clade_lineage *lineage,
+                                       const struct clade_read *read,
+                                       unsigned deadline_ms,
+                                       clade_cb cb,
+                                       void *arg)
+{
+    if (client->closing) {
+        return NULL;
+    }
+    params_provenance(begin(client), lineage, read, client->revision);
+    return start_call(client, span_of(method_name(METHOD_PROVENANCE)), deadline_ms, cb, arg);
+}
+
+struct clade_request *clade_paths_find(struct clade_client *client,
+                                       const struct clade_paths *paths,
+                                       const struct clade_read *read,
+                                       unsigned deadline_ms,
+                                       clade_cb cb,
+                                       void *arg)
+{
+    if (client->closing) {
+        return NULL;
+    }
+    params_paths(begin(client), paths, read, client->revision);
+    return start_call(client, span_of(method_name(METHOD_PATHS)), deadline_ms, cb, arg);
+}
+
+struct clade_request *clade_diff_read(struct clade_client *client,
+                                      const struct clade_diff *diff,
+                                      const struct clade_read *read,
+                                      unsigned deadline_ms,
+                                      clade_cb cb,
+                                      void *arg)
+{
+    if (client->closing) {
+        return NULL;
+    }
+    params_diff(begin(client), diff, read, client->revision);
+    return start_call(client, span_of(method_name(METHOD_DIFF)), deadline_ms, cb, arg);
+}
+
 struct clade_request *clade_history(struct clade_client *client,
                                     const char *ref,
                                     const struct clade_read *read,

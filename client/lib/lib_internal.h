@@ -130,6 +130,22 @@ void params_lineage(struct params *p,
                     const struct clade_lineage *lineage,
                     const struct clade_read *read,
                     uint64_t revision);
+void params_impact(struct params *p,
+                   const struct clade_lineage *lineage,
+                   const struct clade_read *read,
+                   uint64_t revision);
+void params_provenance(struct params *p,
+                       const struct clade_lineage *lineage,
+                       const struct clade_read *read,
+                       uint64_t revision);
+void params_paths(struct params *p,
+                  const struct clade_paths *paths,
+                  const struct clade_read *read,
+                  uint64_t revision);
+void params_diff(struct params *p,
+                 const struct clade_diff *diff,
+                 const struct clade_read *read,
+                 uint64_t revision);
 void params_history(struct params *p,
                     const char *ref,
                     const struct clade_read *read,

@@ -57,7 +57,7 @@ static void put_list(struct params *p, const char *key, const char *const *texts
 }
 
 /* A revision is a number on the wire, a time is text. */
-static void put_as_of(struct params *p, const char *as_of)
+static void put_as_of(struct params *p, const char *key, const char *as_of)
 {
     uint64_t revision = 0;
     size_t i = 0;
@@ -69,10 +69,10 @@ static void put_as_of(struct params *p, const char *as_of)
         i++;
     }
     if (i > 0 && as_of[i] == '\0') {
-        put_key(p, "as_of");
+        put_key(p, key);
         value_put_uint(&p->bytes, revision);
     } else {
-        put_text(p, "as_of", as_of);
+        put_text(p, key, as_of);
     }
 }
 
@@ -97,23 +97,13 @@ static void put_consistency(struct params *p, const struct clade_read *read, uin
     }
 }
 
-static void put_read(struct params *p, const struct clade_read *read, uint64_t revision)
+static void put_with(struct params *p, const struct clade_read *read, bool depths)
 {
-    static const char *const views[] = {
-        [CLADE_VIEW_HEADS] = NULL, [CLADE_VIEW_FULL] = "full", [CLADE_VIEW_IDS] = "ids"};
-    static const char *const states[] = {
-        [CLADE_STATE_LIVE] = NULL, [CLADE_STATE_DELETED] = "deleted", [CLADE_STATE_ANY] = "any"};
-    if (read == NULL) {
-        return;
-    }
-    put_consistency(p, read, revision);
-    put_as_of(p, read->as_of);
-    put_text(p, "cursor", read->cursor);
-    put_uint(p, "limit", read->limit);
-    put_text(p, "view", read->view <= CLADE_VIEW_IDS ? views[read->view] : NULL);
-    put_text(p, "state", read->state <= CLADE_STATE_ANY ? states[read->state] : NULL);
-    const char *with[4];
+    const char *with[5];
     size_t with_len = 0;
+    if (depths) {
+        with[with_len++] = "depth";
+    }
     if (read->with_edges) {
         with[with_len++] = "edges";
     }
@@ -129,6 +119,31 @@ static void put_read(struct params *p, const struct clade_read *read, uint64_t r
     if (with_len > 0) {
         put_texts(p, "with", with, with_len);
     }
+}
+
+static void put_read_with(struct params *p,
+                          const struct clade_read *read,
+                          uint64_t revision,
+                          bool depths)
+{
+    static const char *const views[] = {
+        [CLADE_VIEW_HEADS] = NULL, [CLADE_VIEW_FULL] = "full", [CLADE_VIEW_IDS] = "ids"};
+    static const char *const states[] = {
+        [CLADE_STATE_LIVE] = NULL, [CLADE_STATE_DELETED] = "deleted", [CLADE_STATE_ANY] = "any"};
+    static const struct clade_read zeroed;
+    read = read == NULL ? &zeroed : read;
+    put_consistency(p, read, revision);
+    put_as_of(p, "as_of", read->as_of);
+    put_text(p, "cursor", read->cursor);
+    put_uint(p, "limit", read->limit);
+    put_text(p, "view", read->view <= CLADE_VIEW_IDS ? views[read->view] : NULL);
+    put_text(p, "state", read->state <= CLADE_STATE_ANY ? states[read->state] : NULL);
+    put_with(p, read, depths);
+}
+
+static void put_read(struct params *p, const struct clade_read *read, uint64_t revision)
+{
+    put_read_with(p, read, revision, false);
 }
 
 void params_get(struct params *p,
@@ -163,6 +178,55 @@ void params_lineage(struct params *p,
     put_list(p, "kinds", lineage->kinds);
     put_uint(p, "depth", lineage->depth);
     put_true(p, "count", lineage->count);
+    put_read_with(p, read, revision, lineage->depths);
+}
+
+void params_impact(struct params *p,
+                   const struct clade_lineage *lineage,
+                   const struct clade_read *read,
+                   uint64_t revision)
+{
+    put_text(p, "ref", lineage->ref);
+    put_list(p, "labels", lineage->labels);
+    put_uint(p, "depth", lineage->depth);
+    put_true(p, "count", lineage->count);
+    put_read(p, read, revision);
+}
+
+void params_provenance(struct params *p,
+                       const struct clade_lineage *lineage,
+                       const struct clade_read *read,
+                       uint64_t revision)
+{
+    put_list(p, "kinds", lineage->kinds);
+    params_impact(p, lineage, read, revision);
+}
+
+void params_paths(struct params *p,
+                  const struct clade_paths *paths,
+                  const struct clade_read *read,
+                  uint64_t revision)
+{
+    static const char *const ways[] = {
+        [CLADE_WAY_EITHER] = NULL, [CLADE_WAY_UP] = "up", [CLADE_WAY_DOWN] = "down"};
+    put_text(p, "from", paths->from);
+    put_text(p, "to", paths->to);
+    put_text(p, "direction", paths->way <= CLADE_WAY_DOWN ? ways[paths->way] : NULL);
+    put_list(p, "labels", paths->labels);
+    put_uint(p, "depth", paths->depth);
+    put_read(p, read, revision);
+}
+
+void params_diff(struct params *p,
+                 const struct clade_diff *diff,
+                 const struct clade_read *read,
+                 uint64_t revision)
+{
+    put_text(p, "from", diff->from);
+    put_text(p, "to", diff->to);
+    put_as_of(p, "from_as_of", diff->from_as_of);
+    put_list(p, "labels", diff->labels);
+    put_uint(p, "depth", diff->depth);
     put_read(p, read, revision);
 }
 

@@ -47,6 +47,18 @@ static void decode_params(const struct message *m, struct arena *arena)
     case METHOD_LINEAGE:
         decode_read(QUERY_LINEAGE, m, arena);
         break;
+    case METHOD_PATHS:
+        decode_read(QUERY_PATHS, m, arena);
+        break;
+    case METHOD_IMPACT:
+        decode_read(QUERY_IMPACT, m, arena);
+        break;
+    case METHOD_PROVENANCE:
+        decode_read(QUERY_PROVENANCE, m, arena);
+        break;
+    case METHOD_DIFF:
+        decode_read(QUERY_DIFF, m, arena);
+        break;
     case METHOD_DESCRIBE:
         decode_read(QUERY_DESCRIBE, m, arena);
         break;

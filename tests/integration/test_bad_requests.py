@@ -5,7 +5,8 @@ The rows are in tests/data/bad_requests/*.json. Each runs in a namespace of its 
     {"name":  what is wrong, as a sentence,
      "setup": [operations that come first, as one transaction; one that is an array is a
                transaction of its own],
-     "txn":   {"ops": [...], "guards": [...], ...}, without "v",
+     "txn":   {"ops": [...], "guards": [...], ...}, without "v"; or
+     "read":  [method, params],
      "code":  "CONFLICT", "where": "ops[0].alias" ("" = nowhere), "says": a phrase of the message,
      "there": what the answer says is there now; left out where it says nothing}
 
@@ -70,7 +71,11 @@ class BadRequests(Case):
         self.set_up(ns, row.get('setup', []))
         before = self.state()
         with self.assertRaises(wire.Failure) as caught:
-            self.client.call('txn', {'command': wire.pack({'v': 1, 'ns': ns, **row['txn']})})
+            if 'read' in row:
+                method, params = row['read']
+                self.client.call(method, {'ns': ns, **params})
+            else:
+                self.client.call('txn', {'command': wire.pack({'v': 1, 'ns': ns, **row['txn']})})
         error = caught.exception.error
         self.assertEqual((error['code'], error.get('where', '')), (row['code'], row['where']),
                          error)

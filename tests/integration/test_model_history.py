@@ -195,7 +195,8 @@ class Edges(Shared):
                               (['--prop', 'by=ann'], 'unchanged'),
                               (['--prop', 'weight:float=0.5', '--unprop', 'by'], 'changed')):
             self.assertEqual(self.data(*link, *flags)[0]['status'], status)
-        edge = {'label': 'merged_from', 'to': 'artifact/b', 'props': {'weight': 0.5}}
+        there = self.data('get', 'artifact/b')[0]['id']
+        edge = {'label': 'merged_from', 'to': 'artifact/b', 'id': there, 'props': {'weight': 0.5}}
         self.assertEqual(self.data('get', 'artifact/a', '--edges')[0]['edges'], [edge])
         told = self.history('artifact/a')
         self.assertEqual(told[0]['edges'][0]['props'], {'weight': {'from': 1.0, 'to': 0.5},

@@ -145,7 +145,7 @@ class Real:
         for _ in range(PAGES_MAX):
             answer = client.call(method, params)
             data = answer['data'] if data is None else self.join(method, data, answer['data'])
-            if answer['complete']:
+            if answer['complete'] or method in ('paths', 'diff'):  # they have no cursor
                 return data
             params = {**params, 'cursor': answer['cursor']}
             client = self.rng.choice(self.readers)
@@ -246,8 +246,9 @@ class Episode:
     def read(self, item):
         params = self.env.concrete(item['params'])
         model = dict(params)
-        if 'as_of' in params:
-            model['as_of'] = self.env.as_of(item['params']['as_of'])
+        for key in ('as_of', 'from_as_of'):
+            if key in params:
+                model[key] = self.env.as_of(item['params'][key])
         try:
             expected = self.world.read(item['method'], model)
         except plain.Refused as e:

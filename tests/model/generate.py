@@ -15,13 +15,14 @@ import json
 
 import plain
 import searching
+from plain_walks import walk
 
 NAMES = ('a', 'b', 'c')
-LABELS = ('consumed', 'derived_from', 'contains', 'own', 'own.2')
+LABELS = ('consumed', 'derived_from', 'contains', 'own', 'own.2', 'evaluated_on')
 SYSTEMS = ('s:1', 's:2', 't:1')
 DIGESTS = ['sha256:' + c * 64 for c in '01'] + ['blake3:' + c * 64 for c in '01'] + ['own:x', 'own:y']
 TEXTS = ('x', 'y', 'z', 'long ' * 60, '\u00e4\u4e2d\U0001f600')
-URIS = ('u:1', 'u:2', 'u:3')
+URIS = ('u:1', 'u:2', 'git+u:3')
 OF_THINGS = ('content', 'content_reason', 'props', 'fields', 'closed')
 OF_NAMESPACES = ('quota', 'retention_s', 'defaults')
 OF_POINTERS = ('stages', 'desired', 'observed', 'endpoint', 'targets', 'stage')
@@ -531,11 +532,11 @@ class Generator:
         self.made = []
         self.ns = self.namespace() if self.chance(0.4) else '%E%'
         method = self.pick('get', 'list', 'lineage', 'search', 'count', 'history', 'describe',
-                           'metrics', 'audit', 'watch',
+                           'metrics', 'audit', 'watch', 'impact', 'provenance', 'paths', 'diff',
                            weights=(45, 25, 25, 50 * self.has('search'), 10 * self.has('search'),
                                     20 * self.has('history'), 15 * self.has('namespaces'),
                                     20 * self.has('series'), 12 * self.has('watch'),
-                                    4 * self.has('watch')))
+                                    4 * self.has('watch'), *[15 * self.has('walks')] * 4))
         if method in ('audit', 'watch'):
             return {'t': self.next(), 'method': method, 'params': self.read_changes(method)}
         params = {'ns': self.ns, **getattr(self, 'read_' + method)()}
@@ -551,6 +552,8 @@ class Generator:
                 params['with'] = ['edges']
                 ways = ['edges'] + ['aliases'] * self.has('pointers') + ['params', 'metrics'] * self.has('series')
                 params['with'] = self.rng.sample(ways, self.rng.randint(1, len(ways)))
+            if method in ('paths', 'diff'):
+                params.pop('with', None)
             if method in ('history', 'metrics', 'count'):
                 params.pop('view', None)
                 params.pop('with', None)
@@ -612,6 +615,57 @@ class Generator:
             params['depth'] = self.rng.randint(1, 3)
         if self.chance(0.15):
             params['count'] = True
+        return params
+
+    def walked(self, *keys):
+        params = {key: self.ref(('artifact', 'run', 'version', 'model', 'experiment'), own=False)
+                  for key in keys}
+        if self.chance(0.3):
+            params['labels'] = self.rng.sample(LABELS + ('produced_by', 'nobody'),
+                                               self.rng.randint(1, 3))
+        if self.chance(0.25):
+            params['depth'] = self.rng.randint(1, 4)
+        return params
+
+    def read_impact(self):
+        params = self.walked('ref')
+        if self.chance(0.15):
+            params['count'] = True
+        return params
+
+    def read_provenance(self):
+        params = self.read_impact()
+        if self.chance(0.2):
+            params['kinds'] = self.rng.sample(self.kinds, self.rng.randint(1, 3))
+        return params
+
+    def read_paths(self):
+        params = self.walked('from', 'to')
+        far = self.far_apart() if self.chance(0.7) else None
+        if far:
+            params['from'], params['to'] = map(self.thing_ref, far)
+        if self.chance(0.5):
+            params['direction'] = self.pick('up', 'down', 'either')
+        return params
+
+    def far_apart(self):
+        """Two things, of which one leads to the other in more than a step, if there are such."""
+        state = self.world.state
+        starts = sorted({a for a, _, _ in state.edges if state.live(state.things[a])})
+        for start in self.rng.sample(starts, min(len(starts), 4)):
+            depths = walk(state, None, False, start, 0)
+            ends = sorted(i for i, d in depths.items() if d > 1 and state.live(state.things[i]))
+            if ends:
+                pair = [state.things[start], state.things[self.rng.choice(ends)]]
+                return pair if self.chance(0.7) else pair[::-1]
+        return None
+
+    def read_diff(self):
+        params = self.walked('from')
+        if self.chance(0.6):
+            params['to'] = self.walked('to')['to']
+        if 'to' not in params or self.chance(0.3):
+            params['from_as_of'] = f'%R{self.rng.randint(0, self.item)}%'
         return params
 
     def read_metrics(self):

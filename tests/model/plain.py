@@ -13,6 +13,7 @@ import re
 import struct
 
 import searching
+from plain_walks import Walks
 
 KINDS = ('namespace', 'type', 'artifact', 'experiment', 'run', 'model', 'version', 'deployment')
 TYPED = ('artifact', 'experiment', 'run', 'model', 'version', 'deployment')
@@ -1662,7 +1663,7 @@ class Transaction:
 
 # --- the world -------------------------------------------------------------------------------
 
-class World:
+class World(Walks):
     """Begins with the namespace `path`, made by `revision` as `id_`; before it there was only
     `default`."""
 
@@ -1732,8 +1733,9 @@ class World:
             ref = Form.inside('under', Ref, params['under'])
             if ref.kind not in (None, 'model' if params['kind'] == 'version' else 'experiment'):
                 raise Refused('INVALID', 'under')
-        if 'ref' in params:
-            Form.inside('ref', Ref, params['ref'])
+        for key in ('ref', 'from', 'to'):
+            if key in params:
+                Form.inside(key, Ref, params[key])
 
     def revision_at(self, as_of):
         if as_of is None:
@@ -1778,7 +1780,7 @@ class World:
         return shown
 
     def show_edge(self, state, ns, from_, label, to):
-        shown = {'label': label, 'to': state.ref(state.things[to], ns)}
+        shown = {'label': label, 'to': state.ref(state.things[to], ns), 'id': to}
         props = state.edges[from_, label, to]['props']
         if props:
             shown['props'] = {key: self.show_prop(state, ns, prop) for key, prop in props.items()}
@@ -1918,34 +1920,6 @@ class World:
             counts[value] = counts.get(value, 0) + 1
         order = sorted(counts.items(), key=lambda c: (-c[1], (c[0] or '').encode()))
         return {'count': len(found), 'by': [{'value': v, 'count': n} for v, n in order]}
-
-    def read_lineage(self, state, ns, params):
-        which = params.get('state', 'any')
-        ref = Ref(params['ref'])
-        start = Form.inside('ref', state.resolve, ref, ns, which == 'deleted' or
-                            ref.form == 'id')
-        down = params.get('direction', 'up') == 'down'
-        depths = {start['id']: 0}
-        level = [start['id']]
-        depth = 0
-        while level and depth != params.get('depth', 0) or (level and not params.get('depth', 0)):
-            depth += 1
-            following = []
-            for a, label, b in state.edges:
-                if 'labels' in params and label not in params['labels']:
-                    continue
-                here, there = (b, a) if down else (a, b)
-                if here in level and there not in depths:
-                    depths[there] = depth
-                    following.append(there)
-            level = following
-        found = [(d, i) for i, d in depths.items() if d > 0]
-        things = [(d, state.things[i]) for d, i in sorted(found)]
-        things = [(d, t) for d, t in things if self.wanted(state, t, params, 'any') and
-                  t['kind'] in params.get('kinds', KINDS)]
-        if params.get('count'):
-            return {'count': len(things)}
-        return [self.show(state, ns, t, params, depth=d) for d, t in things]
 
     def read_describe(self, state, ns, params):
         counts = state.counts(ns)
@@ -2088,7 +2062,7 @@ class World:
 
     def field_changes(self, state, ns, old, new):
         changes = {}
-        if old is not None and old['name'] != new['name']:
+        if old is not None and old['id'] == new['id'] and old['name'] != new['name']:
             changes['name'] = {'from': old['name'], 'to': new['name']}
         before = old['fields'] if old else {}
         after = new['fields']

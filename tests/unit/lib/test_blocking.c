@@ -84,6 +84,8 @@ static void each_call_waits_for_its_answer(void **state)
     struct clade_client *client = connect_to(*state);
     const char *const refs[] = {"run/r"};
     struct clade_lineage lineage = {.ref = "run/r"};
+    struct clade_paths paths = {.from = "run/r", .to = "run/s"};
+    struct clade_diff diff = {.from = "run/r", .to = "run/s"};
     struct clade_txn *txn = clade_txn_new();
     clade_txn_create(txn, "run", "r");
     check(clade_txn_wait(client, txn));
@@ -91,6 +93,10 @@ static void each_call_waits_for_its_answer(void **state)
     check(clade_get_wait(client, refs, 1, NULL));
     check(clade_list_wait(client, "run", NULL, NULL));
     check(clade_lineage_wait(client, &lineage, NULL));
+    check(clade_impact_wait(client, &lineage, NULL));
+    check(clade_provenance_wait(client, &lineage, NULL));
+    check(clade_paths_wait(client, &paths, NULL));
+    check(clade_diff_wait(client, &diff, NULL));
     check(clade_call_wait(client, "status", NULL));
     assert_int_equal(clade_client_revision(client), 17);
     clade_txn_free(txn);

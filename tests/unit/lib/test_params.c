@@ -194,6 +194,97 @@ static void a_plain_lineage_goes_up(void **state)
     assert_int_equal(f->query.depth_max, 0);
 }
 
+static void ids_by_depth_are_asked_for_beside_what_else_is(void **state)
+{
+    struct fixture *f = *state;
+    struct clade_lineage lineage = {.ref = "run/r", .depths = true};
+    struct clade_read read = {.view = CLADE_VIEW_IDS, .with_edges = true};
+    params_lineage(&f->params, &lineage, &read, 0);
+    decode(f, QUERY_LINEAGE);
+    assert_true(f->query.with_depths);
+    assert_true(f->query.with_edges);
+}
+
+static void an_impact_with_everything(void **state)
+{
+    struct fixture *f = *state;
+    const char *const labels[] = {"trained_on", NULL};
+    const char *const kinds[] = {"run", NULL}; /* not read */
+    struct clade_lineage lineage = {
+        .ref = "artifact/a", .labels = labels, .kinds = kinds, .depth = 3, .count = true};
+    struct clade_read read = {.as_of = "9"};
+    params_impact(&f->params, &lineage, &read, 0);
+    decode(f, QUERY_IMPACT);
+    assert_true(f->query.downstream);
+    assert_int_equal(f->query.labels_len, 1);
+    assert_int_equal(f->query.kinds, 0);
+    assert_int_equal(f->query.depth_max, 3);
+    assert_true(f->query.count_only);
+    assert_int_equal(f->query.as_of.revision, 9);
+}
+
+static void a_provenance_with_kinds(void **state)
+{
+    struct fixture *f = *state;
+    const char *const kinds[] = {"artifact", "run", NULL};
+    struct clade_lineage lineage = {.ref = "version/m/1", .kinds = kinds, .downstream = true};
+    params_provenance(&f->params, &lineage, NULL, 0);
+    decode(f, QUERY_PROVENANCE);
+    assert_false(f->query.downstream);
+    assert_int_equal(f->query.kinds, 1u << KIND_ARTIFACT | 1u << KIND_RUN);
+}
+
+static void paths_with_everything(void **state)
+{
+    struct fixture *f = *state;
+    const char *const labels[] = {"trained_on", NULL};
+    struct clade_paths paths = {
+        .from = "id/1", .to = "version/m/2", .way = CLADE_WAY_DOWN, .labels = labels, .depth = 4};
+    struct clade_read read = {.limit = 7};
+    params_paths(&f->params, &paths, &read, 0);
+    decode(f, QUERY_PATHS);
+    assert_int_equal(f->query.start.form, REF_ID);
+    assert_int_equal(f->query.to.number, 2);
+    assert_int_equal(f->query.paths, PATHS_DOWN);
+    assert_int_equal(f->query.labels_len, 1);
+    assert_int_equal(f->query.depth_max, 4);
+    assert_int_equal(f->query.limit, 7);
+}
+
+static void plain_paths_are_one_either_way(void **state)
+{
+    struct fixture *f = *state;
+    struct clade_paths paths = {.from = "id/1", .to = "id/2"};
+    params_paths(&f->params, &paths, NULL, 0);
+    decode(f, QUERY_PATHS);
+    assert_int_equal(f->query.paths, PATHS_EITHER);
+    assert_int_equal(f->query.limit, 1);
+}
+
+static void a_diff_with_everything(void **state)
+{
+    struct fixture *f = *state;
+    struct clade_diff diff = {
+        .from = "id/1", .to = "id/2", .from_as_of = "2026-03-01T12:00:00Z", .depth = 2};
+    struct clade_read read = {.as_of = "12"};
+    params_diff(&f->params, &diff, &read, 0);
+    decode(f, QUERY_DIFF);
+    assert_int_equal(f->query.to.number, 2);
+    assert_int_equal(f->query.from_as_of.form, AS_OF_TIME);
+    assert_int_equal(f->query.as_of.revision, 12);
+    assert_int_equal(f->query.depth_max, 2);
+}
+
+static void a_diff_of_one_thing_is_with_its_past(void **state)
+{
+    struct fixture *f = *state;
+    struct clade_diff diff = {.from = "id/1", .from_as_of = "8"};
+    params_diff(&f->params, &diff, NULL, 0);
+    decode(f, QUERY_DIFF);
+    assert_int_equal(f->query.to.number, 1);
+    assert_int_equal(f->query.from_as_of.revision, 8);
+}
+
 #define PARAMS_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -205,6 +296,13 @@ int main(void)
         PARAMS_TEST(at_least_before_any_answer_is_accepted),
         PARAMS_TEST(a_lineage_with_everything),
         PARAMS_TEST(a_plain_lineage_goes_up),
+        PARAMS_TEST(ids_by_depth_are_asked_for_beside_what_else_is),
+        PARAMS_TEST(an_impact_with_everything),
+        PARAMS_TEST(a_provenance_with_kinds),
+        PARAMS_TEST(paths_with_everything),
+        PARAMS_TEST(plain_paths_are_one_either_way),
+        PARAMS_TEST(a_diff_with_everything),
+        PARAMS_TEST(a_diff_of_one_thing_is_with_its_past),
         PARAMS_TEST(metrics_with_everything),
         PARAMS_TEST(metrics_on_a_thing_and_their_last_point),
     };

@@ -25,7 +25,12 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 void fixture_open(struct fixture *f, uint64_t map_bytes)
 {
     struct store_options options = {
-        .path = f->dir, .map_bytes = map_bytes, .readers_max = 16, .no_sync = true};
+        .path = f->dir,
+        .map_bytes = map_bytes,
+        .readers_max = 16,
+        .lineage_bytes = f->lineage_bytes,
+        .no_sync = true,
+    };
     struct error e = {0};
     if (store_open(&options, &f->store, &e) != 0) {
         fail_msg("%s", e.message);

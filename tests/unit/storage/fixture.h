@@ -19,6 +19,7 @@
 struct fixture {
     char dir[64];
     struct store *store;
+    uint64_t lineage_bytes; /* of the store that fixture_open opens; 0 = no lineage index */
     struct apply *apply;
     struct reader *reader;
     struct buffer entry; /* being built */

@@ -11,6 +11,7 @@
     "{'op':'link','from':'artifact/a','label':'contains','to':'artifact/b','props':{" props "}}"
 #define TXN(ops) "{'v':1,'ops':[" ops "]}"
 #define EDGE     "'label':'contains','to':'artifact/b'"
+#define SHOWN    EDGE ",'id':3"
 
 static void run(struct fixture *f, const char *json)
 {
@@ -66,13 +67,13 @@ static void linking_again_merges_props_and_says_what_it_did(void **state)
     link_is(f, TXN(LINK("'n':1")), "unchanged");
     link_is(f, TXN(LINK("")), "unchanged");
     link_is(f, TXN(LINK("'n':2,'r':{'ref':'artifact/b'},'l':[1,2.5]")), "changed");
-    edges_are(f, "", "{" EDGE ",'props':{'l':[1.0,2.5],'n':2,'r':{'ref':'artifact/b'},'s':'x'}}");
+    edges_are(f, "", "{" SHOWN ",'props':{'l':[1.0,2.5],'n':2,'r':{'ref':'artifact/b'},'s':'x'}}");
     link_is(f, TXN(LINK("'l':null,'r':null,'s':null,'never':null")), "changed");
-    edges_are(f, "", "{" EDGE ",'props':{'n':2}}");
+    edges_are(f, "", "{" SHOWN ",'props':{'n':2}}");
     link_is(f, TXN(LINK("'n':null")), "changed");
-    edges_are(f, "", "{" EDGE "}");
-    edges_are(f, ",'as_of':2", "{" EDGE ",'props':{'n':1,'s':'x'}}");
-    edges_are(f, ",'as_of':4", "{" EDGE ",'props':{'n':2}}");
+    edges_are(f, "", "{" SHOWN "}");
+    edges_are(f, ",'as_of':2", "{" SHOWN ",'props':{'n':1,'s':'x'}}");
+    edges_are(f, ",'as_of':4", "{" SHOWN ",'props':{'n':2}}");
     edges_are(f, ",'as_of':1", "");
     struct error e = {0};
     assert_int_equal(store_verify(f->store, NULL, NULL, &e), 0);
@@ -89,11 +90,11 @@ static void an_edge_that_comes_back_begins_without_props(void **state)
     run(f, json);
     edges_are(f, "", "");
     run(f, TXN("{'op':'link','from':'artifact/a'," EDGE "}"));
-    edges_are(f, "", "{" EDGE "}");
+    edges_are(f, "", "{" SHOWN "}");
     snprintf(json, sizeof json, "{'v':1,'ops':[%s,%s,%s]}", LINK("'n':2"), unlink, LINK("'m':3"));
     run(f, json);
-    edges_are(f, "", "{" EDGE ",'props':{'m':3}}");
-    edges_are(f, ",'as_of':2", "{" EDGE ",'props':{'n':1}}");
+    edges_are(f, "", "{" SHOWN ",'props':{'m':3}}");
+    edges_are(f, ",'as_of':2", "{" SHOWN ",'props':{'n':1}}");
     struct error e = {0};
     assert_int_equal(store_verify(f->store, NULL, NULL, &e), 0);
 }
@@ -132,13 +133,13 @@ static void edges_are_held_against_the_type_of_their_label(void **state)
     refused(f, TXN(LINK("'share':'much'")), CLADE_ERR_INVALID, "must be of type float");
     refused(f, TXN(LINK("'share':0.5,'other':1")), CLADE_ERR_INVALID, "no such field");
     link_is(f, TXN(LINK("'share':1,'kind':'x'")), "created");
-    edges_are(f, "", "{" EDGE ",'props':{'kind':'x','share':1.0}}");
+    edges_are(f, "", "{" SHOWN ",'props':{'kind':'x','share':1.0}}");
     refused(f, TXN(LINK("'kind':'y'")), CLADE_ERR_CONFLICT, "kind");
     refused(f, TXN(LINK("'share':null")), CLADE_ERR_INVALID, "required");
     link_is(f, TXN(LINK("'share':0.25")), "changed");
     refused(f, TXN(LINK("'share':0.75") ",{'op':'delete','ref':'artifact/none'}"),
             CLADE_ERR_NOT_FOUND, "none");
-    edges_are(f, "", "{" EDGE ",'props':{'kind':'x','share':0.25}}");
+    edges_are(f, "", "{" SHOWN ",'props':{'kind':'x','share':0.25}}");
     struct error e = {0};
     assert_int_equal(store_verify(f->store, NULL, NULL, &e), 0);
 }
@@ -218,7 +219,7 @@ static void every_past_of_random_props_is_what_it_was(void **state)
                          values[key]);
             }
         }
-        snprintf(past[step], sizeof past[step], "%s%s%s%s%s", linked ? "{" EDGE : "",
+        snprintf(past[step], sizeof past[step], "%s%s%s%s%s", linked ? "{" SHOWN : "",
                  props[0] != '\0' ? ",'props':{" : "", props, props[0] != '\0' ? "}" : "",
                  linked ? "}" : "");
     }

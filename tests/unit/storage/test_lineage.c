@@ -202,6 +202,61 @@ static void the_budget_ends_a_walk_honestly(void **state)
                      CLADE_ERR_CANCELLED);
 }
 
+/* 2 to 3, 4 and 5; 3 to 6. */
+static void make_tree(struct fixture *f)
+{
+    run(f, "{'v':1,'ops':[{'op':'create','kind':'artifact'},{'op':'create','kind':'run'},"
+           "{'op':'create','kind':'artifact'},{'op':'create','kind':'run'},"
+           "{'op':'create','kind':'artifact'},{'op':'link','from':'$0','label':'l','to':'$1'},"
+           "{'op':'link','from':'$0','label':'l','to':'$2'},"
+           "{'op':'link','from':'$0','label':'l','to':'$3'},"
+           "{'op':'link','from':'$1','label':'l','to':'$4'}]}");
+}
+
+static void ids_come_alone_or_by_depth(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *query;
+        const char *want;
+    } rows[] = {
+        {"'view':'ids'", "[3,4,5,6]"},
+        {"'view':'ids','with':['depth']", "[{'depth':1,'ids':[3,4,5]},{'depth':2,'ids':[6]}]"},
+        {"'view':'ids','with':['depth'],'kinds':['run']", "[{'depth':1,'ids':[3,5]}]"},
+        {"'view':'ids','with':['depth'],'kinds':['model']", "[]"},
+        {"'view':'ids','with':['depth'],'state':'deleted'", "[{'depth':1,'ids':[4]}]"},
+        {"'view':'ids','with':['depth'],'count':true", "{'count':4}"},
+        {"'view':'heads','with':['depth'],'depth':1,'kinds':['artifact']",
+         "[{'id':4,'kind':'artifact','ref':'artifact/_4','state':'deleted','depth':1}]"},
+    };
+    make_tree(f);
+    run(f, "{'v':1,'ops':[{'op':'delete','ref':'id/4'}]}");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char json[256];
+        snprintf(json, sizeof json, "{'ref':'id/2',%s}", rows[i].query);
+        assert_int_equal(fixture_read(f, QUERY_LINEAGE, json), 0);
+        assert_answer(f, rows[i].want);
+    }
+}
+
+static void pages_of_ids_by_depth_go_on_in_a_depth(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const pages[] = {"[{'depth':1,'ids':[3,4]}]",
+                                        "[{'depth':1,'ids':[5]},{'depth':2,'ids':[6]}]"};
+    make_tree(f);
+    char json[512] = "{'ref':'id/2','view':'ids','with':['depth'],'limit':2}";
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(fixture_read(f, QUERY_LINEAGE, json), 0);
+        assert_answer(f, pages[i]);
+        assert_int_equal(f->answer.complete, i == 1);
+        snprintf(json, sizeof json,
+                 "{'ref':'id/2','view':'ids','with':['depth'],'limit':2,'cursor':'%.*s'}",
+                 SPAN_FMT(f->answer.cursor));
+    }
+    assert_int_equal(f->answer.cursor.len, 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -210,6 +265,8 @@ int main(void)
         TEST(a_deleted_thing_is_shown_and_walked_through),
         TEST(with_the_deleted_asked_for_a_name_means_its_last_holder),
         TEST(the_budget_ends_a_walk_honestly),
+        TEST(ids_come_alone_or_by_depth),
+        TEST(pages_of_ids_by_depth_go_on_in_a_depth),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

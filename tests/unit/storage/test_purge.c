@@ -193,8 +193,9 @@ static void what_is_purged_is_hidden_before_it_is_erased(void **state)
     buffer_release(&b);
     do_txn(f, TXN("{'op':'delete','ref':'run/r'},{'op':'purge','ref':'run/r'}"));
     assert_true(count_rows(f, TABLE_PARAMS) > 0);
-    answer_has(f, QUERY_GET, "{'refs':['id/2'],'with':['params','metrics','edges'],'as_of':2}",
-               "\"edges\":[{\"label\":\"own\",\"to\":\"run/s\"}],\"params\":{},\"metrics\":[]");
+    answer_has(
+        f, QUERY_GET, "{'refs':['id/2'],'with':['params','metrics','edges'],'as_of':2}",
+        "\"edges\":[{\"label\":\"own\",\"to\":\"run/s\",\"id\":3}],\"params\":{},\"metrics\":[]");
     assert_int_equal(fixture_read(f, QUERY_METRICS, "{'refs':['id/2'],'as_of':2}"), 0);
     assert_answer(f, "[]");
     assert_int_equal(fixture_read(f, QUERY_HISTORY, "{'ref':'id/2'}"), 0);

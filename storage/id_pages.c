@@ -1,27 +1,27 @@
-#include "storage/id_set.h"
+#include "storage/id_pages.h"
 
 #include <stdlib.h>
 
 #define PAGE_IDS  32768u /* a page of memory holds as many bits */
 #define WORD_BITS 64u
 
-bool id_set_init(struct id_set *set, uint64_t end)
+bool id_pages_init(struct id_pages *set, uint64_t end)
 {
     set->pages_len = end / PAGE_IDS + 1;
     set->pages = calloc(set->pages_len, sizeof *set->pages);
     return set->pages != NULL;
 }
 
-void id_set_release(struct id_set *set)
+void id_pages_release(struct id_pages *set)
 {
     for (uint64_t i = 0; set->pages != NULL && i < set->pages_len; i++) {
         free(set->pages[i]);
     }
     free(set->pages);
-    *set = (struct id_set){0};
+    *set = (struct id_pages){0};
 }
 
-int id_set_add(struct id_set *set, uint64_t id)
+int id_pages_add(struct id_pages *set, uint64_t id)
 {
     uint64_t page = id / PAGE_IDS;
     if (page >= set->pages_len) {
@@ -42,7 +42,7 @@ int id_set_add(struct id_set *set, uint64_t id)
     return 1;
 }
 
-bool id_set_has(const struct id_set *set, uint64_t id)
+bool id_pages_has(const struct id_pages *set, uint64_t id)
 {
     uint64_t page = id / PAGE_IDS;
     return page < set->pages_len && set->pages[page] != NULL &&
@@ -50,7 +50,7 @@ bool id_set_has(const struct id_set *set, uint64_t id)
 }
 
 /* A word of bits at a time; a page that is not there at once. */
-bool id_set_next(const struct id_set *set, uint64_t from, uint64_t *ret)
+bool id_pages_next(const struct id_pages *set, uint64_t from, uint64_t *ret)
 {
     uint64_t id = from;
     while (id / PAGE_IDS < set->pages_len) {
@@ -69,7 +69,7 @@ bool id_set_next(const struct id_set *set, uint64_t from, uint64_t *ret)
     return false;
 }
 
-bool id_set_previous(const struct id_set *set, uint64_t from, uint64_t *ret)
+bool id_pages_previous(const struct id_pages *set, uint64_t from, uint64_t *ret)
 {
     uint64_t end = set->pages_len * PAGE_IDS;
     uint64_t id = from < end ? from : end - 1;

@@ -4,18 +4,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct id_set {
+struct id_pages {
     uint64_t **pages;
     uint64_t pages_len;
 };
 
 /* For ids below `end`. False when memory is out. */
-bool id_set_init(struct id_set *set, uint64_t end);
-void id_set_release(struct id_set *set);
+bool id_pages_init(struct id_pages *set, uint64_t end);
+void id_pages_release(struct id_pages *set);
 /* 1 when the id is new, 0 when it was there (or is not below `end`), -1 when memory is out. */
-int id_set_add(struct id_set *set, uint64_t id);
-bool id_set_has(const struct id_set *set, uint64_t id);
+int id_pages_add(struct id_pages *set, uint64_t id);
+bool id_pages_has(const struct id_pages *set, uint64_t id);
 /* The least id of the set that is `from` or above, resp. the greatest that is `from` or below;
  * false when there is none. */
-bool id_set_next(const struct id_set *set, uint64_t from, uint64_t *ret);
-bool id_set_previous(const struct id_set *set, uint64_t from, uint64_t *ret);
+bool id_pages_next(const struct id_pages *set, uint64_t from, uint64_t *ret);
+bool id_pages_previous(const struct id_pages *set, uint64_t from, uint64_t *ret);
