@@ -590,8 +590,10 @@ class Generator:
         maker = searching.Maker(self)
         metrics = self.has('series')
         # As text, which is never made smaller: half of a query is none.
-        return {'kind': self.rng.choice(self.kinds),
-                'query': json.dumps(maker.tree(2, metrics) if self.chance(0.9) else None),
+        kind = self.pick('run', 'version', 'artifact', self.rng.choice(self.kinds),
+                         weights=(30, 30, 20, 20))
+        return {'kind': kind,
+                'query': json.dumps(maker.tree(self.rng.randint(0, 2), metrics) if self.chance(0.9) else None),
                 'order': json.dumps(maker.order(metrics))}
 
     def read_count(self):

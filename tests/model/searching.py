@@ -299,7 +299,7 @@ class Maker:
         group = self.rng.choice(['attribute', 'attribute', 'tags', 'tags', 'params', 'props'] +
                                 ['last', 'last', self.rng.choice(METRICS)] * metrics)
         if group == 'attribute':
-            return group, self.rng.choice(('name', 'id', 'owner', 'status', 'state', 'description',
+            return group, self.rng.choice(('name', 'id', 'owner', 'status', 'alias', 'stage', 'state', 'description',
                                            'number', 'size', 'alias', 'stage', 'digests', 'uris',
                                            'external_ids', 'content', 'kind'))
         return group, self.rng.choice(('loss', 'auc', 'n') if group in METRICS else KEYS[group])
@@ -308,16 +308,36 @@ class Maker:
         group, key = self.key(metrics)
         number = group in METRICS or key in ('id', 'number', 'size')
         text = group == 'attribute' and not number
-        operator = self.rng.choice(OPERATORS)
+        operator = self.rng.choice(OPERATORS + ('=', '=', '=', '=', 'IN', '>=', '<=', 'BETWEEN'))
         if number and 'LIKE' in operator:
             operator = '>'
         n = 2 if operator.endswith('BETWEEN') else self.rng.randint(1, 3) \
             if operator.endswith('IN') else 0 if 'NULL' in operator else 1
         made = [self.literal(number, text or 'LIKE' in operator, 'LIKE' in operator) for _ in range(n)]
+        if n > 0 and 'LIKE' not in operator and self.rng.random() < 0.5:
+            made[0] = self.there(group, key, made[0])
         if any(isinstance(v, bool) for v in made) and operator not in ('=', '!=', 'IN', 'NOT IN'):
             operator = '='
             made = made[:1]
         return ['is', group, key, operator, made]
+
+    def there(self, group, key, otherwise):
+        """A value that something has."""
+        state = self.g.world.state
+        if group in METRICS:
+            found = [p.shown[2] for (_, k, _), points in state.series.items() if k == key
+                     for p in points[-1:] if math.isfinite(p.shown[2])]
+        elif group == 'params':
+            found = [text for (_, k), text in state.params.items() if k == key]
+            found += [float(text) for text in found if parsed(text) is not None]
+        elif key == 'alias':
+            found = sorted(a for _, a in state.aliases)
+        elif group == 'tags':
+            found = [t['fields']['tags'][key] for t in state.things.values()
+                     if key in t['fields'].get('tags', {})]
+        else:
+            return otherwise
+        return self.rng.choice(found) if found else otherwise
 
     def literal(self, number, text, pattern):
         if pattern:
