@@ -224,9 +224,8 @@ MUTANTS = [
      '        rc = view_seek(r->view, TABLE_NAMES, key_span(&l->at), &row);\n'
      '        if (rc != 0) {\n            return rc;\n        }\n',
      ''),
-    ('a value that comes back is not found', 'storage/value_rows.c',
-     '    uint8_t bytes[VALUE_ROW_BYTES] = {0};\n    put_u64le(bytes, f->revision);\n    /* This',
-     '    uint8_t bytes[VALUE_ROW_BYTES] = {0};\n    put_u64le(bytes, f->revision + 1);\n    /* This'),
+    ('props are searched that no row leads to', 'storage/value_rows.c',
+     'return rc != 0 ? rc : each_pair(f, a, b, FIELD_PROPS);', 'return rc;'),
     ('numbers are not searched in texts', 'storage/value_key.c',
      'if (rc == 0 && value_text_number(text, &number)) {', 'if (false) {'),
     ('searches of metrics see the first last value', 'storage/op_log.c',
