@@ -257,7 +257,7 @@ int reading_emit(struct reading *r, const struct thing *thing, uint32_t depth)
         .with_aliases = r->query->with_aliases,
         .with_params = r->query->with_params,
         .with_metrics = r->query->with_metrics,
-        .with_depth = r->query->kind != QUERY_LIST,
+        .with_depth = r->query->kind != QUERY_LIST && r->query->kind != QUERY_SEARCH,
         .depth = depth,
         .more = r->more,
         .more_arg = r->more_arg,

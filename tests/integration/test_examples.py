@@ -71,6 +71,10 @@ BEFORE = (
     (r'clade namespace delete (\w+)/(\w+)',
      r'clade namespace create \1 \1/\2 --if-exists match'),
     (r'-n (risk|vision)', r'clade namespace create \1 --if-exists match'),
+    (r'watch --kinds version,deployment -n (\w+)',
+     r'clade -n \1 model create watched --if-exists match; clade -n \1 version create watched'),
+    (r"watch .*stage = 'production'", r'clade version stage fraud/7 production'),
+    (r'clade paths (version/fraud/7) (\S+)', r'clade link \1 trained_on \2'),
     (r'> ~/(\S+)/', r'mkdir -p ~/\1'),
 )
 
@@ -151,10 +155,12 @@ class Examples(Case):
                 self.shell(folder, namespace, f'clade {kind} delete {name}')
             example = example.replace('id/1234', f'id/{number}')
         example = example.replace('//risk//', f'//{namespace}//')
-        if '--as-of' in example:
+        if re.search(r'^clade (-w \w+ )?watch', example): # which would go on for ever
+            example = re.sub(r' --(from|count) \S+', '', example) + ' --from 1 --count 1'
+        if 'as-of' in example:
             done = self.shell(folder, namespace, 'clade -w json describe')
             revision = json.loads(done.stdout)['revision']
-            example = re.sub(r'--as-of \S+', f'--as-of {revision}', example)
+            example = re.sub(r'as-of \S+', f'as-of {revision}', example)
         return example
 
     def test_each_does_what_it_says(self):

@@ -102,6 +102,10 @@ class Environment:
         return revision - 1 if less else revision
 
 
+def purges(command):
+    return any(op.get('op') == 'purge' for op in command['ops'])
+
+
 class Real:
     """The cluster: one connection for each user to the leader, and one to each node."""
 
@@ -134,6 +138,14 @@ class Real:
                     params['answered'] = self.seq - 1000
             requests.append(('txn', params))
         return requests, client.pipeline(requests)
+
+    def erased(self):
+        """Waits until nothing of what was purged is charged any more."""
+        client = self.writers['ann']
+        deadline = time.monotonic() + 60
+        while client.call('describe', {})['data']['store']['purging'] > 0:
+            if time.monotonic() > deadline:
+                raise AssertionError('what was purged is not erased')
 
     def repeat(self, user, request):
         return self.writers[user].pipeline([request])[0]
@@ -310,7 +322,7 @@ class Episode:
                     self.finish(batch)
                     batch = []
                 batch.append((item, *self.expect(item)))
-                if not pipelined or item.get('last'):
+                if not pipelined or item.get('last') or purges(item['command']):
                     self.finish(batch)
                     batch = []
                 continue
@@ -327,6 +339,8 @@ class Episode:
             user, [(command, item.get('dry_run')) for item, command, _ in batch])
         for (item, command, expected), answer in zip(batch, answers):
             self.hold_write(item, command, expected, answer)
+        if any(purges(command) for _, command, _ in batch):
+            self.real.erased()
         if 'session' in requests[-1][1]:
             again = self.real.repeat(user, requests[-1])
             item, command, expected = batch[-1]
@@ -347,7 +361,7 @@ class Episode:
                         self.finish(batch)
                         batch = []
                     batch.append((item, *self.expect(item)))
-                    if item.get('dry_run'):
+                    if item.get('dry_run') or purges(item['command']):
                         self.finish(batch)
                         batch = []
                 if batch:

@@ -1734,7 +1734,7 @@ class World(Walks):
             if ref.kind not in (None, 'model' if params['kind'] == 'version' else 'experiment'):
                 raise Refused('INVALID', 'under')
         for key in ('ref', 'from', 'to'):
-            if key in params:
+            if isinstance(params.get(key), str): # that of a watch is a revision
                 Form.inside(key, Ref, params[key])
 
     def revision_at(self, as_of):
@@ -1801,15 +1801,19 @@ class World(Walks):
         for name, value in thing['fields'].items():
             shown[name] = self.show_field(state, ns, name, value)
         if 'owner' not in shown and 'things' in BUILT:
+            # Its own namespace, though it is deleted; of those above it, the live ones.
+            above = state.things.get(thing['ns'])
             path = thing['name'].rpartition('/')[0] if thing['kind'] == 'namespace' else \
                 state.path(thing['ns'])
             while path:
-                above = state.things[state.namespace(path)] if state.namespace(path) else None
+                if above is None:
+                    above = state.things[state.namespace(path)] if state.namespace(path) else None
                 if above and 'owner' in above['fields']:
                     shown['owner'] = above['fields']['owner']
                     shown['owner_from'] = state.ref(above, ns)
                     break
                 path = path.rpartition('/')[0]
+                above = None
 
     def show_field(self, state, ns, name, value):
         shape = FIELDS[name][0]
