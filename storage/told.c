@@ -325,7 +325,7 @@ static int put_edge(struct told *t, const struct told_thing *x, const struct cha
     }
     bool made = is == 0 && after.created == t->revision;
     int rc = 0;
-    if (is == 0) {
+    if (is == 0 && (made || !x->purged)) { /* what changed of it was purged too */
         rc = change_put_edge(t->r, x->id, c->label, c->other, made ? EDGE_LINKED : EDGE_CHANGED,
                              x->purged);
         ++*n;
