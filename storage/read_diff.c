@@ -275,6 +275,7 @@ static int put_only(struct diff *d, int side, uint64_t *ret_both)
     const struct walk_memory *m = mine->walk.memory;
     int rc = 0;
     uint64_t both = 0;
+    bool no_room = false;
     d->members = 0;
     value_put_str(d->r->out, words[side]);
     size_t at = value_begin_array(d->r->out);
@@ -283,12 +284,13 @@ static int put_only(struct diff *d, int side, uint64_t *ret_both)
         for (size_t i = 0; rc == 0 && i < level.len; i++) {
             if (is_upstream(other, level.data[i])) {
                 both++;
-            } else if (d->members == d->r->query->limit || d->r->full) {
+            } else if (d->members == d->r->query->limit || no_room) {
                 d->r->full = true;
             } else {
                 size_t mark = d->r->out->len;
                 rc = put_one(d, level.data[i], depth);
-                d->members += !cut(d, mark);
+                no_room = cut(d, mark);
+                d->members += !no_room;
             }
             rc = rc == 0 && reading_step(d->r) ? 2 : rc;
         }
