@@ -514,7 +514,8 @@ static int finish(struct reading *r, uint64_t query_hash, struct reader_answer *
 static bool walks(const struct query *q)
 {
     return q->kind == QUERY_LINEAGE || q->kind == QUERY_IMPACT || q->kind == QUERY_PROVENANCE ||
-           q->kind == QUERY_PATHS || q->kind == QUERY_DIFF;
+           q->kind == QUERY_PATHS || q->kind == QUERY_DIFF ||
+           (q->search != NULL && q->search->lineage_len > 0);
 }
 
 static void use_index(struct reading *r, struct store *store)

@@ -1,8 +1,8 @@
 /* What the lineage predicates of a search mean. Where the others are known, the things that stand
  * in the relation to them are a set, made once; else each thing's edges are looked at. */
-#include "storage/lineage_set.h"
 #include "storage/resolve.h"
 #include "storage/search.h"
+#include "storage/walk.h"
 
 static int out_of_memory(struct search_run *s)
 {
@@ -89,29 +89,59 @@ static int find_starts(struct search_run *s, const struct filter *f, struct id_p
 
 /* --- As a set --------------------------------------------------------------------------------- */
 
+struct front {
+    struct walk walk;
+    struct search_run *s;
+    struct id_pages *set;
+    struct ids met; /* and not walked from */
+};
+
+/* 1 when the budget has ended. */
+static int on_edge(void *arg, const struct edge *edge)
+{
+    struct front *f = arg;
+    uint64_t visits_max = f->s->r->budget->visits_max;
+    if (reading_stop(f->s->r)) {
+        return 1;
+    }
+    int added = id_pages_add(f->set, edge->other);
+    if (added == 0) {
+        return 0;
+    }
+    if (added < 0 || !ids_reserve(&f->met, 1)) {
+        return out_of_memory(f->s);
+    }
+    f->met.data[f->met.len++] = edge->other;
+    return visits_max != 0 && f->met.len > visits_max ? 1 : 0;
+}
+
+/* Adds to *ret what stands in the relation to the things of `starts`; one of them only if it does.
+ * 0, 1 when there is too much of it (the set is not whole), or a code. */
 static int related(struct search_run *s,
                    const struct filter *f,
                    const struct id_pages *starts,
                    struct id_pages *ret)
 {
-    uint64_t visits_max = s->r->budget->visits_max;
-    struct lineage_walk w = {
-        .view = s->r->view,
-        .downstream = f->relation == RELATION_DEPENDS_ON || f->relation == RELATION_LINKED,
-        .visits_max = visits_max != 0 ? visits_max : UINT64_MAX,
-        .stop = reading_stop,
-        .arg = s->r,
-    };
-    uint32_t label;
+    bool downstream = f->relation == RELATION_DEPENDS_ON || f->relation == RELATION_LINKED;
+    struct label_set labels = {.bits = NULL};
+    struct front front = {.walk = {.r = s->r,
+                                   .side = downstream ? SIDE_IN : SIDE_OUT,
+                                   .labels = &labels,
+                                   .revision = s->r->view->revision},
+                          .s = s,
+                          .set = ret};
     uint64_t id = 0;
-    if (is_transitive(f)) {
-        return lineage_closure(&w, starts, ret);
+    bool transitive = is_transitive(f);
+    int rc = transitive ? 0 : label_set_make(s->r, &f->label, 1, false, &labels);
+    while (rc == 0 && id_pages_next(starts, id, &id)) {
+        rc = walk_edges(&front.walk, id, on_edge, &front);
+        id++;
     }
-    int rc = lookup_label(s->r->view, f->label, &label);
-    if (rc == 0 && id_pages_next(starts, 0, &id)) {
-        return lineage_linked(&w, id, label, ret);
+    for (size_t i = 0; rc == 0 && transitive && i < front.met.len; i++) {
+        rc = walk_edges(&front.walk, front.met.data[i], on_edge, &front);
     }
-    return rc < 0 ? rc : 0; /* a label that nobody ever used leads nowhere */
+    ids_release(&front.met);
+    return rc;
 }
 
 int search_lineage_set(struct search_run *s, const struct filter *f, struct id_pages **ret)
@@ -132,7 +162,7 @@ int search_lineage_set(struct search_run *s, const struct filter *f, struct id_p
         int rc = find_starts(s, f, &starts);
         rc = rc != 0 ? rc : related(s, f, &starts, &at->set);
         id_pages_release(&starts);
-        if (rc == 1 || rc == 2) {
+        if (rc == 1) {
             return too_much(s, f, "there are too many things to walk over; ask for less");
         }
         if (rc != 0) {

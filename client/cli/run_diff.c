@@ -11,45 +11,6 @@
 #define CELL_BYTES_MAX ((size_t)4 << 20)
 #define DIFF_LIMIT     100
 
-static struct span text_of(const struct clade_value *map, const char *key)
-{
-    size_t len = 0;
-    const char *text = clade_value_strn(clade_value_get(map, key), &len);
-    return span_make(text == NULL ? "" : text, text == NULL ? 0 : len);
-}
-
-/* "a, b" */
-static void append_texts(struct buffer *b, const struct clade_value *list)
-{
-    for (size_t i = 0; i < clade_value_len(list); i++) {
-        size_t len = 0;
-        const char *text = clade_value_strn(clade_value_at(list, i), &len);
-        buffer_append_str(b, i > 0 ? ", " : "");
-        table_append_clean(b, span_make(text, len));
-    }
-}
-
-static void append_value(struct buffer *b, struct span field, const struct clade_value *v)
-{
-    char time[TEXT_BYTES_MAX];
-    size_t len = 0;
-    const char *text = clade_value_strn(v, &len);
-    if (v == NULL) {
-        buffer_append_str(b, "-");
-    } else if (span_equal_str(field, "targets")) {
-        show_append_targets(b, v);
-    } else if (clade_value_type(clade_value_at(v, 0)) == CLADE_STRING) {
-        append_texts(b, v);
-    } else if (text != NULL) {
-        table_append_clean(b, span_make(text, len));
-    } else if (span_equal_str(field, "start") || span_equal_str(field, "end")) {
-        text_local_time(clade_value_uint(v), time);
-        buffer_append_str(b, time);
-    } else {
-        json_append_value(b, v);
-    }
-}
-
 /* "0.5 at step 7, 12 points" */
 static void append_series(struct buffer *b, const struct clade_value *side)
 {
@@ -88,9 +49,9 @@ static void add_map(struct rows *r, const char *prefix, const struct clade_value
         buffer_append_str(&r->cell, prefix);
         table_append_clean(&r->cell, span_make(key, len));
         add_cell(r);
-        append_value(&r->cell, span_make(key, len), clade_value_get(change, "from"));
+        show_append_field(&r->cell, span_make(key, len), clade_value_get(change, "from"));
         add_cell(r);
-        append_value(&r->cell, span_make(key, len), clade_value_get(change, "to"));
+        show_append_field(&r->cell, span_make(key, len), clade_value_get(change, "to"));
         add_cell(r);
         r->len++;
     }
@@ -100,9 +61,9 @@ static void add_metrics(struct rows *r, const struct clade_value *metrics)
 {
     for (size_t i = 0; i < clade_value_len(metrics); i++) {
         const struct clade_value *m = clade_value_at(metrics, i);
-        struct span on = text_of(m, "on");
+        struct span on = show_text_of(m, "on");
         buffer_append_str(&r->cell, "metrics.");
-        table_append_clean(&r->cell, text_of(m, "key"));
+        table_append_clean(&r->cell, show_text_of(m, "key"));
         buffer_append_str(&r->cell, on.len > 0 ? " on " : "");
         table_append_clean(&r->cell, on);
         add_cell(r);
@@ -116,8 +77,8 @@ static void add_metrics(struct rows *r, const struct clade_value *metrics)
 
 static void add_states(struct rows *r, const struct clade_value *from, const struct clade_value *to)
 {
-    struct span a = text_of(from, "state");
-    struct span b = text_of(to, "state");
+    struct span a = show_text_of(from, "state");
+    struct span b = show_text_of(to, "state");
     if (!span_equal(a, b)) {
         (void)table_add(&r->table, span_of("state"));
         (void)table_add(&r->table, a);
@@ -130,9 +91,9 @@ static void write_only(struct cli *cli, const char *sign, const struct clade_val
 {
     for (size_t i = 0; i < clade_value_len(things); i++) {
         const struct clade_value *t = clade_value_at(things, i);
-        bool deleted = span_equal_str(text_of(t, "state"), "deleted");
+        bool deleted = span_equal_str(show_text_of(t, "state"), "deleted");
         (void)fprintf(cli->out, "%s ", sign);
-        table_print_clean(cli->out, text_of(t, "ref"));
+        table_print_clean(cli->out, show_text_of(t, "ref"));
         (void)fputs(deleted ? " (deleted)\n" : "\n", cli->out);
     }
 }

@@ -144,6 +144,43 @@ void show_append_targets(struct buffer *b, const struct clade_value *targets)
     }
 }
 
+struct span show_text_of(const struct clade_value *map, const char *key)
+{
+    return text_of(clade_value_get(map, key));
+}
+
+/* "a, b" */
+static void append_texts(struct buffer *b, const struct clade_value *list)
+{
+    for (size_t i = 0; i < clade_value_len(list); i++) {
+        size_t len = 0;
+        const char *text = clade_value_strn(clade_value_at(list, i), &len);
+        buffer_append_str(b, i > 0 ? ", " : "");
+        table_append_clean(b, span_make(text, len));
+    }
+}
+
+void show_append_field(struct buffer *b, struct span field, const struct clade_value *v)
+{
+    char time[TEXT_BYTES_MAX];
+    size_t len = 0;
+    const char *text = clade_value_strn(v, &len);
+    if (v == NULL) {
+        buffer_append_str(b, "-");
+    } else if (span_equal_str(field, "targets")) {
+        show_append_targets(b, v);
+    } else if (clade_value_type(clade_value_at(v, 0)) == CLADE_STRING) {
+        append_texts(b, v);
+    } else if (text != NULL) {
+        table_append_clean(b, span_make(text, len));
+    } else if (span_equal_str(field, "start") || span_equal_str(field, "end")) {
+        text_local_time(clade_value_uint(v), time);
+        buffer_append_str(b, time);
+    } else {
+        json_append_value(b, v);
+    }
+}
+
 static void append_use(struct buffer *b, const struct clade_value *use)
 {
     struct span alias = text_of(clade_value_get(use, "alias"));

@@ -7,6 +7,10 @@
 void show_thing(struct cli *cli, const struct clade_value *thing);
 /* "version/m/7 90%, version/m/8 10%, version/m/9 5% shadow" */
 void show_append_targets(struct buffer *b, const struct clade_value *targets);
+/* The text under a key; empty when there is none. */
+struct span show_text_of(const struct clade_value *map, const char *key);
+/* The value of a field as histories and diffs show it; "-" for NULL. */
+void show_append_field(struct buffer *b, struct span field, const struct clade_value *v);
 /* What uses a version: "@best, production, deployment/prod 100%" */
 void show_append_uses(struct buffer *b, const struct clade_value *uses);
 /* Any answer: scalars as lines, arrays of maps as tables, nested maps below a heading. Numbers

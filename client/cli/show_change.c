@@ -8,45 +8,6 @@
 #define LINE_BYTES_MAX (4u << 20)
 #define NAME_COLUMNS   16
 
-static struct span text_of(const struct clade_value *map, const char *key)
-{
-    size_t len = 0;
-    const char *text = clade_value_strn(clade_value_get(map, key), &len);
-    return span_make(text == NULL ? "" : text, text == NULL ? 0 : len);
-}
-
-/* "a, b" */
-static void append_texts(struct buffer *b, const struct clade_value *list)
-{
-    for (size_t i = 0; i < clade_value_len(list); i++) {
-        size_t len = 0;
-        const char *text = clade_value_strn(clade_value_at(list, i), &len);
-        buffer_append_str(b, i > 0 ? ", " : "");
-        table_append_clean(b, span_make(text, len));
-    }
-}
-
-static void append_side(struct buffer *b, struct span field, const struct clade_value *v)
-{
-    char time[TEXT_BYTES_MAX];
-    size_t len = 0;
-    const char *text = clade_value_strn(v, &len);
-    if (v == NULL) {
-        buffer_append_str(b, "-");
-    } else if (span_equal_str(field, "targets")) {
-        show_append_targets(b, v);
-    } else if (clade_value_type(clade_value_at(v, 0)) == CLADE_STRING) {
-        append_texts(b, v);
-    } else if (text != NULL) {
-        table_append_clean(b, span_make(text, len));
-    } else if (span_equal_str(field, "start") || span_equal_str(field, "end")) {
-        text_local_time(clade_value_uint(v), time);
-        buffer_append_str(b, time);
-    } else {
-        json_append_value(b, v);
-    }
-}
-
 static void write_line(struct cli *cli, struct span name, struct span rest)
 {
     unsigned used = table_width(name);
@@ -69,10 +30,10 @@ static void write_fields(struct cli *cli, const struct clade_value *fields, stru
         table_append_clean(&name, span_make(key, len));
         buffer_clear(b);
         if (from != NULL) {
-            append_side(b, span_make(key, len), from);
+            show_append_field(b, span_make(key, len), from);
             buffer_append_str(b, " -> ");
         }
-        append_side(b, span_make(key, len), clade_value_get(change, "to"));
+        show_append_field(b, span_make(key, len), clade_value_get(change, "to"));
         write_line(cli, buffer_span(&name), buffer_span(b));
     }
     buffer_release(&name);
@@ -83,10 +44,10 @@ static void write_edges(struct cli *cli, const struct clade_value *edges, struct
     for (size_t i = 0; i < clade_value_len(edges); i++) {
         const struct clade_value *edge = clade_value_at(edges, i);
         buffer_clear(b);
-        table_append_clean(b, text_of(edge, "label"));
+        table_append_clean(b, show_text_of(edge, "label"));
         buffer_append_str(b, " ");
-        table_append_clean(b, text_of(edge, "to"));
-        write_line(cli, text_of(edge, "change"), buffer_span(b));
+        table_append_clean(b, show_text_of(edge, "to"));
+        write_line(cli, show_text_of(edge, "change"), buffer_span(b));
         write_fields(cli, clade_value_get(edge, "props"), b);
     }
 }
@@ -98,13 +59,13 @@ static void write_aliases(struct cli *cli, const struct clade_value *aliases, st
         const struct clade_value *move = clade_value_at(aliases, i);
         struct span side = span_of("version");
         buffer_clear(b);
-        append_side(b, side, clade_value_get(move, "from"));
+        show_append_field(b, side, clade_value_get(move, "from"));
         buffer_append_str(b, " -> ");
-        append_side(b, side, clade_value_get(move, "to"));
+        show_append_field(b, side, clade_value_get(move, "to"));
         struct buffer name;
         buffer_init(&name, LINE_BYTES_MAX);
         buffer_append_str(&name, "@");
-        table_append_clean(&name, text_of(move, "alias"));
+        table_append_clean(&name, show_text_of(move, "alias"));
         write_line(cli, buffer_span(&name), buffer_span(b));
         buffer_release(&name);
     }
@@ -121,7 +82,7 @@ void show_change_head(struct cli *cli, const struct clade_value *item)
                       (unsigned long long)clade_value_uint(clade_value_get(item, "revision")),
                       cli->color ? "\x1b[0m" : "", time);
     for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
-        struct span text = text_of(item, heads[i]);
+        struct span text = show_text_of(item, heads[i]);
         if (text.len > 0) {
             buffer_append_str(&b, i == 1 ? " for " : "  ");
             table_append_clean(&b, text);
