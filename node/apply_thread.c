@@ -135,7 +135,9 @@ static void wait_for_space(struct apply_thread *a, const struct error *error)
 static bool try_some(struct apply_thread *a, struct apply_job *jobs, struct apply_job **ret_next)
 {
     struct error error = {.code = 0};
+    atomic_fetch_add(&a->node->apply_turns, 1);
     int r = applier_run(a->applier, jobs, ret_next, &error);
+    atomic_fetch_add(&a->node->apply_turns, 1);
     if (r == CLADE_ERR_NO_SPACE) {
         wait_for_space(a, &error);
         return false;

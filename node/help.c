@@ -38,6 +38,15 @@ static const struct row flags[] = {
     {"--help, --version", "show help, or the version, and stop"},
 };
 
+static const struct row statuses[] = {
+    {"0", "it was told to stop, or was removed from its cluster"},
+    {"1", "it failed; another start may do"},
+    {"2", "the command line or a setting is wrong"},
+    {"3", "the data folder is damaged, newer than this program, or of a removed node:\n"
+          "another start comes to the same"},
+    {"130", "a second signal came while it stopped"},
+};
+
 static const char *const settings =
     "Settings, by flag, environment (CLADE_LISTEN for --listen) or file, in that order:";
 static const char *const example =
@@ -78,6 +87,10 @@ void help_print(FILE *to)
     }
     (void)fprintf(to, "\n%s\n", settings);
     config_print_help(to);
+    (void)fputs("\nExit status:\n", to);
+    for (size_t i = 0; i < LEN(statuses); i++) {
+        print_row(to, &statuses[i], 3);
+    }
     (void)fprintf(to, "\n%s\n", example);
     for (size_t i = 0; examples[i] != NULL; i++) {
         (void)fprintf(to, "  %s\n", examples[i]);
@@ -113,6 +126,8 @@ void help_manual(FILE *to)
     (void)fputs(".SH SETTINGS\n", to);
     roff_line(to, settings);
     config_print_manual(to);
+    (void)fputs(".SH EXIT STATUS\n", to);
+    manual_rows(to, statuses, LEN(statuses));
     (void)fputs(".SH EXAMPLES\n", to);
     roff_line(to, example);
     (void)fputs(".PP\n", to);

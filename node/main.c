@@ -6,10 +6,9 @@
 
 #include "node/config.h"
 #include "node/data_folder.h"
+#include "node/exit_status.h"
 #include "node/help.h"
 #include "node/node.h"
-
-enum { STATUS_OK, STATUS_FAILED, STATUS_USAGE };
 
 /* What the command line says beside the options of config.h. */
 struct arguments {
@@ -181,11 +180,11 @@ static int init(const struct config *c, struct identity *identity, bool join)
     identity->node = c->node;
     if ((join ? identity_complete_joined(identity, c->cluster, &e)
               : complete_first(c, identity, &e)) < 0) {
-        return complain(&e, STATUS_USAGE);
+        return complain(&e, EXIT_USAGE);
     }
     int r = data_folder_init(c->data, identity, &e);
     if (r < 0) {
-        return complain(&e, STATUS_FAILED);
+        return complain(&e, EXIT_FAILED);
     }
     hash128_format(identity->cluster, cluster);
     const char *made = r == 1 ? "is already the data folder of" : "made the data folder of";
@@ -196,7 +195,7 @@ static int init(const struct config *c, struct identity *identity, bool join)
         printf("%s: %s node %" PRIu64 " of %zu, cluster %s\n", c->data, made, identity->node,
                identity->members_len, cluster);
     }
-    return STATUS_OK;
+    return EXIT_DONE;
 }
 
 static bool on_progress(uint64_t rows, void *arg)
@@ -213,7 +212,7 @@ static int check(const struct config *c)
     struct data_folder folder;
     struct store *store = NULL;
     if (data_folder_open(c->data, c->cluster, c->node, &folder, &e) < 0) {
-        return complain(&e, STATUS_FAILED);
+        return complain(&e, exit_status_of(e.code));
     }
     const struct store_options options = {
         .path = folder.store_path, .map_bytes = c->map_bytes, .readers_max = 8};
@@ -221,9 +220,9 @@ static int check(const struct config *c)
     if (r == 0) {
         r = store_verify(store, on_progress, NULL, &e);
     }
-    int status = STATUS_OK;
+    int status = EXIT_DONE;
     if (r < 0) {
-        status = complain(&e, STATUS_FAILED);
+        status = complain(&e, exit_status_of(e.code));
     } else {
         struct store_position p = store_position(store);
         struct store_digest d = store_digest_current(store);
@@ -256,7 +255,7 @@ static void on_bus_error(int sig)
                                "its disk failed; rebuild this node as a new member\n";
     ssize_t n = write(STDERR_FILENO, text, sizeof text - 1);
     (void)n;
-    _exit(STATUS_FAILED);
+    _exit(EXIT_UNFIT);
 }
 
 int main(int argc, char **argv)
@@ -270,23 +269,23 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             help_print(stdout);
-            return STATUS_OK;
+            return EXIT_DONE;
         }
         if (strcmp(argv[i], "--version") == 0) {
             puts("claded " CLADE_VERSION);
-            return STATUS_OK;
+            return EXIT_DONE;
         }
     }
     if (read_arguments(&a, &c, argc, argv, &e) < 0 || read_config(&a, &c, &e) < 0) {
-        return complain(&e, STATUS_USAGE);
+        return complain(&e, EXIT_USAGE);
     }
     if (a.print_config) {
         config_print(&c, stdout);
-        return STATUS_OK;
+        return EXIT_DONE;
     }
     if (a.check_config) {
         puts("the configuration is valid");
-        return STATUS_OK;
+        return EXIT_DONE;
     }
     if (strcmp(a.command, "init") == 0) {
         return init(&c, &a.identity, a.join);

@@ -14,20 +14,21 @@
 #include "node/apply_thread.h"
 #include "node/copier.h"
 #include "node/endpoint.h"
+#include "node/exit_status.h"
 #include "node/lineage_thread.h"
 #include "node/raft_thread.h"
 #include "node/serve.h"
+#include "node/supervisor.h"
 #include "node/throttle.h"
 #include "node/workers.h"
 
-#define DRAIN_MS           5000U
-#define DRAIN_MS_REMOVED   100U /* the log comes no more: what is in flight is never answered */
-#define PAUSE_MS           1000
-#define PAUSE_MS_BUSY      100                      /* while members' addresses are not known yet */
-#define PAUSE_MS_ERASING   32                       /* while rows are erased (storage/purge.h) */
-#define UNKNOWN_US         (UINT64_C(10) * 1000000) /* after that they are not waited for */
-#define REGISTER_RETRY_US  (UINT64_C(2) * 1000000)
-#define INTERRUPTED_STATUS 130
+#define DRAIN_MS          5000U
+#define DRAIN_MS_REMOVED  100U /* the log comes no more: what is in flight is never answered */
+#define PAUSE_MS          1000
+#define PAUSE_MS_BUSY     100                      /* while members' addresses are not known yet */
+#define PAUSE_MS_ERASING  32                       /* while rows are erased (storage/purge.h) */
+#define UNKNOWN_US        (UINT64_C(10) * 1000000) /* after that they are not waited for */
+#define REGISTER_RETRY_US (UINT64_C(2) * 1000000)
 
 /* --- shared by all --- */
 
@@ -50,7 +51,7 @@ void node_fatal(const struct error *error)
 {
     log_error("the node stops", LOG_STR("class", clade_error_name(error->code)),
               LOG_STR("where", error->where), LOG_STR("error", error->message));
-    _exit(1); /* nothing that is in memory may be written any more */
+    _exit(exit_status_of(error->code)); /* nothing that is in memory may be written any more */
 }
 
 void node_fatal_memory(const char *what)
@@ -341,7 +342,7 @@ static void keep_headroom(struct housekeeping *h)
 }
 
 /* Returns why the node ends. */
-static const char *serve_until_told(struct node *n, const sigset_t *signals)
+static const char *serve_until_told(struct node *n, struct supervisor *s, const sigset_t *signals)
 {
     struct housekeeping h = {.node = n, .headroom = true};
     uint64_t headroom_us = 0;
@@ -354,7 +355,9 @@ static const char *serve_until_told(struct node *n, const sigset_t *signals)
             lineage_thread_look(n->lineage);
             headroom_us = node_now(n) + PAUSE_MS * UINT64_C(1000);
         }
+        supervisor_look(s);
         int ms = erasing ? PAUSE_MS_ERASING : known ? PAUSE_MS : PAUSE_MS_BUSY;
+        ms = supervisor_pause_ms(s, ms);
         const struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
         int sig = sigtimedwait(signals, NULL, &pause);
         if (sig > 0) {
@@ -368,7 +371,7 @@ static const char *serve_until_told(struct node *n, const sigset_t *signals)
 
 static void on_second_signal(int sig)
 {
-    _exit(INTERRUPTED_STATUS);
+    _exit(EXIT_INTERRUPTED);
 }
 
 static void listen_for_second(const sigset_t *signals)
@@ -414,12 +417,12 @@ static int close_all(struct node *n)
     throttle_free(n->throttle);
     archive_close(n->archive);
     store_close(n->store);
-    return r < 0 ? 1 : 0;
+    return r < 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
 /* --- all of it --- */
 
-static int run_opened(struct node *n, const sigset_t *signals)
+static int run_opened(struct node *n, struct supervisor *s, const sigset_t *signals)
 {
     struct error error = {.code = 0};
     if (open_all(n, &error) < 0 || start_all(n, &error) < 0) {
@@ -428,7 +431,9 @@ static int run_opened(struct node *n, const sigset_t *signals)
     }
     log_info("claded serves", LOG_U64("revision", atomic_load(&n->published_revision)),
              LOG_U64("index", atomic_load(&n->published_index)));
-    const char *reason = serve_until_told(n, signals);
+    supervisor_ready(s);
+    const char *reason = serve_until_told(n, s, signals);
+    supervisor_stopping(s, reason);
     log_info("claded stops", LOG_STR("reason", reason));
     listen_for_second(signals);
     int status = close_all(n);
@@ -436,41 +441,59 @@ static int run_opened(struct node *n, const sigset_t *signals)
     return status;
 }
 
+static void block_signals(sigset_t *ret)
+{
+    sigemptyset(ret);
+    sigaddset(ret, SIGTERM);
+    sigaddset(ret, SIGINT);
+    (void)pthread_sigmask(SIG_BLOCK, ret, NULL);
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    (void)sigaction(SIGPIPE, &ignore, NULL);
+}
+
+static unsigned count_serves(const struct config *config)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    if (config->threads != 0) {
+        return (unsigned)config->threads;
+    }
+    return cores < 1 ? 1 : cores > 64 ? 64 : (unsigned)cores;
+}
+
+static int cannot_start(const struct error *error)
+{
+    log_error("claded cannot start", LOG_STR("class", clade_error_name(error->code)),
+              LOG_STR("where", error->where), LOG_STR("error", error->message));
+    return exit_status_of(error->code);
+}
+
 int node_run(const struct config *config)
 {
     struct node *n = calloc(1, sizeof *n);
     struct error error = {.code = 0};
+    struct supervisor supervisor = {.notify.fd = -1};
     sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    const struct sigaction ignore = {.sa_handler = SIG_IGN};
-    (void)sigaction(SIGPIPE, &ignore, NULL);
+    block_signals(&signals);
     if (n == NULL || getrandom(&n->boot, sizeof n->boot, 0) != sizeof n->boot) {
         log_error("claded cannot start: no memory, or no randomness");
         free(n);
-        return 1;
+        return EXIT_FAILED;
     }
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
     n->config = config;
     n->clock = clock_system();
-    n->serves_len = config->threads != 0 ? (unsigned)config->threads
-                                         : (unsigned)(cores < 1    ? 1
-                                                      : cores > 64 ? 64
-                                                                   : cores);
+    n->serves_len = count_serves(config);
     members_init(&n->members);
-    if (data_folder_open(config->data, config->cluster, config->node, &n->folder, &error) < 0) {
-        log_error("claded cannot start", LOG_STR("class", clade_error_name(error.code)),
-                  LOG_STR("where", error.where), LOG_STR("error", error.message));
-        members_release(&n->members);
-        free(n);
-        return 1;
+    int status;
+    if (supervisor_open(&supervisor, n, &error) < 0 ||
+        data_folder_open(config->data, config->cluster, config->node, &n->folder, &error) < 0) {
+        status = cannot_start(&error);
+    } else {
+        choose_addresses(n);
+        log_start(n);
+        status = run_opened(n, &supervisor, &signals);
+        data_folder_close(&n->folder);
     }
-    choose_addresses(n);
-    log_start(n);
-    int status = run_opened(n, &signals);
-    data_folder_close(&n->folder);
+    supervisor_close(&supervisor);
     members_release(&n->members);
     free(n);
     return status;

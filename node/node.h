@@ -48,6 +48,11 @@ struct node {
     _Atomic uint64_t charged;      /* bytes of connections and requests, see config memory_max */
     _Atomic uint64_t applied_full; /* apply waits for disk space */
     atomic_bool removed;           /* this node was removed from its cluster */
+
+    /* That the threads go on, and how far; seen by the main thread. */
+    _Atomic uint64_t raft_turns;  /* looks at the members that the raft loop has taken */
+    _Atomic uint64_t apply_turns; /* of the apply thread; odd while it is in one */
+    _Atomic uint64_t commit_index;
 };
 
 static inline uint64_t node_now(const struct node *n)
@@ -74,7 +79,7 @@ static inline uint64_t node_number_owner(uint64_t number)
     return number >> 48;
 }
 
-/* Logs and leaves with status 1 at once: what is in memory may not go on. */
+/* Logs and leaves at once with exit_status_of(error->code): what is in memory may not go on. */
 _Noreturn void node_fatal(const struct error *error);
 /* The same where memory is out and an answer was promised. */
 _Noreturn void node_fatal_memory(const char *what);

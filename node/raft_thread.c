@@ -272,6 +272,8 @@ static void deliver_look_at_members(struct mail *mail, void *owner)
         group_set_copied(rt->group, s.bytes, s.bytes_total);
         group_status(rt->group, &l->status);
         members_set_configuration(&rt->node->members, &l->status);
+        atomic_store(&rt->node->commit_index, l->status.commit);
+        atomic_fetch_add(&rt->node->raft_turns, 1);
     }
     free(l);
 }

@@ -278,10 +278,10 @@ class Removed(Case):
 
     def assert_never_again(self, node):
         node.start()
-        self.assertEqual(node.wait_exit(), 1)
+        self.assertEqual(node.wait_exit(), 3)
         self.assertIn(f'node {node.number} was removed from cluster', node.log_tail())
         self.assertIn('claded init --join', node.log_tail())
-        self.assertEqual(node.claded('check').returncode, 1)
+        self.assertEqual(node.claded('check').returncode, 3)
 
     def test_a_removed_node_stops_and_cannot_come_back(self):
         with Cluster() as c:

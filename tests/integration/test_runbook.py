@@ -32,7 +32,7 @@ class DamagedNode(Case):
         node.kill()
         path.write_bytes(path.read_bytes()[:-1])
         node.start()
-        self.assertEqual(node.wait_exit(), 1)
+        self.assertEqual(node.wait_exit(), 3)
         self.assertIn('(runbook: damaged node)', node.log_tail())
 
     def test_the_page_on_a_damaged_node_puts_a_new_one_in_its_place(self):
