@@ -17,7 +17,7 @@ import (
 // Descriptors that a node may have more of in the end than one that serves nobody, and memory.
 const (
 	descriptorsMax = 200
-	rssMaxKiB      = 1 << 20
+	anonMaxKiB     = 1 << 20
 )
 
 // conclude ends the load, looks at what is left, judges the histories and says all of it. Whether
@@ -73,13 +73,13 @@ func (c *campaign) finalReads() {
 	}
 	group.Wait()
 	for _, n := range c.cluster.Nodes() {
-		descriptors, rss := n.Use()
-		c.say("node %d: %d descriptors, %d MiB", n.ID, descriptors, rss/1024)
+		descriptors, anon := n.Use()
+		c.say("node %d: %d descriptors, %d MiB", n.ID, descriptors, anon/1024)
 		if descriptors > descriptorsMax {
 			c.fail("node %d has %d descriptors open", n.ID, descriptors)
 		}
-		if rss > rssMaxKiB {
-			c.fail("node %d takes %d MiB", n.ID, rss/1024)
+		if anon > anonMaxKiB {
+			c.fail("node %d takes %d MiB", n.ID, anon/1024)
 		}
 	}
 	said, err := c.cluster.Digests(30 * time.Second)

@@ -245,8 +245,18 @@ static int test_field(struct test *t, const struct field *field, const struct fi
 static int on_alias(void *arg, const struct key *key, const struct pointer *pointer)
 {
     struct test *t = arg;
+    struct span alias = alias_of_key(key);
     (void)pointer;
-    return spend(t->m, 1) ? test_text(t, alias_of_key(key)) : 1;
+    if (!spend(t->m, 1)) {
+        return 1;
+    }
+    if (t->first != NULL) { /* the key is gone when the value is used */
+        alias = arena_copy_span(t->m->arena, alias);
+        if (alias.data == NULL) {
+            return arena_failure(t->m->arena, key->len, t->m->view->error);
+        }
+    }
+    return test_text(t, alias);
 }
 
 /* A version's aliases, and the one that is computed. */
@@ -594,12 +604,10 @@ int match_value(const struct matcher *m,
     case FILTER_REF:
         *ret = value_of_ref(item.id);
         break;
-    default: {
-        double number;
-        bool mixed = key->group != FILTER_ATTRIBUTE && value_text_number(item.text, &number);
-        *ret = mixed ? value_of_number(number) : value_of_text(item.text);
+    default:
+        *ret =
+            key->group == FILTER_ATTRIBUTE ? value_of_text(item.text) : value_of_mixed(item.text);
         break;
-    }
     }
     return 0;
 }

@@ -27,6 +27,11 @@ static int kind_of(struct lineage *l, uint64_t id, enum kind *ret)
     return rc;
 }
 
+static bool has_filter(const struct query *q)
+{
+    return q->search != NULL && q->search->filter != NULL;
+}
+
 static bool ids_in_groups(const struct query *q)
 {
     return q->view == CLADE_VIEW_IDS && q->with_depths;
@@ -115,6 +120,15 @@ static int is_in_state(struct lineage *l, uint64_t id, bool *ret)
     return rc;
 }
 
+static int is_as_asked(struct lineage *l, uint64_t id, bool *ret)
+{
+    uint64_t left = l->search.steps_left;
+    int rc = l->r->query->kind == QUERY_IMPACT ? 0 : read_thing(l, id);
+    rc = rc != 0 ? rc : match_thing(&l->search.match, l->search.search->filter, l->thing, ret);
+    l->r->steps += (uint32_t)((left - l->search.steps_left) / SEARCH_STEPS_SCALE);
+    return rc;
+}
+
 /* Unless the query says otherwise, what is deleted is shown, marked. */
 static int wants(struct lineage *l, uint64_t id, bool *ret)
 {
@@ -133,10 +147,8 @@ static int wants(struct lineage *l, uint64_t id, bool *ret)
         }
         *ret = (q->kinds >> kind & 1) != 0;
     }
-    if (!*ret || q->state == CLADE_STATE_ANY) {
-        return 0;
-    }
-    return is_in_state(l, id, ret);
+    int rc = *ret && q->state != CLADE_STATE_ANY ? is_in_state(l, id, ret) : 0;
+    return rc == 0 && *ret && has_filter(q) ? is_as_asked(l, id, ret) : rc;
 }
 
 /* Of impact the thing has been read already. */
@@ -162,7 +174,8 @@ static int show(struct lineage *l, uint64_t id)
 /* Whether each thing that is met is counted, whatever it is. */
 static bool counts_all(const struct query *q)
 {
-    return q->count_only && q->kinds == 0 && q->state == CLADE_STATE_ANY && q->kind != QUERY_IMPACT;
+    return q->count_only && q->kinds == 0 && q->state == CLADE_STATE_ANY &&
+           q->kind != QUERY_IMPACT && !has_filter(q);
 }
 
 static int show_level(struct lineage *l)
@@ -287,5 +300,18 @@ int read_lineage(struct reading *r)
     uint64_t start = 0;
     int rc = find_start(&l, &start);
     rc = rc != 0 ? rc : label_set_of_query(r, &l.labels);
-    return rc != 0 ? rc : answer(&l, start);
+    if (rc == 0 && has_filter(q)) {
+        search_begin(&l.search, r, q->search, KIND_NONE);
+        rc = search_make_sets(&l.search, q->search->filter);
+    }
+    if (rc == 0) {
+        rc = answer(&l, start);
+    } else if (rc == 2) { /* the time ended before anything was walked */
+        rc = error_set(r->error, CLADE_ERR_LIMIT, "query",
+                       "its lineage predicates take too long to look up; ask for less");
+    }
+    if (has_filter(q)) {
+        search_release(&l.search);
+    }
+    return rc;
 }

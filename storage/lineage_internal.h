@@ -1,5 +1,6 @@
 #pragma once
 /* What lineage, impact and provenance share: things reached from one, shown by depth and id. */
+#include "storage/search.h"
 #include "storage/walk.h"
 
 struct use;
@@ -14,7 +15,8 @@ struct lineage {
     size_t group_at;      /* where the array of the last one is; 0 = none is open */
     uint32_t after_depth; /* the cursor's position */
     uint64_t after_id;
-    bool goes_on; /* there is one */
+    bool goes_on;             /* there is one */
+    struct search_run search; /* when there is a query */
     /* the thing that is shown */
     const struct thing *thing;
     uint32_t depth;

@@ -666,11 +666,6 @@ int read_search(struct reading *r)
     rc = rc != 0 ? rc : choose_way(&a);
     rc = rc != 0 ? rc : take_position(&a);
     rc = rc != 0 ? rc : answer(&a);
-    for (size_t i = 0; i < SEARCH_LINEAGE_MAX; i++) {
-        if (a.s.lineage[i].is_ready) {
-            id_pages_release(&a.s.lineage[i].set);
-        }
-    }
     search_release(&a.s);
     free(a.heap);
     return rc;

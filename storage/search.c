@@ -1,8 +1,6 @@
 /* A search's beginning and end, and the look at one thing. */
 #include "storage/search.h"
 
-#define STEPS_SCALE 512 /* bytes compared that count as a step */
-
 void search_begin(struct search_run *s,
                   struct reading *r,
                   const struct search *search,
@@ -30,6 +28,12 @@ void search_release(struct search_run *s)
 {
     for (size_t i = 0; i < s->sets_len; i++) {
         id_pages_release(s->sets[i]);
+    }
+    for (size_t i = 0; i < SEARCH_LINEAGE_MAX; i++) {
+        if (s->lineage[i].is_ready) {
+            id_pages_release(&s->lineage[i].set);
+            s->lineage[i].is_ready = false;
+        }
     }
     s->sets_len = 0;
 }
@@ -63,6 +67,6 @@ int search_test(struct search_run *s,
     }
     *ret = filter == NULL;
     rc = filter == NULL ? 0 : match_thing(&s->match, filter, *ret_thing, ret);
-    r->steps += (uint32_t)((steps - *s->match.steps_left) / STEPS_SCALE);
+    r->steps += (uint32_t)((steps - *s->match.steps_left) / SEARCH_STEPS_SCALE);
     return rc;
 }

@@ -8,11 +8,12 @@
 #include "storage/reading.h"
 #include "storage/value_key.h"
 
-#define SEARCH_COUNT_MAX  1024        /* rows that are counted to judge an index */
-#define SEARCH_THINGS_MAX 1000000     /* that one page reads */
-#define SEARCH_ROWS_MAX   8000000     /* of indexes that one page reads */
-#define SEARCH_STEPS_MAX  1000000000u /* bytes that one page compares */
-#define SEARCH_STARTS_MAX 100000      /* things that a lineage predicate's query may mean */
+#define SEARCH_COUNT_MAX   1024        /* rows that are counted to judge an index */
+#define SEARCH_THINGS_MAX  1000000     /* that one page reads */
+#define SEARCH_ROWS_MAX    8000000     /* of indexes that one page reads */
+#define SEARCH_STEPS_MAX   1000000000u /* bytes that one page compares */
+#define SEARCH_STEPS_SCALE 512         /* of them that count as a step of the reading */
+#define SEARCH_STARTS_MAX  100000      /* things that a lineage predicate's query may mean */
 
 enum source_kind {
     SOURCE_ALL,   /* all things of the kind */
@@ -104,6 +105,8 @@ bool source_init_set(struct search_run *s, struct id_pages *set);
 
 /* The rows of the values of a key; false when no index has them. */
 bool search_values(const struct search_run *s, const struct filter *f, struct key *ret);
+/* Whether texts under the key may be meant as numbers, and stand as such. */
+bool search_is_mixed(const struct filter *f);
 /* What a literal can stand for in the index; *ret_len says how many. 0 or a code. */
 int search_codes(struct search_run *s,
                  const struct filter *f,
@@ -135,6 +138,10 @@ int search_order_range(struct search_run *s,
                        struct key *low,
                        struct key *high,
                        bool *ret_there);
+
+/* Makes the sets that the filter's lineage predicates mean. Before any thing is read, since it
+ * reads things into the scratch arena. 0, 2 or a code. */
+int search_make_sets(struct search_run *s, const struct filter *filter);
 
 /* --- search_lineage.c --- */
 

@@ -62,6 +62,7 @@ static int add_matching(struct search_run *s,
     s->things = sub.things;
     s->is_exhausted = sub.is_exhausted;
     memcpy(s->lineage, sub.lineage, sizeof s->lineage);
+    memset(sub.lineage, 0, sizeof sub.lineage); /* they are the search's */
     search_release(&sub);
     return rc == 1 ? 0 : rc;
 }

@@ -99,6 +99,14 @@ static int plan_equal(struct search_run *s,
     return rc;
 }
 
+/* Texts that are numbers stand among the numbers, whatever their order as texts. */
+static void add_numbers(struct source *source, const struct key *values)
+{
+    struct key key = *values;
+    key.bytes[key.len++] = VALUE_NUMBER;
+    add_range(source, TABLE_VALUES, key);
+}
+
 static int plan_range(struct planner *p,
                       const struct filter *f,
                       const struct key *values,
@@ -113,7 +121,7 @@ static int plan_range(struct planner *p,
     if (rc == 0 && f->op == FILTER_BETWEEN) {
         rc = search_codes(s, f, &f->literals[1], high, &high_len);
     }
-    rc = rc != 0 ? rc : new_ranges(s, f, 3, ret);
+    rc = rc != 0 ? rc : new_ranges(s, f, 4, ret);
     for (int i = 0; i < len && rc == 0; i++) {
         struct source_range *range = add_range(*ret, TABLE_VALUES, *values);
         search_narrow(f->op == FILTER_BETWEEN ? FILTER_GE : f->op, values, &low[i], &f->literals[0],
@@ -123,6 +131,9 @@ static int plan_range(struct planner *p,
                 range->high = search_above(values, &high[j], &f->literals[1]);
             }
         }
+    }
+    if (rc == 0 && search_is_mixed(f) && f->literals[0].type == FILTER_TEXT) {
+        add_numbers(*ret, values);
     }
     p->sets++;
     return rc != 0 ? rc : source_estimate(s, *ret);
@@ -155,7 +166,7 @@ static int plan_like(struct planner *p,
     if (beginning.len == 0) {
         return 0;
     }
-    int rc = new_ranges(p->s, f, 1, ret);
+    int rc = new_ranges(p->s, f, 2, ret);
     if (rc != 0) {
         return rc;
     }
@@ -163,6 +174,9 @@ static int plan_like(struct planner *p,
     struct value_code code = value_of_prefix(beginning);
     key_add_value(&key, &code);
     add_range(*ret, TABLE_VALUES, key);
+    if (search_is_mixed(f) && memchr("+-.0123456789", beginning.data[0], 13) != NULL) {
+        add_numbers(*ret, values);
+    }
     p->sets++;
     return source_estimate(p->s, *ret);
 }
@@ -568,7 +582,7 @@ static int plan_bounds(struct search_run *s, const struct filter *f)
 }
 
 /* Sets are made before a thing is looked at: making them reads things too. */
-static int make_sets(struct search_run *s, const struct filter *f)
+int search_make_sets(struct search_run *s, const struct filter *f)
 {
     int rc = 0;
     if (f->kind == FILTER_LINEAGE) {
@@ -577,10 +591,10 @@ static int make_sets(struct search_run *s, const struct filter *f)
         if (rc != 0 || set != NULL || f->first == NULL) {
             return rc;
         }
-        return make_sets(s, f->first);
+        return search_make_sets(s, f->first);
     }
     for (const struct filter *one = f->first; one != NULL && rc == 0; one = one->next) {
-        rc = make_sets(s, one);
+        rc = search_make_sets(s, one);
     }
     return rc;
 }
@@ -596,7 +610,7 @@ int search_plan(struct search_run *s, const struct filter *filter, struct source
     }
     s->total = usage.own[s->kind];
     if (filter != NULL) {
-        rc = make_sets(s, filter);
+        rc = search_make_sets(s, filter);
         rc = rc != 0 ? rc : plan_bounds(s, filter);
         rc = rc != 0 ? rc : plan(&p, filter, &source);
     }

@@ -44,7 +44,13 @@ bool search_values(const struct search_run *s, const struct filter *f, struct ke
     return true;
 }
 
-/* What a literal can stand for in the index, in the order of preference; returns how many. */
+bool search_is_mixed(const struct filter *f)
+{
+    return f->group != FILTER_ATTRIBUTE && f->group != FILTER_METRICS;
+}
+
+/* What a literal can stand for in the index, in the order of preference; returns how many. A text
+ * that is compared by its order stands among texts, and what is a number is looked for apart. */
 int search_codes(struct search_run *s,
                  const struct filter *f,
                  const struct filter_literal *l,
@@ -61,7 +67,9 @@ int search_codes(struct search_run *s,
     } else if (l->type == FILTER_BOOL) {
         codes[len++] = value_of_bool(l->truth);
     } else if (l->type == FILTER_TEXT) {
-        codes[len++] = value_of_text(l->text);
+        bool equal = f->op == FILTER_EQ || f->op == FILTER_IN;
+        codes[len++] =
+            equal && search_is_mixed(f) ? value_of_mixed(l->text) : value_of_text(l->text);
     }
     if (prop && l->type == FILTER_TEXT && time_parse(l->text, &us) == 0) {
         codes[len++] = value_of_number((double)us);

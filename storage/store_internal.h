@@ -11,7 +11,7 @@
 #include "storage/epoch.h"
 #include "storage/store.h"
 
-#define STORE_FORMAT 4
+#define STORE_FORMAT 5
 
 /* Codes stand in checksums and digests and never change. README.md has the byte tables. */
 enum table {

@@ -92,14 +92,10 @@ struct value_code value_of_prefix(struct span text)
     return c;
 }
 
-bool value_text_number(struct span text, double *ret)
+struct value_code value_of_mixed(struct span text)
 {
     struct filter_number n;
-    if (!filter_parse_number(text, &n)) {
-        return false;
-    }
-    *ret = n.value;
-    return true;
+    return filter_parse_number(text, &n) ? value_of_number(n.value) : value_of_text(text);
 }
 
 /* --- Keys ------------------------------------------------------------------------------------- */
@@ -154,18 +150,6 @@ bool key_end(struct key *k)
 
 /* --- What stands for a value ------------------------------------------------------------------ */
 
-int value_each_of_text(struct span text, value_cb cb, void *arg)
-{
-    struct value_code code = value_of_text(text);
-    double number;
-    int rc = cb(arg, &code);
-    if (rc == 0 && value_text_number(text, &number)) {
-        code = value_of_number(number);
-        rc = cb(arg, &code);
-    }
-    return rc;
-}
-
 static int each_of_item(unsigned type, const struct prop_item *item, value_cb cb, void *arg)
 {
     struct value_code code;
@@ -188,7 +172,8 @@ static int each_of_item(unsigned type, const struct prop_item *item, value_cb cb
         code = value_of_ref(item->bits);
         return cb(arg, &code);
     default:
-        return value_each_of_text(item->text, cb, arg);
+        code = value_of_mixed(item->text);
+        return cb(arg, &code);
     }
 }
 

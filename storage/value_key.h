@@ -41,8 +41,9 @@ struct value_code value_of_ref(uint64_t id);
 struct value_code value_of_text(struct span text);
 /* The least code that any text that begins with `text` can have. */
 struct value_code value_of_prefix(struct span text);
-/* The number that a whole text is; false when it is none. */
-bool value_text_number(struct span text, double *ret);
+/* How a text stands that people may mean as a number: of a tag, a param or a prop. Texts that are
+ * the same number share a place, so who looks one up compares the text itself. */
+struct value_code value_of_mixed(struct span text);
 
 /* Whether the values of a field stand in the index. */
 bool value_is_indexed(unsigned code);
@@ -61,9 +62,7 @@ static inline uint64_t value_row_id(struct span row_key)
     return get_u64be(row_key.data + row_key.len - VALUE_TAIL_BYTES);
 }
 
-/* Calls `cb` for each value that stands in the index for a value of a prop, resp. for a text of a
- * tag or a param: a text that is a number stands there as both. Stops at a return other than 0 and
- * returns that. */
+/* Calls `cb` for each value that stands in the index for a value of a prop. Stops at a return other
+ * than 0 and returns that. */
 typedef int (*value_cb)(void *arg, const struct value_code *value);
-int value_each_of_text(struct span text, value_cb cb, void *arg);
 int value_each_of_prop(struct span prop, value_cb cb, void *arg);

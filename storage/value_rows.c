@@ -159,8 +159,8 @@ static int each_pair(struct follower *f,
             continue;
         }
         f->under = key_values(a->ns, a->kind, tags ? VALUE_TAG : VALUE_PROP, 0, pair->key);
-        rc = tags ? value_each_of_text(pair->value, on_value, f)
-                  : value_each_of_prop(pair->value, on_value, f);
+        struct value_code text = value_of_mixed(pair->value);
+        rc = tags ? f->each(f, &text) : value_each_of_prop(pair->value, on_value, f);
     }
     return rc;
 }
@@ -227,8 +227,8 @@ int values_param(struct command *c, const struct thing *t, const struct text_pai
 {
     struct follower f = follower_of(c->rows, c->revision, t->id);
     f.under = key_values(t->ns, t->kind, VALUE_PARAM, 0, param->key);
-    f.each = begin_value;
-    return value_each_of_text(param->value, on_value, &f);
+    struct value_code code = value_of_mixed(param->value);
+    return begin_value(&f, &code);
 }
 
 int values_erase_param(
@@ -236,8 +236,8 @@ int values_erase_param(
 {
     struct follower f = follower_of(rows, began, t->id);
     f.under = key_values(t->ns, t->kind, VALUE_PARAM, 0, key);
-    f.each = erase_value;
-    return value_each_of_text(value, on_value, &f);
+    struct value_code code = value_of_mixed(value);
+    return erase_value(&f, &code);
 }
 
 static struct key metric_key(const struct thing *t, struct span key, uint64_t on, uint64_t bits)

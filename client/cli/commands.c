@@ -16,7 +16,8 @@
     FLAG_VIEW, FLAG_STATE, FLAG_EDGES, FLAG_ALIASES, FLAG_PARAMS, FLAG_METRICS, FLAG_LIMIT
 
 #define WALK_FLAGS                                                                                 \
-    FLAG_LABELS, FLAG_DEPTH, FLAG_LIMIT, FLAG_COUNT_ONLY, FLAG_STATE, FLAG_TREE, FLAG_DOT
+    FLAG_LABELS, FLAG_DEPTH, FLAG_LIMIT, FLAG_COUNT_ONLY, FLAG_STATE, FLAG_QUERY, FLAG_TREE,       \
+        FLAG_DOT
 
 #define STDIN_HELP "A \"-\" among the arguments stands for the lines of stdin."
 #define HISTORY_HELP                                                                               \
@@ -311,6 +312,7 @@ const struct command commands[] = {
      FLAGS(WALK_FLAGS, FLAG_KINDS, FLAG_VIEW), 1, COMMAND_ARGS_ANY,
      EXAMPLES("clade lineage down artifact/imagenet-1k --count",
               "clade lineage down artifact/imagenet-1k --labels trained_on,derived_from",
+              "clade lineage down artifact/imagenet-1k --query \"stage = 'production'\"",
               "clade lineage down artifact/imagenet-1k --dot | dot -Tsvg > lineage.svg"),
      "down", run_lineage},
     {"watch", "", "show transactions as they are committed",

@@ -104,7 +104,7 @@ static const struct flag flags[FLAG_ID_COUNT] = {
     [FLAG_FROM_REVISION] = {"from", 0, false, "REVISION", "begin with this revision (default: what comes from now on)"},
     [FLAG_EVENTS] = {"count", 0, false, "N", "stop after so many transactions"},
     [FLAG_PREFIX] = {"prefix", 0, false, "REF", "only things whose references begin so: artifact/raw/, //ads//model/"},
-    [FLAG_QUERY] = {"query", 0, false, "QUERY", "only things that are so before or after: \"stage = 'production'\""},
+    [FLAG_QUERY] = {"query", 0, false, "QUERY", "only things that are so: \"stage = 'production'\"; of changes before or after"},
     [FLAG_BY_USER] = {"by", 0, false, "NAME", "only what this user did, or others in their name"},
     [FLAG_SINCE] = {"from", 0, false, "TIME", "only of this time or later: RFC 3339, local time, or a date"},
     [FLAG_UNTIL] = {"to", 0, false, "TIME", "only of this time or earlier; a date means its end"},

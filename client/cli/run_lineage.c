@@ -222,6 +222,7 @@ static int walk_init(struct cli *cli, struct walk *w)
     const char *subject = cli->args.command->subject;
     *w = (struct walk){.what = what_of(subject)};
     w->lineage.downstream = strcmp(subject, "down") == 0;
+    w->lineage.query = args_get(&cli->args, FLAG_QUERY);
     w->lineage.count = args_has(&cli->args, FLAG_COUNT_ONLY);
     int code = cli_read(cli, &w->read);
     code = code != EXIT_DONE ? code : walk_check_format(cli);
@@ -232,6 +233,9 @@ static int walk_init(struct cli *cli, struct walk *w)
     }
     if (code == EXIT_DONE && w->lineage.kinds != NULL && args_has(&cli->args, FLAG_TREE)) {
         code = cli_usage(cli, "--tree shows the things between, too: leave --kinds out");
+    }
+    if (code == EXIT_DONE && w->lineage.query != NULL && args_has(&cli->args, FLAG_TREE)) {
+        code = cli_usage(cli, "--tree shows the things between, too: leave --query out");
     }
     if (w->what == WHAT_IMPACT || !args_has(&cli->args, FLAG_VIEW)) {
         w->read.view = CLADE_VIEW_HEADS;

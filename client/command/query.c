@@ -443,7 +443,7 @@ static int decode_watch(const struct decode *d, struct query *q)
     return r != 0 ? r : take_change_filter(d, &q->changes);
 }
 
-static int take_query(const struct decode *d, struct query *q)
+int query_take_query(const struct decode *d, struct query *q)
 {
     struct search *search = arena_calloc(d->arena, 1, sizeof *search);
     if (search == NULL) {
@@ -457,6 +457,10 @@ static int take_query(const struct decode *d, struct query *q)
     q->text = value_string(v); /* an empty one means all */
     q->search = search;
     int r = search_parse(q->text, d->arena, search, d->error);
+    if (r == 0 && search->uses_metrics && q->as_of.form != AS_OF_NOW) {
+        return check_fail(d->error, CLADE_ERR_INVALID, "as_of",
+                          "metrics are searched by their newest values: no as_of with them");
+    }
     return r == 0 ? 0 : check_fail_inside(d->error, r, "query");
 }
 
@@ -465,12 +469,7 @@ static int decode_search(const struct decode *d, struct query *q)
     struct span kind = {0};
     int r = take_text(d->params, "kind", true, SIZE_MAX, &kind, d->error);
     r = r != 0 ? r : query_parse_kind(kind, "kind", &q->list_kind, d->error);
-    r = r != 0 ? r : take_query(d, q);
-    if (r == 0 && q->search->uses_metrics && q->as_of.form != AS_OF_NOW) {
-        r = check_fail(d->error, CLADE_ERR_INVALID, "as_of",
-                       "metrics are searched by their newest values: no as_of with them");
-    }
-    return r;
+    return r != 0 ? r : query_take_query(d, q);
 }
 
 static int decode_explain(const struct decode *d, struct query *q)

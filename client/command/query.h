@@ -76,7 +76,8 @@ struct query {
     /* QUERY_GET, QUERY_METRICS */
     struct query_target *targets;
     size_t targets_len;
-    /* QUERY_SEARCH, QUERY_COUNT, QUERY_EXPLAIN: things of list_kind */
+    /* QUERY_SEARCH, QUERY_COUNT, QUERY_EXPLAIN: things of list_kind. QUERY_LINEAGE, _IMPACT,
+     * _PROVENANCE: which of those that are reached are shown; NULL: all */
     struct span text; /* the query */
     const struct search *search;
     const struct filter *by; /* QUERY_COUNT: the key that is counted by; NULL: none */

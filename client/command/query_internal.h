@@ -22,6 +22,9 @@ int query_parse_kind(struct span name, const char *key, enum kind *ret, struct e
 /* The parameter "kinds" into q->kinds, a bit a kind. */
 int query_take_kinds(const struct decode *d, struct query *q);
 
+/* The parameter "query" into q->search and q->text; all things without it. */
+int query_take_query(const struct decode *d, struct query *q);
+
 /* Reads that follow edges: their keys, and what decodes them. */
 extern const char *const query_lineage_keys[];
 extern const char *const query_paths_keys[];

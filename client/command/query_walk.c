@@ -8,13 +8,14 @@ enum {
     KINDS_MAX = 256
 };
 
-const char *const query_lineage_keys[] = {"ref",   "direction", "labels",  "kinds",
-                                          "depth", "count",     READ_KEYS, NULL};
+const char *const query_lineage_keys[] = {"ref",   "direction", "labels",  "kinds", "depth",
+                                          "count", "query",     READ_KEYS, NULL};
 const char *const query_paths_keys[] = {"from",  "to",      "direction", "labels",
                                         "depth", READ_KEYS, NULL};
-const char *const query_impact_keys[] = {"ref", "labels", "depth", "count", READ_KEYS, NULL};
-const char *const query_provenance_keys[] = {"ref",   "labels",  "kinds", "depth",
-                                             "count", READ_KEYS, NULL};
+const char *const query_impact_keys[] = {"ref",   "labels",  "depth", "count",
+                                         "query", READ_KEYS, NULL};
+const char *const query_provenance_keys[] = {"ref",   "labels", "kinds",   "depth",
+                                             "count", "query",  READ_KEYS, NULL};
 const char *const query_diff_keys[] = {"from",  "to",      "from_as_of", "labels",
                                        "depth", READ_KEYS, NULL};
 
@@ -60,6 +61,21 @@ static int take_walk(const struct decode *d, struct query *q)
     return r != 0 ? r : query_take_bool(d, "count", &q->count_only);
 }
 
+/* The same, and which things are shown. */
+static int take_shown_walk(const struct decode *d, struct query *q)
+{
+    int r = take_walk(d, q);
+    if (r != 0 || value_get(d->params, "query") == NULL) {
+        return r;
+    }
+    r = query_take_query(d, q);
+    if (r == 0 && q->search->order_len > 0) {
+        r = check_fail(d->error, CLADE_ERR_INVALID, "query",
+                       "what is reached is ordered by its depth and id: leave ORDER BY out");
+    }
+    return r;
+}
+
 int query_decode_lineage(const struct decode *d, struct query *q)
 {
     static const char *const directions[] = {"up", "down", NULL};
@@ -67,7 +83,7 @@ int query_decode_lineage(const struct decode *d, struct query *q)
     int r = take_ref(d->params, "ref", false, &q->start, d->error);
     r = r != 0 ? r : take_choice(d->params, "direction", false, directions, &direction, d->error);
     q->downstream = direction == 1;
-    return r != 0 ? r : take_walk(d, q);
+    return r != 0 ? r : take_shown_walk(d, q);
 }
 
 int query_decode_paths(const struct decode *d, struct query *q)
@@ -94,13 +110,13 @@ int query_decode_impact(const struct decode *d, struct query *q)
 {
     q->downstream = true;
     int r = take_ref(d->params, "ref", false, &q->start, d->error);
-    return r != 0 ? r : take_walk(d, q);
+    return r != 0 ? r : take_shown_walk(d, q);
 }
 
 int query_decode_provenance(const struct decode *d, struct query *q)
 {
     int r = take_ref(d->params, "ref", false, &q->start, d->error);
-    return r != 0 ? r : take_walk(d, q);
+    return r != 0 ? r : take_shown_walk(d, q);
 }
 
 /* Without `to`, two states of one thing. */

@@ -317,6 +317,7 @@ struct clade_lineage {
     const char *const *kinds;  /* NULL-terminated, NULL = all */
     uint32_t depth;            /* 0 = no bound */
     bool count;                /* only the number of things */
+    const char *query;         /* only things that are so (clade_search); NULL = all. No ORDER BY */
     bool depths; /* of CLADE_VIEW_IDS: {"depth", "ids"} for each depth, in the place of ids */
 };
 
@@ -440,8 +441,8 @@ CLADE_API struct clade_request *clade_lineage_walk(struct clade_client *client,
                                                    clade_cb cb,
                                                    void *arg);
 /* What was made from it and is in use (alias, stage in use, deployment), each with its uses and the
- * path that reaches it. Of `lineage` ref, labels (NULL = all but evaluated_on), depth and count are
- * read. */
+ * path that reaches it. Of `lineage` ref, labels (NULL = all but evaluated_on), depth, count and
+ * query are read. */
 CLADE_API struct clade_request *clade_impact(struct clade_client *client,
                                              const struct clade_lineage *lineage,
                                              const struct clade_read *read,

@@ -178,6 +178,7 @@ void params_lineage(struct params *p,
     put_list(p, "kinds", lineage->kinds);
     put_uint(p, "depth", lineage->depth);
     put_true(p, "count", lineage->count);
+    put_text(p, "query", lineage->query);
     put_read_with(p, read, revision, lineage->depths);
 }
 
@@ -190,6 +191,7 @@ void params_impact(struct params *p,
     put_list(p, "labels", lineage->labels);
     put_uint(p, "depth", lineage->depth);
     put_true(p, "count", lineage->count);
+    put_text(p, "query", lineage->query);
     put_read(p, read, revision);
 }
 

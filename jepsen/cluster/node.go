@@ -350,17 +350,18 @@ func (n *Node) Status() (wire.Map, error) {
 	return status, nil
 }
 
-// Descriptors and resident memory of its process.
-func (n *Node) Use() (descriptors int, rssKiB int) {
+// Descriptors of its process, and what is resident of its own memory: pages of the store's file are
+// the kernel's to take back.
+func (n *Node) Use() (descriptors int, anonKiB int) {
 	pid := n.Pid()
 	names, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
 	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	for _, line := range strings.Split(string(b), "\n") {
-		if words := strings.Fields(line); len(words) > 1 && words[0] == "VmRSS:" {
-			rssKiB, _ = strconv.Atoi(words[1])
+		if words := strings.Fields(line); len(words) > 1 && words[0] == "RssAnon:" {
+			anonKiB, _ = strconv.Atoi(words[1])
 		}
 	}
-	return len(names), rssKiB
+	return len(names), anonKiB
 }
 
 // StartDamaged starts a node that is damaged, to see what it does.

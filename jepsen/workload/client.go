@@ -269,7 +269,11 @@ func thingOf(value any) Thing {
 }
 
 func things(answer wire.Map) ([]Thing, error) {
-	list, is := answer["data"].([]any)
+	data := answer["data"]
+	if found, is := data.(wire.Map); is { // of a search
+		data = found["items"]
+	}
+	list, is := data.([]any)
 	if !is {
 		return nil, &wire.Failure{Code: "MALFORMED", Message: "no list of things"}
 	}
@@ -297,7 +301,7 @@ func (c *Client) get(l Level, refs ...string) ([]Thing, wire.Map, error) {
 	return list, answer, err
 }
 
-// whole reads a list or a lineage to its end, page by page, with more params.
+// whole reads a list, a lineage or a search to its end, page by page, with more params.
 func (c *Client) whole(method string, l Level, more wire.Map) ([]Thing, wire.Map, error) {
 	var all []Thing
 	params := wire.With(l.params(c.namespace), "limit", 10000)

@@ -28,7 +28,7 @@ func (w *set) Setup(c *Client) error {
 var doom = wire.Edge("link", "artifact/hub", "derived_from", "artifact/there-is-none")
 
 // setIndexes are the ways to what was added.
-var setIndexes = []string{"name", "list", "external", "digest", "uri", "downstream"}
+var setIndexes = []string{"name", "list", "external", "digest", "uri", "downstream", "tag", "number", "depends"}
 
 func (w *set) Step(t *Thread) {
 	if t.Rand.Intn(12) == 0 {
@@ -39,7 +39,8 @@ func (w *set) Step(t *Thread) {
 	e := atomic.AddInt64(&w.next, 1) - 1
 	ops := []wire.Map{wire.Create("artifact", fmt.Sprintf("e%d", e),
 		"external_ids", []string{fmt.Sprintf("jepsen:%d", e)}, "digests", []string{fmt.Sprintf("note:%08d", e)},
-		"uris", []string{fmt.Sprintf("s3://jepsen/%d", e)}),
+		"uris", []string{fmt.Sprintf("s3://jepsen/%d", e)},
+		"tags", wire.Map{"of": "set", "number": strconv.FormatInt(e, 10)}),
 		wire.Edge("link", "$0", "derived_from", "artifact/hub")}
 	if t.Rand.Intn(10) == 0 {
 		ops = append(ops, doom)
@@ -52,6 +53,9 @@ func (w *set) Step(t *Thread) {
 		return wrote(answer, e)
 	})
 }
+
+var setQueries = map[string]string{"tag": "tags.of = 'set'", "number": "tags.number >= 0",
+	"depends": "depends_on('artifact/hub')"}
 
 func (w *set) read(t *Thread, by string, l Level, how func(func() history.Op) func() history.Op) {
 	t.do("read", nil, how(func() history.Op {
@@ -82,6 +86,9 @@ func (w *set) find(t *Thread, by string, l Level) ([]Thing, wire.Map, error) {
 		return t.whole("list", l, wire.Map{"kind": "artifact", "view": "heads"})
 	case "downstream":
 		return t.whole("lineage", l, wire.Map{"ref": "artifact/hub", "direction": "down", "view": "heads"})
+	}
+	if query := setQueries[by]; query != "" {
+		return t.whole("search", l, wire.Map{"kind": "artifact", "query": query, "view": "heads"})
 	}
 	var refs []string
 	// Also what is added while this read is on its way: its answer's revision may be later.

@@ -22,6 +22,7 @@ LABELS = ('consumed', 'derived_from', 'contains', 'own', 'own.2', 'evaluated_on'
 SYSTEMS = ('s:1', 's:2', 't:1')
 DIGESTS = ['sha256:' + c * 64 for c in '01'] + ['blake3:' + c * 64 for c in '01'] + ['own:x', 'own:y']
 TEXTS = ('x', 'y', 'z', 'long ' * 60, '\u00e4\u4e2d\U0001f600')
+NUMBERS = ('1', '10', '2.50', '007', '1e1', '-3', '.5', '12x')  # as texts
 URIS = ('u:1', 'u:2', 'git+u:3')
 OF_THINGS = ('content', 'content_reason', 'props', 'fields', 'closed')
 OF_NAMESPACES = ('quota', 'retention_s', 'defaults')
@@ -122,7 +123,8 @@ class Generator:
         return self.rng.sample(choices, self.pick(0, 1, 2, weights=(5, 70, 25)))
 
     def tags(self, updates):
-        return {k: None if updates and self.chance(0.2) else self.rng.choice(TEXTS)
+        return {k: None if updates and self.chance(0.2) else
+                self.rng.choice(NUMBERS if self.chance(0.4) else TEXTS)
                 for k in self.set_of('k', 'l', 'm')}
 
     def value(self, name, updates):
@@ -602,7 +604,7 @@ class Generator:
         if params['kind'] == 'namespace':
             params['kind'] = 'run'  # other episodes have namespaces too
         if self.chance(0.5):
-            params['by'] = self.pick('owner', 'tags.k', 'params.lr', 'status', 'state', 'name')
+            params['by'] = self.pick('owner', 'tags.k', 'params.lr', 'status', 'state', 'name', 'alias')
         return params
 
     def read_lineage(self):
@@ -617,6 +619,13 @@ class Generator:
             params['depth'] = self.rng.randint(1, 3)
         if self.chance(0.15):
             params['count'] = True
+        return self.with_query(params)
+
+    def with_query(self, params):
+        """What is shown of what is reached."""
+        if self.has('search') and self.chance(0.3):
+            tree = searching.Maker(self).tree(self.rng.randint(0, 2), self.has('series'))
+            params.update(query=json.dumps(tree), order='[]')
         return params
 
     def walked(self, *keys):
@@ -633,7 +642,7 @@ class Generator:
         params = self.walked('ref')
         if self.chance(0.15):
             params['count'] = True
-        return params
+        return self.with_query(params)
 
     def read_provenance(self):
         params = self.read_impact()

@@ -1,6 +1,9 @@
 """Reads that follow edges, as plain.World answers them."""
 
+import json
+
 import plain
+import searching
 
 QUIET = 'evaluated_on'  # is followed only when it is named
 
@@ -40,18 +43,22 @@ class Walks:
         dead = params.get('state', 'any') == 'deleted' or ref.form == 'id'
         return plain.Form.inside(key, state.resolve, ref, ns, dead)
 
-    def shown_walk(self, state, params, depths):
+    def shown_walk(self, state, ns, params, depths):
         """(depth, thing) of what a read chose, in order."""
+        look, tree = searching.Search(state, ns), json.loads(params.get('query', 'null'))
+        if tree:
+            look.check_references(tree)
         things = [(d, state.things[i]) for d, i in sorted((d, i) for i, d in depths.items())]
         return [(d, t) for d, t in things if self.wanted(state, t, params, 'any') and
-                t['kind'] in params.get('kinds', plain.KINDS)]
+                t['kind'] in params.get('kinds', plain.KINDS) and
+                (not tree or look.matches(t, tree))]
 
     def read_lineage(self, state, ns, params):
         start = self.start_of(state, ns, params)
         depths = walk(state, params.get('labels'), params.get('direction', 'up') == 'down',
                       start['id'], params.get('depth', 0))
         del depths[start['id']]
-        found = self.shown_walk(state, params, depths)
+        found = self.shown_walk(state, ns, params, depths)
         if params.get('count'):
             return {'count': len(found)}
         return [self.show(state, ns, t, params, depth=d) for d, t in found]
@@ -102,7 +109,7 @@ class Walks:
         labels = without_quiet(state, params)
         depths = walk(state, labels, True, start['id'], params.get('depth', 0))
         found = [(d, t, self.uses_of(state, ns, t)) for d, t in
-                 self.shown_walk(state, params, depths)]
+                 self.shown_walk(state, ns, params, depths)]
         found = [row for row in found if row[2]]
         if params.get('count'):
             return {'count': len(found)}
@@ -127,7 +134,7 @@ class Walks:
         depths = walk(state, without_quiet(state, params), False, start['id'],
                       params.get('depth', 0))
         del depths[start['id']]
-        found = self.shown_walk(state, params, depths)
+        found = self.shown_walk(state, ns, params, depths)
         if params.get('count'):
             return {'count': len(found)}
         data = []

@@ -341,7 +341,7 @@ class Maker:
 
     def literal(self, number, text, pattern):
         if pattern:
-            return self.rng.choice(('%', 'x%', '_', '%o%', 'A%', 'long%', 'u:_', 'zz'))
+            return self.rng.choice(('%', 'x%', '_', '%o%', 'A%', 'long%', 'u:_', 'zz', '1%', '-%', '.5'))
         if not number and (text or self.rng.random() < 0.5):
             return self.rng.choice(('a', 'b', 'c', 'x', 'y', 'long ' * 60, 'live', 'running', '1',
                                     'latest', 'champion', 'staging', 's:1', 'u:2', 'none', 'run'))

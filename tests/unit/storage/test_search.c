@@ -401,6 +401,28 @@ static void things_are_counted_by_the_values_of_a_key(void **state)
     assert_answer(f, "{'count':3,'things':4}");
 }
 
+/* An alias is read from a key that is gone when the next is read. */
+static void versions_are_counted_and_ordered_by_their_aliases(void **state)
+{
+    struct fixture *f = *state;
+    run(f, "{'v':1,'ops':[{'op':'create','kind':'model','name':'m'},"
+           "{'op':'create','kind':'version','model':'model/m'},"
+           "{'op':'create','kind':'version','model':'model/m'},"
+           "{'op':'create','kind':'version','model':'model/m'},"
+           "{'op':'set_alias','ref':'version/m/1','alias':'champion-of-all'},"
+           "{'op':'set_alias','ref':'version/m/2','alias':'a'}]}");
+    assert_int_equal(ask(f, QUERY_COUNT, "version", "", "alias", 0, 0, span_of("")), 0);
+    assert_answer(f, "{'count':3,'things':3,'by':[{'value':'a','count':1},"
+                     "{'value':'champion-of-all','count':1},{'value':'latest','count':1}]}");
+    char *json = search_as_of(f, "version", "ORDER BY alias DESC", 0);
+    char *ids = search_as_of(f, "version", "number IN (1, 2, 3) ORDER BY number DESC, id", 0);
+    uint64_t latest = number_in(ids, "[");
+    uint64_t first = number_in(json, "[");
+    assert_int_equal(first, latest);
+    free(json);
+    free(ids);
+}
+
 static void what_is_purged_is_found_no_more(void **state)
 {
     struct fixture *f = *state;
@@ -448,6 +470,7 @@ int main(void)
         TEST(a_search_that_stops_says_so_and_goes_on),
         TEST(an_indexed_query_reads_what_it_finds_and_no_more),
         TEST(things_are_counted_by_the_values_of_a_key),
+        TEST(versions_are_counted_and_ordered_by_their_aliases),
         TEST(what_is_purged_is_found_no_more),
         TEST(mistakes_are_told_before_anything_is_read),
     };

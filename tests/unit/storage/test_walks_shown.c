@@ -44,6 +44,8 @@ static void impact_says_what_uses_it_and_by_which_path(void **state)
         "{'id':7,'kind':'version','ref':'version/m/2','state':'live','labels':['trained_on']}]}]");
     assert_int_equal(fixture_read(f, QUERY_IMPACT, "{'ref':'id/2','state':'deleted'}"), 0);
     assert_answer(f, "[]");
+    assert_int_equal(fixture_read(f, QUERY_IMPACT, "{'ref':'id/2','query':'number = 1'}"), 0);
+    assert_answer(f, "[]");
     assert_int_equal(fixture_read(f, QUERY_IMPACT, "{'ref':'id/2','depth':1}"), 0);
     assert_answer(f, "[]");
     assert_int_equal(fixture_read(f, QUERY_IMPACT, "{'ref':'artifact/raw'}"), CLADE_ERR_NOT_FOUND);
@@ -63,6 +65,42 @@ static void provenance_says_what_each_is_and_by_what_it_is_known(void **state)
                   "'role':'code','uris':['git+https://x/y@1']},"
                   "{'id':2,'kind':'artifact','ref':'artifact/raw','state':'deleted','depth':3,"
                   "'role':'data'}]");
+}
+
+static void a_query_says_what_is_shown_and_not_what_is_walked_through(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *query;
+        const char *ids;
+    } rows[] = {
+        {"", "[3,4,2,8]"},
+        {"kind = \\u0027artifact\\u0027", "[3,2,8]"},
+        {"name LIKE \\u0027r%\\u0027", "[2]"},
+        {"state = \\u0027deleted\\u0027", "[2]"},
+        {"uris IS NOT NULL OR digests = \\u0027md5:00\\u0027", "[3,8]"},
+        {"depends_on(\\u0027id/2\\u0027)", "[3,4]"},
+        {"used_by((kind = \\u0027version\\u0027)) AND NOT kind = \\u0027run\\u0027", "[3,2,8]"},
+        {"name = \\u0027nothing\\u0027", "[]"},
+    };
+    char text[256];
+    make_story(f);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        snprintf(text, sizeof text, "{'ref':'version/m/1','view':'ids','query':'%s'}",
+                 rows[i].query);
+        assert_int_equal(fixture_read(f, QUERY_LINEAGE, text), 0);
+        assert_answer(f, rows[i].ids);
+    }
+    assert_int_equal(
+        fixture_read(f, QUERY_LINEAGE,
+                     "{'ref':'version/m/1','count':true,'query':'name = \\u0027raw\\u0027'}"),
+        0);
+    assert_answer(f, "{'count':1}");
+    assert_int_equal(
+        fixture_read(f, QUERY_LINEAGE,
+                     "{'ref':'version/m/1','query':'depends_on(\\u0027artifact/nobody\\u0027)'}"),
+        CLADE_ERR_NOT_FOUND);
+    assert_string_equal(f->error.where, "query");
 }
 
 static void diff_says_what_differs_and_leaves_out_what_does_not(void **state)
@@ -154,6 +192,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(impact_says_what_uses_it_and_by_which_path, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(provenance_says_what_each_is_and_by_what_it_is_known,
+                                        fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_query_says_what_is_shown_and_not_what_is_walked_through,
                                         fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(diff_says_what_differs_and_leaves_out_what_does_not,
                                         fixture_setup, fixture_teardown),
