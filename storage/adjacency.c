@@ -68,10 +68,10 @@ static bool fits(uint64_t id, const struct edge *e)
 static struct adjacency_segment *segment_of(struct adjacency *a, uint64_t id)
 {
     struct adjacency_segment *s = adjacency_segment(a, id);
-    if (s != NULL || id >= ADJACENCY_ID_END || !adjacency_pool_charge(a->pool, sizeof *s)) {
+    if (s != NULL || id >= ADJACENCY_ID_END) {
         return s;
     }
-    s = calloc(1, sizeof *s);
+    s = adjacency_pool_segment(a->pool);
     if (s != NULL) {
         atomic_store_explicit(&a->segments[id / SEGMENT_IDS], s, memory_order_release);
     }
@@ -326,9 +326,6 @@ void adjacency_free(struct adjacency *a)
 {
     if (a == NULL) {
         return;
-    }
-    for (size_t i = 0; i < ADJACENCY_ID_END / SEGMENT_IDS; i++) {
-        free(atomic_load_explicit(&a->segments[i], memory_order_relaxed));
     }
     adjacency_pool_free(a->pool);
     free(a);

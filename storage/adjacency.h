@@ -59,17 +59,30 @@ static inline struct adjacency_segment *adjacency_segment(const struct adjacency
                : NULL;
 }
 
-/* The edges of a thing; NULL when it has none. *ret_len is how many of them count. */
+/* The edges of a thing; NULL when it has none. */
+static inline const struct adjacency_block *adjacency_block(const struct adjacency *a,
+                                                            enum adjacency_side side,
+                                                            uint64_t id)
+{
+    struct adjacency_segment *s = adjacency_segment(a, id);
+    return s != NULL ? atomic_load_explicit(&s->heads[side][id % SEGMENT_IDS], memory_order_acquire)
+                     : NULL;
+}
+
+/* How many edges of the block count; 0 of NULL. */
+static inline uint32_t adjacency_len(const struct adjacency_block *b)
+{
+    return b != NULL ? atomic_load_explicit(&b->len, memory_order_acquire) : 0;
+}
+
+/* Both of them. */
 static inline const struct adjacency_block *adjacency_get(const struct adjacency *a,
                                                           enum adjacency_side side,
                                                           uint64_t id,
                                                           uint32_t *ret_len)
 {
-    struct adjacency_segment *s = adjacency_segment(a, id);
-    const struct adjacency_block *b =
-        s != NULL ? atomic_load_explicit(&s->heads[side][id % SEGMENT_IDS], memory_order_acquire)
-                  : NULL;
-    *ret_len = b != NULL ? atomic_load_explicit(&b->len, memory_order_acquire) : 0;
+    const struct adjacency_block *b = adjacency_block(a, side, id);
+    *ret_len = adjacency_len(b);
     return b;
 }
 
@@ -80,7 +93,9 @@ static inline uint8_t adjacency_mark(const struct adjacency *a, uint64_t id)
     return s != NULL ? atomic_load_explicit(&s->marks[id % SEGMENT_IDS], memory_order_relaxed) : 0;
 }
 
-/* Asks for the memory where a thing's block is found, respectively for the block. */
+/* Asks for the memory where a thing's block is found, respectively for the block, which is
+ * returned.
+ */
 static inline void adjacency_prefetch_head(const struct adjacency *a,
                                            enum adjacency_side side,
                                            uint64_t id)
@@ -91,18 +106,16 @@ static inline void adjacency_prefetch_head(const struct adjacency *a,
     }
 }
 
-static inline void adjacency_prefetch_block(const struct adjacency *a,
-                                            enum adjacency_side side,
-                                            uint64_t id)
+static inline const struct adjacency_block *adjacency_prefetch_block(const struct adjacency *a,
+                                                                     enum adjacency_side side,
+                                                                     uint64_t id)
 {
-    struct adjacency_segment *s = adjacency_segment(a, id);
-    const struct adjacency_block *b =
-        s != NULL ? atomic_load_explicit(&s->heads[side][id % SEGMENT_IDS], memory_order_relaxed)
-                  : NULL;
+    const struct adjacency_block *b = adjacency_block(a, side, id);
     if (b != NULL) {
         __builtin_prefetch((const void *)b);
         __builtin_prefetch((const char *)b + 36); /* with the ends of five edges */
     }
+    return b;
 }
 
 /* Whether a reader at `revision` sees every edge of the block. Asked after its length. */

@@ -2,12 +2,14 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/check.h"
 
-#define CHUNK_BYTES   ((size_t)1 << 20)
-#define CLASS_COUNT   36   /* capacities 1 to 8, then four a doubling up to */
-#define CAPACITY_MAX  1024 /* above it a block has memory of its own */
+#define CHUNK_BYTES   ((size_t)2 << 20) /* of a huge page: a walk touches many at random */
+#define FIRST_BYTES   ((size_t)1 << 20) /* of the first chunk of blocks: most stores are small */
+#define CLASS_COUNT   36                /* capacities 1 to 8, then four a doubling up to */
+#define CAPACITY_MAX  1024              /* above it a block has memory of its own */
 #define EDGE_BYTES_IN 16
 
 _Static_assert(sizeof(struct adjacency_block) == 16, "a block's head is as long as an edge");
@@ -15,6 +17,12 @@ _Static_assert(sizeof(struct adjacency_block) == 16, "a block's head is as long 
 struct chunk {
     struct chunk *next;
     uint64_t unused; /* keeps blocks at multiples of 16 */
+};
+
+/* What is left of the chunk that is cut at present. */
+struct cutter {
+    char *at;
+    size_t left;
 };
 
 /* Before a block that has memory of its own. */
@@ -38,7 +46,8 @@ struct adjacency_pool {
     uint64_t bytes;
     uint64_t bytes_max;
     struct chunk *chunks;
-    size_t chunk_used; /* of the first */
+    struct cutter blocks;
+    struct cutter segments;
     struct spare *spares[CLASS_COUNT];
     struct large *larges;
     struct retired *retired; /* from retired_begin on */
@@ -70,7 +79,8 @@ static size_t block_bytes(uint32_t capacity)
     return sizeof(struct adjacency_block) + (size_t)capacity * EDGE_BYTES_IN;
 }
 
-bool adjacency_pool_charge(struct adjacency_pool *p, uint64_t bytes)
+/* False when it would pass the bound. */
+static bool charge(struct adjacency_pool *p, uint64_t bytes)
 {
     if (bytes > p->bytes_max || p->bytes > p->bytes_max - bytes) {
         return false;
@@ -79,20 +89,43 @@ bool adjacency_pool_charge(struct adjacency_pool *p, uint64_t bytes)
     return true;
 }
 
-static void *cut(struct adjacency_pool *p, size_t bytes)
+/* The first of its sort is as long as `first_bytes`, of ordinary pages. */
+static bool new_chunk(struct adjacency_pool *p, struct cutter *cutter, size_t first_bytes)
 {
-    if (p->chunks == NULL || CHUNK_BYTES - p->chunk_used < bytes) {
-        struct chunk *chunk = adjacency_pool_charge(p, CHUNK_BYTES) ? malloc(CHUNK_BYTES) : NULL;
-        if (chunk == NULL) {
-            return NULL;
-        }
-        chunk->next = p->chunks;
-        p->chunks = chunk;
-        p->chunk_used = sizeof *chunk;
+    bool is_first = cutter->at == NULL;
+    size_t bytes = is_first ? first_bytes : CHUNK_BYTES;
+    struct chunk *chunk = NULL;
+    if (charge(p, bytes)) {
+        chunk = is_first ? malloc(bytes) : aligned_alloc(CHUNK_BYTES, bytes);
     }
-    void *at = (char *)p->chunks + p->chunk_used;
-    p->chunk_used += bytes;
+    if (chunk == NULL) {
+        return false;
+    }
+    if (!is_first) {
+        (void)madvise(chunk, bytes, MADV_HUGEPAGE); /* a kernel without them: slower, no more */
+    }
+    chunk->next = p->chunks;
+    p->chunks = chunk;
+    *cutter = (struct cutter){.at = (char *)(chunk + 1), .left = bytes - sizeof *chunk};
+    return true;
+}
+
+static void *cut(struct adjacency_pool *p, struct cutter *cutter, size_t bytes, size_t first_bytes)
+{
+    if (cutter->left < bytes && !new_chunk(p, cutter, first_bytes)) {
+        return NULL;
+    }
+    void *at = cutter->at;
+    cutter->at += bytes;
+    cutter->left -= bytes;
     return at;
+}
+
+struct adjacency_segment *adjacency_pool_segment(struct adjacency_pool *p)
+{
+    size_t bytes = sizeof(struct adjacency_segment);
+    struct adjacency_segment *s = cut(p, &p->segments, bytes, sizeof(struct chunk) + bytes);
+    return s != NULL ? memset(s, 0, bytes) : NULL;
 }
 
 static void *get_small(struct adjacency_pool *p, uint32_t capacity)
@@ -100,7 +133,7 @@ static void *get_small(struct adjacency_pool *p, uint32_t capacity)
     struct spare **spares = &p->spares[class_of(capacity)];
     struct spare *spare = *spares;
     if (spare == NULL) {
-        return cut(p, block_bytes(capacity));
+        return cut(p, &p->blocks, block_bytes(capacity), FIRST_BYTES);
     }
     *spares = spare->next;
     return spare;
@@ -109,7 +142,7 @@ static void *get_small(struct adjacency_pool *p, uint32_t capacity)
 static void *get_large(struct adjacency_pool *p, uint32_t capacity)
 {
     size_t bytes = sizeof(struct large) + block_bytes(capacity);
-    struct large *large = adjacency_pool_charge(p, bytes) ? malloc(bytes) : NULL;
+    struct large *large = charge(p, bytes) ? malloc(bytes) : NULL;
     if (large == NULL) {
         return NULL;
     }
@@ -169,7 +202,7 @@ static bool reserve_retired(struct adjacency_pool *p)
         size_t capacity = p->retired_capacity == 0 ? 256 : 2 * p->retired_capacity;
         uint64_t more = (capacity - p->retired_capacity) * sizeof *p->retired;
         struct retired *grown =
-            adjacency_pool_charge(p, more) ? realloc(p->retired, capacity * sizeof *grown) : NULL;
+            charge(p, more) ? realloc(p->retired, capacity * sizeof *grown) : NULL;
         if (grown == NULL) {
             return false;
         }

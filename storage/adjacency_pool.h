@@ -10,9 +10,9 @@ struct adjacency_pool;
 struct adjacency_pool *adjacency_pool_new(uint64_t bytes_max);
 void adjacency_pool_free(struct adjacency_pool *pool);
 uint64_t adjacency_pool_bytes(const struct adjacency_pool *pool);
-/* Counts memory that is allocated elsewhere; false when it would pass the bound. */
-bool adjacency_pool_charge(struct adjacency_pool *pool, uint64_t bytes);
 
+/* A segment that is empty; NULL when there is no memory under the bound. It goes with the pool. */
+struct adjacency_segment *adjacency_pool_segment(struct adjacency_pool *pool);
 /* An empty block for at least so many edges; NULL when there is no memory under the bound. */
 struct adjacency_block *adjacency_pool_get(struct adjacency_pool *pool, uint32_t capacity);
 /* A block that readers of `epoch` and before it may have. False when there is no memory to note

@@ -5,6 +5,7 @@
 #include "storage/resolve.h"
 
 #define POSITION_BYTES 12 /* depth u32, id u64 */
+#define ID_BYTES_MAX   9  /* in an answer */
 
 /* --- Showing -----------------------------------------------------------------------------------
  */
@@ -151,6 +152,15 @@ static int wants(struct lineage *l, uint64_t id, bool *ret)
     return rc == 0 && *ret && has_filter(q) ? is_as_asked(l, id, ret) : rc;
 }
 
+/* Where the next page goes on: behind this one. */
+static void set_position(struct lineage *l, uint64_t id)
+{
+    uint8_t next[POSITION_BYTES];
+    put_u32be(next, l->depth);
+    put_u64be(next + 4, id);
+    reading_set_next(l->r, span_make(next, sizeof next));
+}
+
 /* Of impact the thing has been read already. */
 static int show(struct lineage *l, uint64_t id)
 {
@@ -163,25 +173,50 @@ static int show(struct lineage *l, uint64_t id)
         rc = rc != 0 ? rc : reading_emit(l->r, l->thing, l->depth);
     }
     if (rc == 0) {
-        uint8_t next[POSITION_BYTES];
-        put_u32be(next, l->depth);
-        put_u64be(next + 4, id);
-        reading_set_next(l->r, span_make(next, sizeof next));
+        set_position(l, id);
     }
     return rc;
 }
 
-/* Whether each thing that is met is counted, whatever it is. */
+/* Whether each thing that is met is wanted, whatever it is. */
+static bool wants_all(const struct query *q)
+{
+    return q->kinds == 0 && q->state == CLADE_STATE_ANY && q->kind != QUERY_IMPACT &&
+           !has_filter(q);
+}
+
 static bool counts_all(const struct query *q)
 {
-    return q->count_only && q->kinds == 0 && q->state == CLADE_STATE_ANY &&
-           q->kind != QUERY_IMPACT && !has_filter(q);
+    return q->count_only && wants_all(q);
+}
+
+/* The ids from order->data[i] on, as many as surely fit, at once; returns how many. */
+static size_t show_ids(struct lineage *l, size_t i)
+{
+    struct reading *r = l->r;
+    const struct ids *order = &l->walk.memory->order;
+    size_t len = order->len - i;
+    size_t room = r->query->limit - r->items;
+    len = len < room ? len : room;
+    if (len < 2 || !reading_has_room(r, (len + 8) * ID_BYTES_MAX)) {
+        return 0;
+    }
+    if (l->group_at == 0 && ids_in_groups(r->query)) {
+        begin_group(l, l->depth);
+    }
+    value_put_uints(r->out, order->data + i, len);
+    l->group_ids += (uint32_t)len;
+    l->count += len;
+    r->items += (uint32_t)len;
+    set_position(l, order->data[i + len - 1]);
+    return len;
 }
 
 static int show_level(struct lineage *l)
 {
     const struct query *q = l->r->query;
     const struct ids *order = &l->walk.memory->order;
+    bool at_once = q->view == CLADE_VIEW_IDS && !q->count_only && wants_all(q);
     l->depth = l->walk.depth;
     if (counts_all(q)) {
         l->count += walk_level_len(&l->walk);
@@ -190,6 +225,11 @@ static int show_level(struct lineage *l)
     for (size_t i = l->walk.level; i < order->len && l->depth >= l->after_depth; i++) {
         uint64_t id = order->data[i];
         if (l->goes_on && l->depth == l->after_depth && id <= l->after_id) {
+            continue;
+        }
+        size_t shown = at_once ? show_ids(l, i) : 0;
+        if (shown > 0) {
+            i += shown - 1;
             continue;
         }
         bool wanted;
@@ -292,6 +332,7 @@ int read_lineage(struct reading *r)
         .memory = &r->walks[0],
         .side = q->downstream ? SIDE_IN : SIDE_OUT,
         .labels = &l.labels,
+        .unordered = counts_all(q),
     };
     r->more_arg = &l;
     r->more = q->kind == QUERY_IMPACT       ? impact_put

@@ -218,9 +218,22 @@ bool reading_stop(void *arg)
     return reading_step(arg);
 }
 
+static uint64_t answer_bytes_max(const struct reading *r)
+{
+    return r->budget->bytes_max != 0 ? r->budget->bytes_max : CLADE_MAX_ANSWER_BYTES;
+}
+
+bool reading_has_room(const struct reading *r, size_t bytes)
+{
+    uint64_t bytes_max = answer_bytes_max(r);
+    uint64_t used = r->out->len - r->out_begin;
+    return used <= bytes_max && bytes <= bytes_max - used &&
+           bytes <= r->out->bytes_max - r->out->len;
+}
+
 int reading_emitted(struct reading *r, size_t mark)
 {
-    uint64_t bytes_max = r->budget->bytes_max != 0 ? r->budget->bytes_max : CLADE_MAX_ANSWER_BYTES;
+    uint64_t bytes_max = answer_bytes_max(r);
     if (!r->out->failed && r->out->len - r->out_begin <= bytes_max) {
         r->items++;
         return 0;

@@ -58,6 +58,8 @@ bool reading_stop(void *arg);
 int reading_emit(struct reading *r, const struct thing *thing, uint32_t depth);
 /* The same for an item that is in `out` already, from `mark` on. */
 int reading_emitted(struct reading *r, size_t mark);
+/* Whether so many bytes more surely fit in the answer. */
+bool reading_has_room(const struct reading *r, size_t bytes);
 /* The same after render_thing has returned `rc`. */
 int reading_rendered(struct reading *r, int rc, size_t mark);
 void reading_set_next(struct reading *r, struct span position);

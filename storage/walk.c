@@ -64,32 +64,42 @@ static inline bool is_within(const struct walk *w, uint64_t id)
     return w->within == NULL || id_set_has(w->within, id);
 }
 
-/* All edges, every one of which counts; there is room for all. */
-static void meet_whole(struct walk *w, const struct adjacency_block *b, uint32_t len)
+/* All edges, every one of which counts. `to` has room for all; returns where it ends then. Half of
+ * what is met is new, in no order: so each is written, and what was not new is written over. */
+static uint64_t *meet_whole(const struct id_set *seen,
+                            const struct adjacency_block *b,
+                            uint32_t len,
+                            uint64_t *to)
 {
-    struct id_set *seen = &w->memory->seen;
-    struct ids *order = &w->memory->order;
-    uint64_t *to = order->data + order->len;
+    uint64_t *words = seen->words;
+    uint64_t end = seen->end;
     for (uint32_t i = 0; i < len; i++) {
         uint64_t id = adjacency_other(b, i);
-        if (id_set_add(seen, id)) {
-            *to++ = id;
+        if (id >= end) {
+            continue;
         }
+        uint64_t word = words[id / 64];
+        *to = id;
+        to += ~word >> id % 64 & 1;
+        words[id / 64] = word | (uint64_t)1 << id % 64;
     }
-    order->len = (size_t)(to - order->data);
+    return to;
 }
 
 /* The same where labels, or what may be met, are told. */
-static void meet_labelled(struct walk *w, const struct adjacency_block *b, uint32_t len)
+static uint64_t *meet_labelled(struct walk *w,
+                               const struct adjacency_block *b,
+                               uint32_t len,
+                               uint64_t *to)
 {
-    struct ids *order = &w->memory->order;
     for (uint32_t i = 0; i < len; i++) {
         uint64_t id = adjacency_other(b, i);
         if (label_set_has(w->labels, adjacency_label(b, i)) && is_within(w, id) &&
             id_set_add(&w->memory->seen, id)) {
-            order->data[order->len++] = id;
+            *to++ = id;
         }
     }
+    return to;
 }
 
 static inline bool passes(const struct walk *w, const struct adjacency_block *b, uint32_t i)
@@ -101,15 +111,18 @@ static inline bool passes(const struct walk *w, const struct adjacency_block *b,
     return lives_at(e.created, e.ended, w->revision);
 }
 
-static void meet_some(struct walk *w, const struct adjacency_block *b, uint32_t len)
+static uint64_t *meet_some(struct walk *w,
+                           const struct adjacency_block *b,
+                           uint32_t len,
+                           uint64_t *to)
 {
-    struct ids *order = &w->memory->order;
     for (uint32_t i = 0; i < len; i++) {
         uint64_t id = adjacency_other(b, i);
         if (passes(w, b, i) && id_set_add(&w->memory->seen, id)) {
-            order->data[order->len++] = id;
+            *to++ = id;
         }
     }
+    return to;
 }
 
 /* Whether more things were met than the query may visit. */
@@ -122,36 +135,50 @@ static bool is_too_much(struct walk *w)
     return w->r->stopped;
 }
 
-static void prefetch(const struct walk *w, size_t i, size_t end)
+/* The things of a level whose blocks are known, in a ring: each head is read once, when its block
+ * is asked for. */
+struct ahead {
+    const struct adjacency_block *blocks[BLOCKS_AHEAD];
+};
+
+static void look_ahead(const struct walk *w, struct ahead *ahead, size_t i, size_t end)
 {
     const uint64_t *ids = w->memory->order.data;
     if (i + HEADS_AHEAD < end) {
         adjacency_prefetch_head(w->r->index, w->side, ids[i + HEADS_AHEAD]);
     }
     if (i + BLOCKS_AHEAD < end) {
-        adjacency_prefetch_block(w->r->index, w->side, ids[i + BLOCKS_AHEAD]);
+        ahead->blocks[i % BLOCKS_AHEAD] =
+            adjacency_prefetch_block(w->r->index, w->side, ids[i + BLOCKS_AHEAD]);
     }
 }
 
 static int next_by_index(struct walk *w, size_t end)
 {
     struct ids *order = &w->memory->order;
+    struct ahead ahead;
     bool all = w->labels->bits == NULL && w->within == NULL;
-    for (size_t i = w->level; i < end; i++) {
-        uint32_t len;
-        prefetch(w, i, end);
-        const struct adjacency_block *b = adjacency_get(w->r->index, w->side, order->data[i], &len);
-        if (!ids_reserve(order, len)) {
+    size_t begin = w->level;
+    for (size_t i = begin; i < end && i < begin + HEADS_AHEAD; i++) {
+        adjacency_prefetch_head(w->r->index, w->side, order->data[i]);
+    }
+    for (size_t i = begin; i < end && i < begin + BLOCKS_AHEAD; i++) {
+        ahead.blocks[i % BLOCKS_AHEAD] =
+            adjacency_prefetch_block(w->r->index, w->side, order->data[i]);
+    }
+    for (size_t i = begin; i < end; i++) {
+        const struct adjacency_block *b = ahead.blocks[i % BLOCKS_AHEAD];
+        uint32_t len = adjacency_len(b);
+        look_ahead(w, &ahead, i, end);
+        if (!ids_reserve(order, len + 1)) { /* and one that is written over */
             return out_of_memory(w);
         }
+        uint64_t *to = order->data + order->len;
         bool whole = len > 0 && adjacency_is_whole(b, w->revision);
-        if (whole && all) {
-            meet_whole(w, b, len);
-        } else if (whole) {
-            meet_labelled(w, b, len);
-        } else {
-            meet_some(w, b, len);
-        }
+        to = whole && all ? meet_whole(&w->memory->seen, b, len, to)
+             : whole      ? meet_labelled(w, b, len, to)
+                          : meet_some(w, b, len, to);
+        order->len = (size_t)(to - order->data);
         if (reading_steps(w->r, len + 1) || is_too_much(w)) {
             return 2;
         }
@@ -214,8 +241,8 @@ int walk_next(struct walk *w)
     struct ids *order = &w->memory->order;
     size_t end = order->len;
     int rc = w->r->index != NULL ? next_by_index(w, end) : next_by_tables(w, end);
-    if (rc == 0 &&
-        (!ids_sort(order, end, &w->memory->spare) || !ids_reserve(&w->memory->levels, 1))) {
+    if (rc == 0 && ((!w->unordered && !ids_sort(order, end, &w->memory->spare)) ||
+                    !ids_reserve(&w->memory->levels, 1))) {
         rc = out_of_memory(w);
     }
     if (rc != 0) {

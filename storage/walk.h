@@ -46,6 +46,7 @@ struct walk {
     enum adjacency_side side;
     const struct label_set *labels;
     const struct id_set *within; /* only things in it are met; NULL = all */
+    bool unordered;              /* nobody minds the order within a level */
     uint64_t revision;
     uint32_t depth; /* of the last level */
     size_t

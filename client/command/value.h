@@ -64,6 +64,8 @@ bool value_keys_known(const struct value *v, const char *const known[], struct e
 void value_put_nil(struct buffer *b);
 void value_put_bool(struct buffer *b, bool v);
 void value_put_uint(struct buffer *b, uint64_t v);
+/* `len` of them, as value_put_uint each. */
+void value_put_uints(struct buffer *b, const uint64_t *values, size_t len);
 void value_put_int(struct buffer *b, int64_t v);
 void value_put_double(struct buffer *b, double v);
 void value_put_str(struct buffer *b, const char *s);

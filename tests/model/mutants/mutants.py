@@ -243,7 +243,7 @@ MUTANTS = [
      'return rc != 0 || to == 0 ? rc : begin_value(&f, &code);',
      'return rc != 0 || to == 0 || from != 0 ? rc : begin_value(&f, &code);'),
     ('lineage counts what its query does not mean', 'storage/lineage.c',
-     'q->kind != QUERY_IMPACT && !has_filter(q);', 'q->kind != QUERY_IMPACT;'),
+     'q->kind != QUERY_IMPACT &&\n           !has_filter(q);', 'q->kind != QUERY_IMPACT;'),
     ("impact passes its query by", 'storage/lineage.c',
      'return rc == 0 && *ret && has_filter(q) ? is_as_asked',
      'return rc == 0 && *ret && has_filter(q) && q->kind != QUERY_IMPACT ? is_as_asked'),

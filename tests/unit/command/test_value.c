@@ -174,6 +174,33 @@ static void msgpack_c_agrees_with_the_reader(void **state)
     }
 }
 
+static void many_numbers_are_written_as_each_is_alone(void **state)
+{
+    static const uint64_t values[] = {0,         1,          127,        128,
+                                      255,       256,        257,        65535,
+                                      65536,     16777216,   UINT32_MAX, 1 + (uint64_t)UINT32_MAX,
+                                      INT64_MAX, UINT64_MAX, 7};
+    const size_t n = sizeof values / sizeof *values;
+    struct buffer each;
+    struct buffer many;
+    buffer_init(&each, 1024);
+    buffer_init(&many, 1024);
+    value_put_str(&many, "before");
+    value_put_str(&each, "before");
+    value_put_uints(&many, values, n);
+    for (size_t i = 0; i < n; i++) {
+        value_put_uint(&each, values[i]);
+    }
+    assert_true(span_equal(buffer_span(&each), buffer_span(&many)));
+    value_put_uints(&many, values, 0);
+    assert_int_equal(many.len, each.len);
+    many.bytes_max = many.len + 8;
+    value_put_uints(&many, values, 1);
+    assert_true(many.failed);
+    buffer_release(&each);
+    buffer_release(&many);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -182,6 +209,7 @@ int main(void)
         cmocka_unit_test(nesting_ends_at_the_limit),
         cmocka_unit_test(more_values_than_the_limit_are_refused),
         cmocka_unit_test(decoded_values_read_and_write_back),
+        cmocka_unit_test(many_numbers_are_written_as_each_is_alone),
         cmocka_unit_test(a_member_is_found_without_decoding),
         cmocka_unit_test(strings_borrow_from_the_bytes),
         cmocka_unit_test(msgpack_c_agrees_with_the_reader),

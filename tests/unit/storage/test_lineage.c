@@ -257,6 +257,41 @@ static void pages_of_ids_by_depth_go_on_in_a_depth(void **state)
     assert_int_equal(f->answer.cursor.len, 0);
 }
 
+/* A page of as many bytes as the answer may have, from one id to all of them. */
+static void ids_that_do_not_fit_stand_on_the_next_page(void **state)
+{
+    struct fixture *f = *state;
+    make_tree(f);
+    for (size_t bytes_max = 6; bytes_max < 130; bytes_max++) {
+        struct query q = {
+            .kind = QUERY_LINEAGE,
+            .limit = 1000,
+            .state = CLADE_STATE_ANY,
+            .view = CLADE_VIEW_IDS,
+            .start = {.form = REF_ID, .number = 2},
+        };
+        struct reader_budget budget = {.bytes_max = bytes_max};
+        uint64_t next = 3;
+        do {
+            const struct value *v;
+            buffer_clear(&f->out);
+            assert_int_equal(reader_query(f->reader, &q, span_of(""), &budget, &f->arena, &f->out,
+                                          &f->answer, &f->error),
+                             0);
+            assert_true(f->out.len <= bytes_max);
+            assert_int_equal(
+                value_decode(buffer_span(&f->out), &value_limits_answer, &f->arena, &v, &f->error),
+                0);
+            assert_true(value_len(v) > 0);
+            for (size_t i = 0; i < value_len(v); i++) {
+                assert_int_equal(value_uint(value_at(v, i)), next++);
+            }
+            q.cursor = f->answer.cursor;
+        } while (!f->answer.complete);
+        assert_int_equal(next, 7);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -267,6 +302,7 @@ int main(void)
         TEST(the_budget_ends_a_walk_honestly),
         TEST(ids_come_alone_or_by_depth),
         TEST(pages_of_ids_by_depth_go_on_in_a_depth),
+        TEST(ids_that_do_not_fit_stand_on_the_next_page),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
