@@ -70,6 +70,11 @@ static int run_job(struct applier *a, const struct apply_job *j, struct error *e
     return rc == 0 ? 0 : error_wrap(error, "applying the log entry at index %" PRIu64, j->index);
 }
 
+static uint64_t now(const struct applier *a)
+{
+    return a->options.clock != NULL ? clock_monotonic_us(a->options.clock) : 0;
+}
+
 static int run_batch(struct applier *a,
                      struct apply_job *jobs,
                      struct apply_job **ret_next,
@@ -78,6 +83,8 @@ static int run_batch(struct applier *a,
     const struct applier_options *o = &a->options;
     struct store_position position;
     struct apply_job *j = jobs;
+    uint64_t began_us = now(a);
+    uint64_t ran_us = 0;
     int rc = apply_begin(a->apply, error);
     while (rc == 0 && j != NULL && is_of_a_batch(j) &&
            (j == jobs || apply_batch_bytes(a->apply) < o->dirty_bytes_max)) {
@@ -87,6 +94,7 @@ static int run_batch(struct applier *a,
     if (rc == 0) {
         o->on_answered(o->arg);
         a->answered = a->index > a->answered ? a->index : a->answered;
+        ran_us = now(a);
         rc = apply_commit(a->apply, &position, error);
     }
     if (rc != 0) {
@@ -95,6 +103,11 @@ static int run_batch(struct applier *a,
         return rc;
     }
     o->on_published(o->arg, &position);
+    if (o->clock != NULL) {
+        uint64_t done_us = now(a);
+        metric_observe(o->batches, done_us - began_us);
+        metric_observe(o->commits, done_us - ran_us);
+    }
     *ret_next = j;
     return 0;
 }

@@ -3,6 +3,8 @@
  * the archive. No thread of its own: node/ drives it from one, the simulator from virtual time. */
 #include <limits.h>
 
+#include "base/clock.h"
+#include "base/metric.h"
 #include "consensus/apply_queue.h"
 #include "consensus/archive.h"
 #include "storage/apply.h"
@@ -13,6 +15,11 @@ struct applier_options {
     struct store *store;
     struct archive *archive;  /* NULL: none is kept */
     uint64_t dirty_bytes_max; /* of a batch; default 256 MiB */
+    /* NULL: nothing is measured. `batches` has how long it took to run each and commit it,
+     * `commits` how long its commit did, on the disk. */
+    const struct clock *clock;
+    struct metric_histogram *batches;
+    struct metric_histogram *commits;
     /* As apply.h has it. What was answered is not given again when its batch is. */
     apply_result_cb on_result;
     /* The results of a batch were all given, and their entries are committed in the log: their

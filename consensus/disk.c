@@ -26,7 +26,9 @@ struct disk {
     char path[1024];
     void (*on_fatal)(void *arg, const struct error *error);
     void *arg;
-    raft_index next;     /* index of the next entry to be appended */
+    const struct clock *clock;
+    struct metric_histogram *appends; /* or NULL */
+    raft_index next;                  /* index of the next entry to be appended */
     raft_index cut;      /* the log was cut here, and nothing was appended since; 0 = it was not */
     atomic_bool closing; /* cancelled writes are no errors any more */
 };
@@ -37,7 +39,8 @@ struct disk_append {
     struct raft_io_append *raft_req;
     raft_io_append_cb raft_cb;
     struct disk *disk;
-    raft_index cut; /* the log was cut here just before it; 0 = it was not */
+    raft_index cut;    /* the log was cut here just before it; 0 = it was not */
+    uint64_t began_us; /* when it is measured */
 };
 
 /* A snapshot on its way to disk. */
@@ -129,9 +132,13 @@ static void on_append(struct raft_io_append *req, int status)
     struct disk_append *a = req->data;
     struct raft_io_append *raft_req = a->raft_req;
     raft_io_append_cb cb = a->raft_cb;
-    (void)stop_on_error(a->disk, status, "appending to the log");
+    struct disk *d = a->disk;
+    (void)stop_on_error(d, status, "appending to the log");
+    if (d->appends != NULL) {
+        metric_observe(d->appends, clock_monotonic_us(d->clock) - a->began_us);
+    }
     if (status == 0 && a->cut != 0) {
-        check_cut(a->disk, a->cut);
+        check_cut(d, a->cut);
     }
     free(a);
     cb(raft_req, status);
@@ -150,6 +157,7 @@ static int disk_append(struct raft_io *io,
     }
     *a = (struct disk_append){.raft_req = req, .raft_cb = cb, .disk = d, .cut = d->cut};
     a->uv_req.data = a;
+    a->began_us = d->appends != NULL ? clock_monotonic_us(d->clock) : 0;
     d->cut = 0;
     d->next += n;
     int rv = d->uv.append(io, &a->uv_req, entries, n, on_append);
@@ -445,6 +453,8 @@ int disk_new(const struct disk_options *options, struct disk **ret, struct error
     }
     d->on_fatal = options->on_fatal;
     d->arg = options->arg;
+    d->clock = options->clock;
+    d->appends = options->appends;
     d->next = 1;
     d->transport = (struct raft_uv_transport){.version = 1,
                                               .init = stub_init,

@@ -7,7 +7,9 @@
  */
 #include <stddef.h>
 
+#include "base/clock.h"
 #include "base/error.h"
+#include "base/metric.h"
 
 struct disk;
 struct raft_io;
@@ -15,8 +17,10 @@ struct uv_loop_s;
 
 struct disk_options {
     struct uv_loop_s *loop;
-    const char *path;     /* a directory that exists */
-    size_t segment_bytes; /* of a log file; 0 = raft_uv's default, 8 MiB */
+    const char *path;                 /* a directory that exists */
+    size_t segment_bytes;             /* of a log file; 0 = raft_uv's default, 8 MiB */
+    const struct clock *clock;        /* of `appends` */
+    struct metric_histogram *appends; /* how long each took to be durable; NULL: not measured */
     /* A disk function failed: the process must stop with this message. Called on the loop, or on a
      * thread of libuv's pool. */
     void (*on_fatal)(void *arg, const struct error *error);

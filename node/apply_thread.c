@@ -30,6 +30,7 @@ static void on_result(void *arg, const struct apply_result *result)
 {
     struct apply_thread *a = arg;
     struct node *n = a->node;
+    metric_add(&n->metrics.commands, 1);
     if (result->id.node != n->folder.identity.node || result->id.boot != n->boot) {
         return;
     }
@@ -122,6 +123,7 @@ static void on_swapped(void *arg, const char *path, int code)
 
 static void wait_for_space(struct apply_thread *a, const struct error *error)
 {
+    metric_add(&a->node->metrics.store_full, 1);
     if (atomic_exchange(&a->node->applied_full, 1) == 0) {
         log_error("the store is full; applying waits until there is room",
                   LOG_STR("error", error->message));
@@ -203,6 +205,9 @@ int apply_thread_new(struct node *n, struct apply_thread **ret, struct error *er
     a->node = n;
     const struct applier_options options = {.store = n->store,
                                             .archive = n->archive,
+                                            .clock = n->clock,
+                                            .batches = &n->metrics.apply_batches,
+                                            .commits = &n->metrics.store_commits,
                                             .on_result = on_result,
                                             .on_answered = on_answered,
                                             .on_aborted = on_aborted,

@@ -108,6 +108,12 @@ static const struct option options[] = {
     [OPTION_WATCH_STALL_MS] = {"watch_stall_ms", OPTION_UINT, AT(watch_stall_ms), .min = 100,
         .max = 3600000, .initial = "30000",
         .help = "a watcher that takes nothing for this long is cut off; it can go on later"},
+    [OPTION_METRICS_LISTEN] = {"metrics_listen", OPTION_ADDRESS, TEXT(metrics_listen),
+        .initial = "",
+        .help = "HOST:PORT for metrics and health over HTTP: /metrics, /livez, /readyz; default: none"},
+    [OPTION_READY_LAG] = {"ready_lag", OPTION_UINT, AT(ready_lag), .min = 1,
+        .max = UINT64_C(1000000000), .initial = "10000",
+        .help = "a node that is more log entries behind than this is not ready (/readyz)"},
 };
 /* clang-format on */
 _Static_assert(sizeof options / sizeof options[0] == OPTION_COUNT, "an option has no row");

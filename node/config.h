@@ -39,6 +39,8 @@ enum option_id {
     OPTION_HEADROOM_BYTES,
     OPTION_LOG_GUARD,
     OPTION_WATCH_STALL_MS,
+    OPTION_METRICS_LISTEN,
+    OPTION_READY_LAG,
     OPTION_COUNT
 };
 
@@ -71,6 +73,8 @@ struct config {
     uint64_t headroom_bytes;
     bool log_guard;
     uint64_t watch_stall_ms;
+    char metrics_listen[CONFIG_ADDRESS_BYTES]; /* "" = no metrics and health */
+    uint64_t ready_lag;                        /* entries */
     /* where each came from */
     enum config_source sources[OPTION_COUNT];
     unsigned lines[OPTION_COUNT]; /* of the file; 0 = not known */

@@ -21,9 +21,10 @@ struct answer_head head_make(const struct serve *s, uint64_t revision)
                                 .term = atomic_load(&s->node->term)};
 }
 
-void request_finish(struct request *r)
+void request_finish(struct request *r, int code)
 {
     struct connection *c = r->conn;
+    request_count(r, code);
     request_free(r);
     connection_touch(c);
 }
@@ -34,13 +35,13 @@ void request_answer(struct request *r, const struct answer_head *head, struct sp
         data.len = 0; /* a transaction's results that do not fit: it did happen */
     }
     answer_write(&r->conn->out, r->msgid, head, data);
-    request_finish(r);
+    request_finish(r, 0);
 }
 
 void request_fail(struct request *r, const struct error *e)
 {
     answer_write_error(&r->conn->out, r->msgid, e, span_make(NULL, 0));
-    request_finish(r);
+    request_finish(r, e->code);
 }
 
 void request_fail_with_leader(struct request *r, const struct error *e)
@@ -52,7 +53,7 @@ void request_fail_with_leader(struct request *r, const struct error *e)
         members_find(&n->members, leader, address);
     }
     answer_write_error(&r->conn->out, r->msgid, e, span_of(address));
-    request_finish(r);
+    request_finish(r, e->code);
 }
 
 void request_fail_code(struct request *r, int code, const char *message)
@@ -65,6 +66,9 @@ void request_fail_code(struct request *r, int code, const char *message)
 void request_drop(struct request *r)
 {
     struct serve *s = r->conn->serve;
+    if (r->state != REQUEST_NEW) {
+        request_count(r, OUTCOME_DROPPED);
+    }
     switch (r->state) {
     case REQUEST_NEW:
         break;

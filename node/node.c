@@ -15,8 +15,10 @@
 #include "node/copier.h"
 #include "node/endpoint.h"
 #include "node/exit_status.h"
+#include "node/http.h"
 #include "node/lineage_thread.h"
 #include "node/raft_thread.h"
+#include "node/request_metrics.h"
 #include "node/serve.h"
 #include "node/supervisor.h"
 #include "node/throttle.h"
@@ -178,7 +180,8 @@ static int open_all(struct node *n, struct error *error)
     }
     n->queue = apply_queue_new();
     n->throttle = throttle_new();
-    if (n->queue == NULL || n->throttle == NULL) {
+    n->namespaces = namespace_places_new();
+    if (n->queue == NULL || n->throttle == NULL || n->namespaces == NULL) {
         return error_set(error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
     }
     if ((r = apply_thread_new(n, &n->apply, error)) < 0 ||
@@ -191,9 +194,24 @@ static int open_all(struct node *n, struct error *error)
     return 0;
 }
 
+/* First of all: a long start can be watched. */
+static int start_http(struct node *n, struct error *error)
+{
+    struct sockaddr_storage addresses[ENDPOINTS_MAX];
+    const char *listen = n->config->metrics_listen;
+    if (listen[0] == 0) {
+        return 0;
+    }
+    int count = check_address(n->config, "metrics_listen", listen, addresses, error);
+    return count < 0 ? count : http_start(n, addresses, (unsigned)count, &n->http, error);
+}
+
 static int start_all(struct node *n, struct error *error)
 {
-    int r;
+    int r = start_http(n, error);
+    if (r < 0) {
+        return r;
+    }
     if ((n->config->lineage_bytes != 0 &&
          (r = lineage_thread_start(n->store, &n->lineage, error)) < 0) ||
         (r = apply_thread_start(n->apply, error)) < 0 || (r = copier_start(n->copier, error)) < 0 ||
@@ -218,7 +236,8 @@ static void log_start(const struct node *n)
              LOG_U64("members", n->folder.identity.members_len), LOG_STR("data", n->folder.path),
              LOG_STR("listen", c->listen), LOG_STR("advertise", n->client_address),
              LOG_STR("peer_listen", c->peer_listen[0] != 0 ? c->peer_listen : n->peer_address),
-             LOG_U64("threads", n->serves_len), LOG_U64("readers", c->readers),
+             LOG_STR("metrics_listen", c->metrics_listen), LOG_U64("threads", n->serves_len),
+             LOG_U64("readers", c->readers),
              LOG_U64("election_timeout_ms", c->election_timeout_ms));
     if (!c->log_guard) {
         log_warning(
@@ -347,6 +366,7 @@ static const char *serve_until_told(struct node *n, struct supervisor *s, const 
     struct housekeeping h = {.node = n, .headroom = true};
     uint64_t headroom_us = 0;
     while (!atomic_load(&n->removed)) {
+        atomic_store(&n->main_beat_us, node_now(n));
         bool known = keep_members(&h);
         bool erasing = keep_erasing(&h);
         if (node_now(n) >= headroom_us) {
@@ -384,6 +404,7 @@ static void listen_for_second(const sigset_t *signals)
 
 static int close_all(struct node *n)
 {
+    atomic_store(&n->phase, NODE_STOPPING);
     serve_stop_accepting(n->serves[0]);
     bool moved = raft_thread_hand_over(n->raft, 2 * (unsigned)n->config->election_timeout_ms);
     if (moved) {
@@ -395,6 +416,7 @@ static int close_all(struct node *n)
     for (unsigned i = 0; i < n->serves_len; i++) {
         serve_join(n->serves[i]);
     }
+    http_stop(n->http);
     workers_stop(n->workers);
     copier_stop(n->copier);
     raft_thread_stop(n->raft);
@@ -415,6 +437,7 @@ static int close_all(struct node *n)
     copier_free(n->copier);
     apply_queue_free(n->queue);
     throttle_free(n->throttle);
+    namespace_places_free(n->namespaces);
     archive_close(n->archive);
     store_close(n->store);
     return r < 0 ? EXIT_FAILED : EXIT_DONE;
@@ -431,6 +454,7 @@ static int run_opened(struct node *n, struct supervisor *s, const sigset_t *sign
     }
     log_info("claded serves", LOG_U64("revision", atomic_load(&n->published_revision)),
              LOG_U64("index", atomic_load(&n->published_index)));
+    atomic_store(&n->phase, NODE_SERVING);
     supervisor_ready(s);
     const char *reason = serve_until_told(n, s, signals);
     supervisor_stopping(s, reason);
@@ -481,6 +505,7 @@ int node_run(const struct config *config)
     }
     n->config = config;
     n->clock = clock_system();
+    n->started_wall_us = clock_wall_us(n->clock);
     n->serves_len = count_serves(config);
     members_init(&n->members);
     int status;

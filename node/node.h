@@ -7,16 +7,21 @@
 #include "node/config.h"
 #include "node/data_folder.h"
 #include "node/members.h"
+#include "node/metrics.h"
 #include "storage/store.h"
 
 struct apply_thread;
 struct archive;
 struct copier;
+struct http;
 struct lineage_thread;
+struct namespace_places;
 struct raft_thread;
 struct serve;
 struct throttle;
 struct workers;
+
+enum node_phase { NODE_STARTING, NODE_SERVING, NODE_STOPPING };
 
 struct node {
     const struct config *config;
@@ -24,6 +29,7 @@ struct node {
     struct data_folder folder;
     char peer_address[CONFIG_ADDRESS_BYTES];   /* in the member list */
     char client_address[CONFIG_ADDRESS_BYTES]; /* told to clients */
+    uint64_t started_wall_us;
     uint64_t boot; /* random for each start: proposal ids of another start are not ours */
 
     struct store *store;
@@ -38,6 +44,9 @@ struct node {
     struct lineage_thread *lineage;
     struct serve **serves;
     unsigned serves_len;
+    struct http *http;                   /* NULL: none is wanted */
+    struct namespace_places *namespaces; /* that metrics tell apart */
+    struct node_metrics metrics;
 
     /* Readers see at least this; the revision is stored before the index. */
     _Atomic uint64_t published_index;
@@ -53,6 +62,9 @@ struct node {
     _Atomic uint64_t raft_turns;  /* looks at the members that the raft loop has taken */
     _Atomic uint64_t apply_turns; /* of the apply thread; odd while it is in one */
     _Atomic uint64_t commit_index;
+    _Atomic uint64_t raft_beat_us; /* last sign of life; 0 = none yet */
+    _Atomic uint64_t main_beat_us;
+    atomic_int phase; /* enum node_phase */
 };
 
 static inline uint64_t node_now(const struct node *n)

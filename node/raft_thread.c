@@ -20,6 +20,7 @@ static void on_refused(void *arg, struct proposal *p, const struct error *error)
 {
     struct raft_thread *rt = arg;
     uint64_t owner = node_number_owner(p->id.counter);
+    metric_add(&rt->node->metrics.proposals_refused[-error->code], 1);
     if (owner < rt->node->serves_len) {
         serve_refused(rt->node->serves[owner], p->id.counter, error);
     }
@@ -45,6 +46,9 @@ static void on_leader(void *arg, uint64_t leader, uint64_t term)
     struct raft_thread *rt = arg;
     uint64_t before = atomic_exchange(&rt->node->leader, leader);
     uint64_t term_before = atomic_exchange(&rt->node->term, term);
+    if (leader != 0 && before != leader) {
+        metric_add(&rt->node->metrics.leader_changes, 1);
+    }
     if (before != leader || term_before != term) {
         log_info(leader == 0 ? "no leader" : "leader", LOG_U64("leader", leader),
                  LOG_U64("term", term));
@@ -266,6 +270,7 @@ static void deliver_look_at_members(struct mail *mail, void *owner)
     struct raft_thread *rt = owner;
     struct raft_status_letter *l =
         LIST_ENTRY(LIST_ENTRY(mail, struct raft_letter, mail), struct raft_status_letter, letter);
+    atomic_store(&rt->node->raft_beat_us, node_now(rt->node));
     if (rt->group != NULL) {
         struct catch_up_status s;
         copier_status(rt->node->copier, &s);
@@ -438,8 +443,12 @@ bool raft_thread_hand_over(struct raft_thread *rt, unsigned timeout_ms)
 static int open_disk(struct raft_thread *rt, struct error *error)
 {
     struct node *n = rt->node;
-    const struct disk_options disk = {
-        .loop = &rt->loop, .path = n->folder.raft_path, .on_fatal = on_fatal, .arg = rt};
+    const struct disk_options disk = {.loop = &rt->loop,
+                                      .path = n->folder.raft_path,
+                                      .clock = n->clock,
+                                      .appends = &n->metrics.log_appends,
+                                      .on_fatal = on_fatal,
+                                      .arg = rt};
     int r = disk_new(&disk, &rt->disk, error);
     if (r == 0) {
         r = guard_file_open(n->folder.raft_path, &rt->mark, error);

@@ -221,6 +221,7 @@ void read_query(struct request *r, const struct value *params)
         request_fail(r, &e);
         return;
     }
+    request_in_namespace(r, r->query.ns);
     begin(r);
 }
 

@@ -22,9 +22,11 @@ struct request *request_new(struct connection *c)
         arena_init(&r->arena, REQUEST_ARENA_BYTES_MAX);
     }
     r->state = REQUEST_NEW;
+    r->method = METHOD_COUNT;
     r->conn = c;
     list_push_back(&c->requests, &r->conn_node);
     c->in_flight++;
+    metric_add(&s->metrics.in_flight, 1);
     return r;
 }
 
@@ -35,6 +37,7 @@ void request_free(struct request *r)
     wheel_remove(&s->wheel, &r->timer);
     list_remove(&r->conn_node);
     c->in_flight--;
+    metric_add(&s->metrics.in_flight, (uint64_t)-1);
     c->in_flight_bytes -= r->charged;
     node_discharge(s->node, r->charged);
     if (r->result != NULL) {
@@ -50,6 +53,8 @@ void request_free(struct request *r)
         return;
     }
     arena_reset(&r->arena);
+    r->started_us = 0;
+    r->is_placed = false;
     r->charged = 0;
     r->result = NULL;
     r->proposal = NULL;
@@ -69,7 +74,8 @@ void request_set_deadline(struct request *r, uint64_t deadline_ms)
     } else if (deadline_ms > REQUEST_DEADLINE_MS_MAX) {
         deadline_ms = REQUEST_DEADLINE_MS_MAX;
     }
-    r->deadline_us = node_now(s->node) + deadline_ms * 1000;
+    r->started_us = node_now(s->node);
+    r->deadline_us = r->started_us + deadline_ms * 1000;
 }
 
 static void expire_write(struct request *r, bool cancelled)

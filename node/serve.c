@@ -109,6 +109,7 @@ static void on_housekeeping(uv_timer_t *timer)
 {
     struct serve *s = timer->data;
     uint64_t now = node_now(s->node);
+    atomic_store(&s->beat_us, now);
     if (s->draining) {
         drain_on(s);
         if (list_is_empty(&s->connections) && s->queries_out == 0) {
@@ -174,6 +175,16 @@ void serve_answered(struct serve *s, struct answers *answers)
     if (!mailbox_post(&s->mail, &answers->mail.node)) {
         answers_free(answers);
     }
+}
+
+const struct request_metrics *serve_metrics(const struct serve *s)
+{
+    return &s->metrics;
+}
+
+const _Atomic uint64_t *serve_beat_us(const struct serve *s)
+{
+    return &s->beat_us;
 }
 
 struct refusal_mail {

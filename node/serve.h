@@ -6,6 +6,7 @@
 #include "node/node.h"
 
 struct request;
+struct request_metrics;
 
 /* Makes the thread's loop and reader; nothing runs yet. */
 int serve_new(struct node *n, unsigned index, struct serve **ret, struct error *error);
@@ -23,6 +24,10 @@ void serve_drain(struct serve *s, unsigned timeout_ms);
 /* Waits for the end that serve_drain began. Accepts NULL. */
 void serve_join(struct serve *s);
 void serve_free(struct serve *s);
+
+/* Any thread: what it counts, and its last sign of life (0 = none yet). */
+const struct request_metrics *serve_metrics(const struct serve *s);
+const _Atomic uint64_t *serve_beat_us(const struct serve *s);
 
 /* From the raft loop: a proposal came to nothing, a ticket has its index (code 0) or none. */
 void serve_refused(struct serve *s, uint64_t key, const struct error *error);

@@ -10,6 +10,7 @@
 #include "node/mailbox.h"
 #include "node/node.h"
 #include "node/raft_thread.h"
+#include "node/request_metrics.h"
 #include "node/serve.h"
 #include "node/wheel.h"
 #include "storage/reader.h"
@@ -72,8 +73,11 @@ struct request {
     struct list node; /* of its state */
     struct wheel_timer timer;
     struct request *hash_next;
-    uint64_t key; /* REQUEST_WRITE, REQUEST_ASKING */
+    uint64_t key;        /* REQUEST_WRITE, REQUEST_ASKING */
+    uint64_t started_us; /* when it was handled first; 0 = it was not */
     uint64_t deadline_us;
+    unsigned place; /* of its namespace among the metrics */
+    bool is_placed;
     uint64_t charged;
     struct arena arena;
     struct proposal *proposal;
@@ -124,6 +128,7 @@ struct connection {
     struct span ns;
     struct span user;
     struct span on_behalf_of;
+    unsigned place; /* of `ns` among the metrics; 0 = not known yet */
     struct lane lane;
 };
 
@@ -157,6 +162,8 @@ struct serve {
     uint8_t *chunk; /* READ_CHUNK_BYTES, for all reads */
     struct buffer scratch;
     struct reader *reader;
+    struct request_metrics metrics;
+    _Atomic uint64_t beat_us; /* last sign of life */
 
     struct listener *listeners;
     unsigned listeners_len;
@@ -225,8 +232,8 @@ void request_fail(struct request *r, const struct error *e);
 /* With `leader` in the answer, where it is another node. */
 void request_fail_with_leader(struct request *r, const struct error *e);
 void request_fail_code(struct request *r, int code, const char *message);
-/* For answers written by hand into the connection's `out`. */
-void request_finish(struct request *r);
+/* For answers written by hand into the connection's `out`; `code` is what they say, 0 = OK. */
+void request_finish(struct request *r, int code);
 /* Without an answer: the connection is gone. */
 void request_drop(struct request *r);
 /* {node, term} and the revision. */

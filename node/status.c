@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "consensus/archive.h"
+#include "node/alarms.h"
 #include "node/copier.h"
 #include "node/lineage_thread.h"
 #include "node/raft_thread.h"
@@ -73,7 +74,7 @@ void status_hello(struct request *r)
     r->conn->members_version = put_member_clients(b, n);
     put_limits_map(b);
     frame_end(b, at);
-    request_finish(r);
+    request_finish(r, 0);
 }
 
 void status_tell_members(struct connection *c)
@@ -326,22 +327,12 @@ static void put_members(struct buffer *b, struct node *n, const struct group_sta
 
 static void put_alarms(struct buffer *b, struct node *n, const struct group_status *status)
 {
-    const struct {
-        bool on;
-        const char *text;
-    } alarms[] = {
-        {status->leader == 0, "no leader is known"},
-        {status->clock_alarm, "the leader's clock is far from the other members'"},
-        {status->digest_alarm, "members disagree about what is stored"},
-        {!status->headroom, "the disk is nearly full: writes are refused"},
-        {atomic_load(&n->applied_full) != 0, "the store is full: applying waits"},
-    };
     uint32_t on = 0;
     value_put_str(b, "alarms");
     size_t at = value_begin_array(b);
-    for (unsigned i = 0; i < sizeof alarms / sizeof alarms[0]; i++) {
-        if (alarms[i].on) {
-            value_put_str(b, alarms[i].text);
+    for (unsigned i = 0; i < ALARM_COUNT; i++) {
+        if (alarm_is_on((enum alarm)i, n, status)) {
+            value_put_str(b, alarm_row((enum alarm)i)->text);
             on++;
         }
     }

@@ -71,6 +71,7 @@ void watch_end(struct request *r)
     list_remove(&w->node);
     r->conn->watches--;
     r->conn->serve->watches_len--;
+    metric_add(&r->conn->serve->metrics.watches, (uint64_t)-1);
     r->watch = NULL;
     w->request = NULL;
     if (!w->stepping) {
@@ -362,6 +363,7 @@ static int open_watch(struct request *r, const struct value *params, struct erro
     r->state = REQUEST_EVENTS;
     list_push_back(&s->watches, &w->node);
     s->watches_len++;
+    metric_add(&s->metrics.watches, 1);
     c->watches++;
     return 0;
 }

@@ -78,6 +78,14 @@ bool workers_cancel(struct workers *w, struct request *r, bool interrupt)
     return queued;
 }
 
+unsigned workers_queued(struct workers *w)
+{
+    pthread_mutex_lock(&w->mutex);
+    unsigned queued = w->queued;
+    pthread_mutex_unlock(&w->mutex);
+    return queued;
+}
+
 /* --- the threads --- */
 
 static struct job *take(struct workers *w)

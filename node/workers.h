@@ -14,6 +14,9 @@ int workers_start(struct workers *w, struct error *error);
 void workers_stop(struct workers *w);
 void workers_free(struct workers *w);
 
+/* Jobs that wait. Any thread. */
+unsigned workers_queued(struct workers *w);
+
 void lane_init(struct lane *lane);
 /* Hands the job over; it comes back through its `done`. False when the queue is full. */
 bool workers_submit(struct workers *w, struct job *job);

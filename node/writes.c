@@ -74,6 +74,7 @@ void write_txn(struct request *r, const struct value *params)
         request_fail_code(r, CLADE_ERR_LIMIT, "the transaction is too long");
         return;
     }
+    request_in_namespace(r, txn.ns);
     if (p.dry_run) {
         r->tried = p.command;
         read_fresh(r);
@@ -163,7 +164,7 @@ static void answer_session(struct request *r, const struct answer_record *a)
 {
     const struct answer_head head = head_make(r->conn->serve, a->revision);
     answer_write_session(&r->conn->out, r->msgid, &head, a->session, r->lease_ms);
-    request_finish(r);
+    request_finish(r, 0);
 }
 
 void write_answered(struct serve *s, const struct answer_record *a, struct span body)
@@ -178,7 +179,7 @@ void write_answered(struct serve *s, const struct answer_record *a, struct span 
     table_remove(s, r);
     if (a->code != 0) {
         answer_write_error_body(&r->conn->out, r->msgid, body);
-        request_finish(r);
+        request_finish(r, a->code);
     } else if (r->method == METHOD_SESSION_OPEN) {
         answer_session(r, a);
     } else if (r->method == METHOD_MEMBER) {

@@ -26,7 +26,8 @@ struct reader {
     struct reader **link; /* what points here */
     enum reader_state state;
     struct epoch_reader epoch;
-    struct view view; /* env is NULL when it has no transaction */
+    _Atomic uint64_t began_us; /* the query that runs; 0 = none, or it has no clock */
+    struct view view;          /* env is NULL when it has no transaction */
     struct arena scratch;
     struct walk_memory walks[2];
 };
@@ -93,6 +94,24 @@ uint64_t readers_oldest_epoch(struct store *store)
     return oldest;
 }
 
+uint64_t readers_oldest_query(struct store *store)
+{
+    uint64_t oldest = 0;
+    pthread_mutex_lock(&store->lock);
+    for (const struct reader *r = store->readers; r != NULL; r = r->next) {
+        uint64_t us = atomic_load_explicit(&r->began_us, memory_order_relaxed);
+        oldest = us != 0 && (oldest == 0 || us < oldest) ? us : oldest;
+    }
+    pthread_mutex_unlock(&store->lock);
+    return oldest;
+}
+
+static void note_begin(struct reader *r, const struct clock *clock)
+{
+    atomic_store_explicit(&r->began_us, clock != NULL ? clock_monotonic_us(clock) : 0,
+                          memory_order_relaxed);
+}
+
 /* A transaction on the newest commit of the current environment. */
 static int begin(struct reader *r)
 {
@@ -125,6 +144,7 @@ static int begin(struct reader *r)
 static void end(struct reader *r)
 {
     epoch_leave(&r->epoch);
+    atomic_store_explicit(&r->began_us, 0, memory_order_relaxed);
     const struct environment *env = r->view.env;
     mdb_txn_reset(r->view.txn);
     give_back(r);
@@ -557,6 +577,7 @@ int reader_query(struct reader *reader,
     if (rc != 0) {
         return rc;
     }
+    note_begin(reader, budget->clock);
     arena_reset(&reader->scratch);
     struct reading r = {
         .view = v,
@@ -602,6 +623,7 @@ int reader_watch(struct reader *reader,
     if (rc != 0) {
         return rc;
     }
+    note_begin(reader, budget->clock);
     arena_reset(&reader->scratch);
     struct reading r = {
         .view = v,
@@ -614,6 +636,27 @@ int reader_watch(struct reader *reader,
     if (rc == 0) {
         v->revision = r.meta.revision;
         rc = read_watch(&r, watchers, len);
+    }
+    end(reader);
+    return rc;
+}
+
+int reader_has_namespace(struct reader *reader, struct span path, struct error *error)
+{
+    struct error unread;
+    struct view *v = &reader->view;
+    v->error = error != NULL ? error : &unread;
+    int rc = begin(reader);
+    if (rc != 0) {
+        return rc;
+    }
+    arena_reset(&reader->scratch);
+    struct meta meta;
+    uint64_t ns;
+    rc = view_meta(v, &meta);
+    if (rc == 0) {
+        v->revision = meta.revision;
+        rc = lookup_namespace(v, &reader->scratch, path, &ns);
     }
     end(reader);
     return rc;

@@ -47,6 +47,8 @@ int reader_query(struct reader *reader,
                  struct buffer *out,
                  struct reader_answer *ret,
                  struct error *error);
-/* The same, at most a little work (a get of few references): for serving threads. True when the
- * query is of that sort. */
+/* Whether there is a live namespace of that path: 0, 1 when there is none, or a CLADE_ERR_*. */
+int reader_has_namespace(struct reader *reader, struct span path, struct error *error);
+/* As reader_query, at most a little work (a get of few references): for serving threads. True when
+ * the query is of that sort. */
 bool query_is_light(const struct query *query);

@@ -57,6 +57,23 @@ int store_rates(struct store *store,
 /* Bytes of the file in use, and the map's size. Any thread. */
 void store_usage(struct store *store, uint64_t *ret_used_bytes, uint64_t *ret_map_bytes);
 
+/* How the store's file is used, for who watches over it. */
+struct store_figures {
+    uint64_t used_bytes; /* as store_usage */
+    uint64_t map_bytes;
+    uint64_t free_bytes; /* of used_bytes: pages that commits will use again */
+    unsigned readers;    /* read transactions that are open: queries, copies, looks */
+    unsigned readers_max;
+    uint64_t oldest_reader_commits; /* the oldest of them is so many commits behind the newest: none
+                                       of the pages freed since can be used again */
+    uint64_t oldest_query_us; /* how long the oldest query that runs has been at it; 0: none */
+};
+/* Any thread; reads the list of free pages. Returns 0 or a disk error. */
+int store_look(struct store *store,
+               uint64_t now_us,
+               struct store_figures *ret,
+               struct error *error);
+
 /* Replaces the whole content by the store in the folder `path`, a checked copy (storage/copy.h)
  * that is not open; one that is behind this store is refused. Apply thread, between batches. Every
  * handle stays what it was: queries that are under way end in the old content, all later ones, and

@@ -11,7 +11,7 @@
 
 #include "base/bytes.h"
 #include "fixture.h"
-#include "storage/store_internal.h"
+#include "storage/view.h"
 
 /* A transaction that may do anything to a handful of things. */
 static void random_txn(uint64_t *seed, char *json, size_t size)
@@ -463,6 +463,51 @@ static void a_broken_disk_that_is_nearly_full_too_is_not_taken_for_a_full_one(vo
     assert_int_equal(advance_on(f, DISK_GOOD), 0);
 }
 
+static struct store_figures look(struct fixture *f)
+{
+    struct store_figures s;
+    assert_int_equal(store_look(f->store, 1000, &s, &f->error), 0);
+    return s;
+}
+
+static void a_look_counts_open_reads_and_how_far_the_oldest_is_behind(void **state)
+{
+    struct fixture *f = *state;
+    struct view first;
+    struct view second;
+    uint64_t used;
+    uint64_t map;
+    assert_int_equal(look(f).readers, 0);
+    assert_int_equal(look(f).oldest_reader_commits, 0);
+    assert_int_equal(view_open(&first, f->store, &f->error), 0);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(advance_on(f, DISK_GOOD), 0);
+    }
+    assert_int_equal(view_open(&second, f->store, &f->error), 0);
+    assert_int_equal(look(f).readers, 2);
+    assert_int_equal(look(f).oldest_reader_commits, 3);
+    assert_int_equal(look(f).oldest_query_us, 0);
+    view_close(&first, f->store);
+    assert_int_equal(look(f).oldest_reader_commits, 0);
+    view_close(&second, f->store);
+    store_usage(f->store, &used, &map);
+    assert_int_equal(look(f).used_bytes, used);
+    assert_int_equal(look(f).map_bytes, map);
+    assert_true(look(f).free_bytes > 0 && look(f).free_bytes < used);
+}
+
+static void a_namespace_is_there_while_it_lives(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(reader_has_namespace(f->reader, span_of("team"), &f->error), 1);
+    assert_int_equal(
+        fixture_txn(f, "{'v':1,'ops':[{'op':'create','kind':'namespace','name':'team'}]}"), 0);
+    assert_int_equal(reader_has_namespace(f->reader, span_of("team"), &f->error), 0);
+    assert_int_equal(reader_has_namespace(f->reader, span_of("default"), NULL), 0);
+    assert_int_equal(fixture_txn(f, "{'v':1,'ops':[{'op':'delete','ref':'namespace/team'}]}"), 0);
+    assert_int_equal(reader_has_namespace(f->reader, span_of("team"), &f->error), 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -476,6 +521,8 @@ int main(void)
         TEST(opening_makes_the_name_of_the_file_durable),
         TEST(a_broken_disk_that_is_nearly_full_too_is_not_taken_for_a_full_one),
         TEST(a_store_of_another_format_is_told_what_to_do),
+        TEST(a_look_counts_open_reads_and_how_far_the_oldest_is_behind),
+        TEST(a_namespace_is_there_while_it_lives),
         TEST(many_changes_in_one_transaction_are_taken_back_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
