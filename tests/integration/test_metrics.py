@@ -202,7 +202,7 @@ class Metrics(Case):
                                               r'listen: Address already in use')
             node.write_config(metrics_listen='0.0.0.0:7480')
             node.start()
-            self.assertEqual(node.wait_exit(), 1)
+            self.assertEqual(node.wait_exit(), 2)
             self.assertIn('metrics_listen is not a loopback address', node.log_tail())
 
 
