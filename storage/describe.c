@@ -128,7 +128,7 @@ static int load_nameless(struct figures *f, const struct row *row, struct thing 
 
 static int count_versions(struct figures *f, uint64_t model)
 {
-    struct key key = key_u64_u64(model, 0);
+    struct key key = key_u64_u64(model, 1);
     struct row row;
     int rc = view_seek(f->r->view, TABLE_VERSIONS, key_span(&key), &row);
     for (; rc == 0; rc = view_next(f->r->view, TABLE_VERSIONS, &row)) {

@@ -285,9 +285,9 @@ static int plan_texts(struct planner *p,
 
 static int add_model(struct planner *p, struct source *source, const struct thing *model)
 {
-    struct key key = key_u64(model->id);
     if (model->kind == KIND_MODEL) {
-        add_range(source, TABLE_VERSIONS, key);
+        struct source_range *range = add_range(source, TABLE_VERSIONS, key_u64(model->id));
+        range->low = key_u64_u64(model->id, 1);
     }
     return 0;
 }

@@ -5,7 +5,7 @@
 #include "storage/target.h"
 #include "storage/varint.h"
 
-#define RATE_KEY UINT64_MAX /* stands where a model's or an experiment's id does */
+#define RATE_KEY UINT64_MAX /* stands where a namespace's id does */
 
 uint64_t usage_things(const uint64_t counts[USE_COUNT])
 {
@@ -118,9 +118,9 @@ static void get_numbers(struct varint_reader *r, uint64_t *numbers, size_t len)
     }
 }
 
-static int malformed(struct view *v, struct span key)
+static int malformed(struct view *v, enum table table, struct span key)
 {
-    return row_corrupt(v->error, TABLE_USAGE, key, "is malformed");
+    return row_corrupt(v->error, table, key, "is malformed");
 }
 
 int usage_of(struct view *v, uint64_t ns, struct usage *ret)
@@ -134,10 +134,11 @@ int usage_of(struct view *v, uint64_t ns, struct usage *ret)
     }
     get_numbers(&r, ret->own, USE_COUNT);
     get_numbers(&r, ret->all, USE_COUNT);
-    return r.failed || r.rest.len > 0 ? malformed(v, key_span(&key)) : 0;
+    return r.failed || r.rest.len > 0 ? malformed(v, TABLE_USAGE, key_span(&key)) : 0;
 }
 
 static int put_numbers(struct rows *rows,
+                       enum table table,
                        struct buffer *row,
                        const struct key *key,
                        const uint64_t *numbers,
@@ -148,7 +149,7 @@ static int put_numbers(struct rows *rows,
         varint_put(row, numbers[i]);
     }
     return row->failed ? error_set(rows->view.error, CLADE_ERR_NO_MEMORY, NULL, "out of memory")
-                       : row_put(rows, TABLE_USAGE, key_span(key), buffer_span(row));
+                       : row_put(rows, table, key_span(key), buffer_span(row));
 }
 
 int usage_put(struct rows *rows, struct buffer *row, uint64_t ns, const struct usage *usage)
@@ -157,7 +158,7 @@ int usage_put(struct rows *rows, struct buffer *row, uint64_t ns, const struct u
     uint64_t numbers[2 * USE_COUNT];
     _Static_assert(sizeof *usage == sizeof numbers, "own, then all");
     memcpy(numbers, usage, sizeof numbers);
-    return put_numbers(rows, row, &key, numbers, 2 * (size_t)USE_COUNT);
+    return put_numbers(rows, TABLE_USAGE, row, &key, numbers, 2 * (size_t)USE_COUNT);
 }
 
 int usage_begin(struct rows *rows, const struct thing *ns)
@@ -172,14 +173,29 @@ int usage_begin(struct rows *rows, const struct thing *ns)
     return rc;
 }
 
-/* number += by, which never goes below zero. */
-int usage_add_to(struct view *v, const struct key *key, uint64_t *number, int64_t by)
+static int add_to(
+    struct view *v, enum table table, const struct key *key, uint64_t *number, int64_t by)
 {
     if (by < 0 && *number < (uint64_t)-by) {
-        return row_corrupt(v->error, TABLE_USAGE, key_span(key), "is too low");
+        return row_corrupt(v->error, table, key_span(key), "is too low");
     }
     *number += (uint64_t)by;
     return 0;
+}
+
+/* number += by, which never goes below zero. */
+int usage_add_to(struct view *v, const struct key *key, uint64_t *number, int64_t by)
+{
+    return add_to(v, TABLE_USAGE, key, number, by);
+}
+
+/* Beside the versions, so that what makes one changes one page: number 0 is no version's. */
+static struct key key_dependents(uint64_t holder, uint64_t ns)
+{
+    struct key key = key_u64_u64(holder, 0);
+    put_u64be(key.bytes + key.len, ns);
+    key.len += 8;
+    return key;
 }
 
 static int decode_dependents(struct view *v, struct row row, struct dependents *ret)
@@ -188,22 +204,22 @@ static int decode_dependents(struct view *v, struct row row, struct dependents *
     ret->things = varint_get(&r);
     ret->bytes = varint_get(&r);
     ret->kept = varint_get(&r);
-    return r.failed || r.rest.len > 0 ? malformed(v, row.key) : 0;
+    return r.failed || r.rest.len > 0 ? malformed(v, TABLE_VERSIONS, row.key) : 0;
 }
 
 int dependents_add(
     struct command *c, uint64_t holder, uint64_t ns, int64_t things, int64_t bytes, int64_t kept)
 {
-    struct key key = key_u64_u64(holder, ns);
+    struct key key = key_dependents(holder, ns);
     struct row row = {.key = key_span(&key)};
     struct dependents d = {0};
-    int rc = view_get(c->view, TABLE_USAGE, row.key, &row.value);
+    int rc = view_get(c->view, TABLE_VERSIONS, row.key, &row.value);
     rc = rc == 0 ? decode_dependents(c->view, row, &d) : rc == 1 ? 0 : rc;
-    rc = rc != 0 ? rc : usage_add_to(c->view, &key, &d.things, things);
-    rc = rc != 0 ? rc : usage_add_to(c->view, &key, &d.bytes, bytes);
-    rc = rc != 0 ? rc : usage_add_to(c->view, &key, &d.kept, kept);
+    rc = rc != 0 ? rc : add_to(c->view, TABLE_VERSIONS, &key, &d.things, things);
+    rc = rc != 0 ? rc : add_to(c->view, TABLE_VERSIONS, &key, &d.bytes, bytes);
+    rc = rc != 0 ? rc : add_to(c->view, TABLE_VERSIONS, &key, &d.kept, kept);
     const uint64_t numbers[] = {d.things, d.bytes, d.kept};
-    return rc != 0 ? rc : put_numbers(c->rows, c->record, &key, numbers, 3);
+    return rc != 0 ? rc : put_numbers(c->rows, TABLE_VERSIONS, c->record, &key, numbers, 3);
 }
 
 /* The first row of the holder's dependents in `from` or a namespace above it in number: 0, 1 when
@@ -211,13 +227,13 @@ int dependents_add(
 int dependents_next(
     struct view *v, uint64_t holder, uint64_t from, uint64_t *ret_ns, struct dependents *ret)
 {
-    struct key key = key_u64_u64(holder, from);
+    struct key key = key_dependents(holder, from);
     struct row row;
-    int rc = view_seek(v, TABLE_USAGE, key_span(&key), &row);
-    if (rc != 0 || row.key.len != 16 || get_u64be(row.key.data) != holder) {
+    int rc = view_seek(v, TABLE_VERSIONS, key_span(&key), &row);
+    if (rc != 0 || row.key.len != key.len || memcmp(row.key.data, key.bytes, 16) != 0) {
         return rc < 0 ? rc : 1;
     }
-    *ret_ns = get_u64be(row.key.data + 8);
+    *ret_ns = get_u64be(row.key.data + 16);
     return decode_dependents(v, row, ret);
 }
 
@@ -288,7 +304,7 @@ int store_rates(struct store *store,
         uint64_t rate = varint_get(&r);
         struct span path = varint_get_text(&r);
         if (r.failed || r.rest.len > 0) {
-            rc = malformed(&v, row.key);
+            rc = malformed(&v, TABLE_USAGE, row.key);
             break;
         }
         cb(arg, path, rate);

@@ -40,6 +40,7 @@ static const struct index indexes[] = {
     {"change log", TABLE_CHANGES, 0, "history: who, why"},
     {"time", TABLE_TIMES, 0, "as_of a time"},
     {"use of namespaces", TABLE_USAGE, 0, "quota, describe"},
+    {"index of values", TABLE_VALUES, 0, "search"},
 };
 #define INDEXES (sizeof indexes / sizeof *indexes)
 
@@ -89,6 +90,8 @@ int __wrap_row_insert_edge(struct rows *rows, enum table table, struct span key,
 
 static uint64_t things; /* artifacts at the beginning; their ids follow each other */
 static uint64_t first_id;
+static uint64_t models; /* the same behind them */
+static uint64_t first_model;
 
 /* In no order, and never twice. */
 static uint64_t mixed(uint64_t n)
@@ -153,6 +156,66 @@ static void put_version(struct bench *b, uint64_t n)
     end_command(b);
 }
 
+static void put_model(struct bench *b, uint64_t n)
+{
+    char name[32];
+    (void)snprintf(name, sizeof name, "of-many-%016" PRIx64, mixed(n));
+    begin_command(b, 1);
+    value_put_map(&b->command, 3);
+    put_text(b, "op", "create");
+    put_text(b, "kind", "model");
+    put_text(b, "name", name);
+    end_command(b);
+}
+
+static void put_next_version(struct bench *b, uint64_t n)
+{
+    char ref[32];
+    (void)snprintf(ref, sizeof ref, "id/%" PRIu64, first_model + mixed(n) % models);
+    begin_command(b, 1);
+    value_put_map(&b->command, 3);
+    put_text(b, "op", "create");
+    put_text(b, "kind", "version");
+    put_text(b, "model", ref);
+    end_command(b);
+}
+
+#define PARAMS 16
+
+static void put_run(struct bench *b, uint64_t n)
+{
+    char text[32];
+    begin_command(b, 2);
+    value_put_map(&b->command, 4);
+    put_text(b, "op", "create");
+    put_text(b, "kind", "run");
+    (void)snprintf(text, sizeof text, "r-%016" PRIx64, mixed(n));
+    put_text(b, "name", text);
+    put_text(b, "status", "finished");
+    value_put_map(&b->command, 4);
+    put_text(b, "op", "log");
+    put_text(b, "ref", "$0");
+    value_put_str(&b->command, "params");
+    value_put_map(&b->command, PARAMS);
+    for (unsigned i = 0; i < PARAMS; i++) {
+        char key[16];
+        (void)snprintf(key, sizeof key, "param-%u", i);
+        (void)snprintf(text, sizeof text, "%.6f", (double)(mixed(n * PARAMS + i) >> 40) / 1e5);
+        put_text(b, key, text);
+    }
+    value_put_str(&b->command, "metrics");
+    value_put_array(&b->command, 1);
+    value_put_map(&b->command, 2);
+    put_text(b, "key", "loss");
+    value_put_str(&b->command, "points");
+    value_put_array(&b->command, 1);
+    value_put_array(&b->command, 3);
+    value_put_uint(&b->command, 1);
+    value_put_uint(&b->command, 1);
+    value_put_double(&b->command, (double)(mixed(n) >> 40) / 1e5);
+    end_command(b);
+}
+
 static void put_update(struct bench *b, uint64_t n)
 {
     char ref[32];
@@ -191,7 +254,9 @@ struct write {
 
 static const struct write writes[] = {
     {"create of an artifact with a digest, a uri and an external id", put_create, TABLE_META},
-    {"model, version, alias and stage in one transaction", put_version, TABLE_USAGE},
+    {"model, version, alias and stage in one transaction", put_version, TABLE_VERSIONS},
+    {"version of one of many models", put_next_version, TABLE_META},
+    {"run with a status, 16 params that are numbers and a metric", put_run, TABLE_META},
     {"update of a tag", put_update, TABLE_META},
     {"link", put_link, TABLE_META},
 };
@@ -300,6 +365,10 @@ int main(int argc, char **argv)
            " rounds; filled at %.2f us a "
            "thing\n",
            things, n, rounds, run_writes(&b, &fill, things, &number));
+    first_model = first_id + things;
+    models = things / 20 + 1;
+    const struct write fill_models = {"", put_model, TABLE_META};
+    (void)run_writes(&b, &fill_models, models, &number);
     for (size_t i = 0; i < sizeof writes / sizeof *writes; i++) {
         measure(&b, &writes[i], n, (unsigned)rounds);
     }
