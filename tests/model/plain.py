@@ -1716,7 +1716,7 @@ class World(Walks):
     # Reads: each answers its data, or raises Refused.
 
     def read(self, method, params):
-        self.read_form(params)
+        self.read_form(method, params)
         revision = self.revision_at(params.get('as_of'))
         state = self.states[revision]
         ns = state.namespace(params.get('ns', 'default'))
@@ -1725,7 +1725,7 @@ class World(Walks):
         return getattr(self, 'read_' + method)(state, ns, params)
 
     @staticmethod
-    def read_form(params):
+    def read_form(method, params):
         """What can be said of a read without the store."""
         if 'under' in params:
             if params['kind'] not in ('version', 'run'):
@@ -1734,7 +1734,7 @@ class World(Walks):
             if ref.kind not in (None, 'model' if params['kind'] == 'version' else 'experiment'):
                 raise Refused('INVALID', 'under')
         for key in ('ref', 'from', 'to'):
-            if isinstance(params.get(key), str): # that of a watch is a revision
+            if key in params and (method, key) != ('watch', 'from'):  # which is a revision
                 Form.inside(key, Ref, params[key])
 
     def revision_at(self, as_of):
