@@ -121,7 +121,7 @@ static bool mark_sent(struct group *g, struct proposal *p)
     }
     p->sent_term = raft_current_term(&g->raft);
     p->sent_to = group_leader(g);
-    p->sent_us = group_now(g);
+    atomic_store_explicit(&p->sent_us, group_now(g), memory_order_relaxed);
     p->attempts++;
     return true;
 }
@@ -483,7 +483,8 @@ static void send_again(struct group *g, uint64_t now)
     {
         struct proposal *p = proposal_of(node);
         unsigned shift = p->attempts > 6 ? 6 : p->attempts - 1;
-        bool late = now - p->sent_us > ((uint64_t)RESEND_AFTER_US << shift);
+        bool late = now - atomic_load_explicit(&p->sent_us, memory_order_relaxed) >
+                    ((uint64_t)RESEND_AFTER_US << shift);
         if (p->repeatable && (p->sent_term != term || p->sent_to != leader || late)) {
             list_remove(node);
             list_push_back(&again, node);

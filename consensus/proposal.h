@@ -22,12 +22,12 @@ struct proposal {
     atomic_int state;
     atomic_int refs;
     /* The group's own: */
-    uint64_t from;      /* the member that forwarded it; 0 = this node accepted it */
-    uint64_t sent_term; /* term of the leader that it was given to last */
-    uint64_t sent_to;   /* and that leader: a member may name the old one for a moment */
-    uint64_t sent_us;   /* monotonic */
-    unsigned attempts;  /* times that it was given to a leader */
-    bool admitted;      /* here, as the leader */
+    uint64_t from;            /* the member that forwarded it; 0 = this node accepted it */
+    uint64_t sent_term;       /* term of the leader that it was given to last */
+    uint64_t sent_to;         /* and that leader: a member may name the old one for a moment */
+    _Atomic uint64_t sent_us; /* monotonic; 0 = not yet. The accepting thread may look */
+    unsigned attempts;        /* times that it was given to a leader */
+    bool admitted;            /* here, as the leader */
     size_t len;
     uint8_t bytes[]; /* the encoded item (storage/entry.h) */
 };

@@ -114,6 +114,9 @@ static const struct option options[] = {
     [OPTION_READY_LAG] = {"ready_lag", OPTION_UINT, AT(ready_lag), .min = 1,
         .max = UINT64_C(1000000000), .initial = "10000",
         .help = "a node that is more log entries behind than this is not ready (/readyz)"},
+    [OPTION_SLOW_REQUEST_MS] = {"slow_request_ms", OPTION_UINT, AT(slow_request_ms), .min = 1,
+        .max = 3600000, .zero = true, .initial = "1000",
+        .help = "requests that take longer are logged with what they did; 0 = none are"},
 };
 /* clang-format on */
 _Static_assert(sizeof options / sizeof options[0] == OPTION_COUNT, "an option has no row");

@@ -41,6 +41,7 @@ enum option_id {
     OPTION_WATCH_STALL_MS,
     OPTION_METRICS_LISTEN,
     OPTION_READY_LAG,
+    OPTION_SLOW_REQUEST_MS,
     OPTION_COUNT
 };
 
@@ -74,6 +75,7 @@ struct config {
     bool log_guard;
     uint64_t watch_stall_ms;
     char metrics_listen[CONFIG_ADDRESS_BYTES]; /* "" = no metrics and health */
+    uint64_t slow_request_ms;                  /* 0 = none is */
     uint64_t ready_lag;                        /* entries */
     /* where each came from */
     enum config_source sources[OPTION_COUNT];

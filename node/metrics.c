@@ -72,6 +72,7 @@
       "How long requests took until they were answered, by method; without watches and changes of members") \
     X(NAMESPACE_SECONDS, "clade_namespace_request_duration_seconds", HISTOGRAM,                    \
       "The same of queries and transactions, by namespace; those beyond the first 32 that were used are other=true") \
+    X(SLOW, "clade_slow_requests_total", COUNTER, "Requests that took longer than slow_request_ms") \
     X(STORE_USED, "clade_store_used_bytes", GAUGE, "Bytes of the store's file")                    \
     X(STORE_FREE, "clade_store_free_bytes", GAUGE, "Of these, what later commits will use again")  \
     X(STORE_MAP, "clade_store_map_bytes", GAUGE, "The most that the store's file can grow to")     \
@@ -311,6 +312,7 @@ static void gather_requests(struct look *l)
                           &from->namespaces[p][NAMESPACE_WRITE]);
         }
         metric_add(&to->in_flight, metric_read(&from->in_flight));
+        metric_add(&to->slow, metric_read(&from->slow));
         metric_add(&to->watches, metric_read(&from->watches));
     }
 }
@@ -382,6 +384,7 @@ static void write_requests(struct look *l)
     put_one(l, FAMILY_WATCHES, metric_read(&l->requests.watches));
     write_methods(l);
     write_namespaces(l);
+    put_one(l, FAMILY_SLOW, metric_read(&l->requests.slow));
 }
 
 /* --- store, disk, what others send, the process --- */

@@ -63,9 +63,13 @@ static void run_job(struct job *job, struct reader *reader)
                                          .deadline_us = r->deadline_us,
                                          .bytes_max = CLADE_MAX_ANSWER_BYTES - ANSWER_SLACK_BYTES,
                                          .visits_max = QUERY_VISITS_MAX,
-                                         .cancelled = &q->cancelled};
+                                         .cancelled = &q->cancelled,
+                                         .effort = &q->effort,
+                                         .plan_after_us = slow_request_us(r->conn->serve->node)};
+    q->began_us = node_now(r->conn->serve->node);
     q->code = reader_query(reader, &r->query, r->conn->ns, &budget, &r->arena, &q->data, &q->answer,
                            &q->error);
+    q->ended_us = node_now(r->conn->serve->node);
 }
 
 static void job_done(struct job *job)
@@ -101,6 +105,7 @@ static void run_in_worker(struct request *r)
 static void run(struct request *r)
 {
     r->state = REQUEST_NEW;
+    r->ready_us = node_now(r->conn->serve->node);
     if (r->method == METHOD_TXN) {
         write_try(r);
     } else if (query_is_light(&r->query)) {

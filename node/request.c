@@ -54,6 +54,7 @@ void request_free(struct request *r)
     }
     arena_reset(&r->arena);
     r->started_us = 0;
+    r->ready_us = 0;
     r->is_placed = false;
     r->charged = 0;
     r->result = NULL;

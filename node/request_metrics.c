@@ -117,6 +117,10 @@ void request_count(struct request *r, int outcome)
     }
     uint64_t took_us = node_now(s->node) - r->started_us;
     metric_observe(&m->methods[r->method], took_us);
+    if (took_us >= slow_request_us(s->node)) {
+        metric_add(&m->slow, 1);
+        slow_log(r, outcome, took_us);
+    }
     if (r->is_placed) {
         enum namespace_use use = r->method == METHOD_TXN ? NAMESPACE_WRITE : NAMESPACE_READ;
         metric_observe(&m->namespaces[r->place][use], took_us);

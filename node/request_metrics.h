@@ -24,6 +24,7 @@ struct request_metrics {
     struct metric_histogram namespaces[NAMESPACES_MAX][NAMESPACE_USES];
     metric_counter in_flight;
     metric_counter watches;
+    metric_counter slow;
 };
 
 /* The namespaces that have a place, in the order in which they were first used; shared by the

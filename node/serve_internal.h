@@ -12,6 +12,7 @@
 #include "node/raft_thread.h"
 #include "node/request_metrics.h"
 #include "node/serve.h"
+#include "node/slow.h"
 #include "node/wheel.h"
 #include "storage/reader.h"
 #include "wire/message.h"
@@ -51,6 +52,9 @@ struct query_result {
     int code;
     struct error error;
     bool cancelled;
+    struct reader_effort effort;
+    uint64_t began_us; /* by the worker */
+    uint64_t ended_us;
 };
 
 /* What a query worker runs, see workers.c. */
@@ -75,6 +79,7 @@ struct request {
     struct request *hash_next;
     uint64_t key;        /* REQUEST_WRITE, REQUEST_ASKING */
     uint64_t started_us; /* when it was handled first; 0 = it was not */
+    uint64_t ready_us;   /* a read: when what it should see was here; 0 = it was not yet */
     uint64_t deadline_us;
     unsigned place; /* of its namespace among the metrics */
     bool is_placed;
@@ -164,6 +169,7 @@ struct serve {
     struct reader *reader;
     struct request_metrics metrics;
     _Atomic uint64_t beat_us; /* last sign of life */
+    struct slow_limit slow_limit;
 
     struct listener *listeners;
     unsigned listeners_len;

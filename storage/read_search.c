@@ -535,44 +535,20 @@ static void put_uint(struct buffer *b, const char *key, uint64_t v)
     value_put_uint(b, v);
 }
 
-static void put_source(struct buffer *b, const struct source *source)
+static const char *way_name(enum way way)
 {
-    static const char *const names[] = {[SOURCE_ALL] = "all",
-                                        [SOURCE_VALUE] = "value",
-                                        [SOURCE_SET] = "set",
-                                        [SOURCE_AND] = "and",
-                                        [SOURCE_OR] = "or"};
-    bool parts = source->first != NULL;
-    bool of = source->of != NULL && source->of->written.len > 0;
-    value_put_map(b, 3u + of + parts);
-    put_str(b, "use", source->is_lineage ? "lineage" : names[source->kind]);
-    put_uint(b, "estimate", source->estimate);
-    value_put_str(b, "exact");
-    value_put_bool(b, source->is_exact);
-    if (of) {
-        value_put_str(b, "of");
-        value_put_span(b, source->of->written);
-    }
-    if (parts) {
-        uint32_t len = 0;
-        value_put_str(b, "parts");
-        size_t at = value_begin_array(b);
-        for (const struct source *one = source->first; one != NULL; one = one->next, len++) {
-            put_source(b, one);
-        }
-        value_end(b, at, len);
-    }
+    static const char *const ways[] = {
+        [WAY_IDS] = "ids", [WAY_WALK] = "index", [WAY_HEAP] = "best"};
+    return ways[way];
 }
 
 static void put_explain(struct answering *a)
 {
-    static const char *const ways[] = {
-        [WAY_IDS] = "ids", [WAY_WALK] = "index", [WAY_HEAP] = "best"};
     struct buffer *b = a->s.r->out;
     value_put_map(b, 6);
-    put_str(b, "order", ways[a->way]);
+    put_str(b, "order", way_name(a->way));
     value_put_str(b, "plan");
-    put_source(b, a->source);
+    search_put_source(b, a->source);
     put_uint(b, "total", a->s.total);
     put_uint(b, "rows", a->s.rows);
     put_uint(b, "things", a->s.things);
@@ -666,6 +642,7 @@ int read_search(struct reading *r)
     rc = rc != 0 ? rc : choose_way(&a);
     rc = rc != 0 ? rc : take_position(&a);
     rc = rc != 0 ? rc : answer(&a);
+    search_describe(&a.s, a.source, way_name(a.way), a.matched);
     search_release(&a.s);
     free(a.heap);
     return rc;

@@ -561,6 +561,25 @@ static void use_index(struct reading *r, struct store *store)
     }
 }
 
+static void begin_effort(const struct reading *r)
+{
+    if (r->budget->effort != NULL) {
+        *r->budget->effort = (struct reader_effort){.walked = false};
+    }
+}
+
+/* What a search read it has told itself. */
+static void end_effort(const struct reading *r)
+{
+    struct reader_effort *e = r->budget->effort;
+    if (e != NULL) {
+        e->walked = walks(r->query);
+        e->by_index = r->index != NULL;
+        e->met = r->met;
+        e->items = r->items;
+    }
+}
+
 int reader_query(struct reader *reader,
                  const struct query *query,
                  struct span ns_default,
@@ -592,6 +611,8 @@ int reader_query(struct reader *reader,
         .error = v->error,
     };
     uint64_t query_hash = 0;
+    r.began_us = atomic_load_explicit(&reader->began_us, memory_order_relaxed);
+    begin_effort(&r);
     rc = view_meta(v, &r.meta);
     if (rc == 0) {
         use_index(&r, reader->store);
@@ -604,6 +625,7 @@ int reader_query(struct reader *reader,
         rc = finish(&r, query_hash, ret);
     }
     end(reader);
+    end_effort(&r);
     if (rc != 0) {
         out->len = r.out_begin;
     }

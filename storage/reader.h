@@ -14,6 +14,22 @@ struct reader;
 int reader_new(struct store *store, struct reader **ret, struct error *error);
 void reader_free(struct reader *reader);
 
+#define READER_PLAN_BYTES 1024
+
+/* What a query did, for who watches over it. */
+struct reader_effort {
+    bool walked;      /* it followed edges, */
+    bool by_index;    /* by the lineage index, or else by the tables on disk */
+    uint64_t met;     /* things that walks met */
+    uint64_t rows;    /* of indexes that a search read, */
+    uint64_t things;  /* that it read for it, */
+    uint64_t matched; /* and that are what it asks for */
+    uint32_t items;   /* in the answer */
+    /* The plan of a search that took longer than plan_after_us, as `explain` has it, in one line
+     * and without what is compared with; "" = none. */
+    char plan[READER_PLAN_BYTES];
+};
+
 /* Bounds of one query, and when to stop. */
 struct reader_budget {
     const struct clock *clock;
@@ -22,8 +38,11 @@ struct reader_budget {
     uint64_t visits_max;   /* things that a walk may visit */
     const bool *cancelled; /* may be NULL; looked at now and then */
     /* of searches; 0 = as search.h has them */
-    uint64_t count_max;  /* rows that are counted to judge an index */
-    uint64_t things_max; /* that one page reads */
+    uint64_t count_max;           /* rows that are counted to judge an index */
+    uint64_t things_max;          /* that one page reads */
+    struct reader_effort *effort; /* filled when there is an answer, and when there is none; may be
+                                     NULL */
+    uint64_t plan_after_us;
 };
 
 struct reader_answer {

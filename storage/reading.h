@@ -31,6 +31,8 @@ struct reading {
     struct span position;              /* the cursor's; len 0 = from the start */
     uint32_t items;                    /* in the answer so far */
     uint64_t read_rows;                /* of the change log */
+    uint64_t met;                      /* things, by walks */
+    uint64_t began_us;                 /* monotonic; 0 = there is no clock */
     uint32_t steps;                    /* since the last look at the clock */
     bool full;                         /* an item did not fit: the answer ends before it */
     bool stopped;                      /* the budget is used up */

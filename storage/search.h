@@ -149,3 +149,12 @@ int search_make_sets(struct search_run *s, const struct filter *filter);
 int search_lineage_set(struct search_run *s, const struct filter *f, struct id_pages **ret);
 /* Of struct matcher. */
 int search_match_lineage(void *arg, const struct filter *f, const struct thing *t, bool *ret);
+
+/* search_explain.c */
+/* Appends the plan, as `explain` answers it. */
+void search_put_source(struct buffer *b, const struct source *source);
+/* Fills the budget's effort, where there is one: `source` is NULL when there is no plan. */
+void search_describe(struct search_run *s,
+                     const struct source *source,
+                     const char *order,
+                     uint64_t matched);

@@ -263,6 +263,7 @@ int walk_next(struct walk *w)
 void walk_end(struct walk *w)
 {
     struct walk_memory *m = w->memory;
+    w->r->met += m->order.len > 0 ? m->order.len - 1 : 0;
     id_set_end(&m->seen, &m->order, KEPT_BYTES);
     m->order.len = 0;
     m->levels.len = 0;

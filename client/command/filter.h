@@ -3,6 +3,7 @@
  * with a thing in hand. Everything that can be known without the thing is checked here.
  * Deterministic: depends on the text alone. */
 #include "base/arena.h"
+#include "base/buffer.h"
 #include "base/error.h"
 #include "command/field.h"
 #include "command/reference.h"
@@ -144,6 +145,10 @@ int search_parse_key(struct span text,
                      struct arena *arena,
                      struct filter *ret,
                      struct error *error);
+
+/* Appends a query, of a guard or a search, with '?' for what it compares with: what may be shown to
+ * those who may not see the data. Ends where the text is no query. The arena has its words. */
+void filter_shape(struct span text, struct arena *arena, struct buffer *out);
 
 /* Whether all of text is a decimal number ("-1.5e3"); then sets it. */
 bool filter_parse_number(struct span text, struct filter_number *ret);

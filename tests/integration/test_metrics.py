@@ -206,6 +206,66 @@ class Metrics(Case):
             self.assertIn('metrics_listen is not a loopback address', node.log_tail())
 
 
+class Slow(Case):
+    cost_s = 10
+
+    def slow_lines(self, node, method):
+        return [dict(re.findall(r'(\w+)=("(?:[^"\\]|\\.)*"|\S*)', line))
+                for line in node.log_text().splitlines()
+                if 'event="slow request"' in line and f'method={method} ' in line]
+
+    def test_slow_requests_are_logged_with_what_they_did_and_nothing_of_the_data(self):
+        with MetricsCluster(3, slow_request_ms=1) as c:
+            leader = c.leader()
+            with leader.client() as client:
+                client.txn([wire.artifact('hub')])
+                for begin in range(0, 4000, 1000):
+                    ops = []
+                    for i in range(begin, begin + 1000):
+                        ops += [wire.artifact(f'a{i}', tags={'k': f'secret-{i}'}),
+                                {'op': 'link', 'from': f'${len(ops)}', 'label': 'derived_from',
+                                 'to': 'artifact/hub'}]
+                    client.txn(ops)
+                client.call('search', {'kind': 'artifact',
+                                       'query': "tags.k ILIKE '%SECRET-39%' AND name != 'x'"})
+                client.call('lineage', {'ref': 'artifact/hub', 'direction': 'down', 'view': 'full'})
+                self.assertGreaterEqual(scrape(leader)['clade_slow_requests_total'], 2)
+            search = self.slow_lines(leader, 'search')[0]
+            self.assertEqual(search['query'], '"tags.k ILIKE ? AND name != ?"')
+            self.assertEqual((search['outcome'], search['user']), ('OK', 'tester'))
+            self.assertEqual((search['things'], search['matched']), ('4001', '111'))
+            self.assertRegex(search['plan'], r'^"all >?=?\d+; order ids"$')
+            parts = [int(search[k]) for k in ('wait_ms', 'queue_ms', 'work_ms')]
+            self.assertLessEqual(sum(parts), int(search['ms']))
+            self.assertGreaterEqual(int(search['work_ms']), 1)
+            lineage = self.slow_lines(leader, 'lineage')[0]
+            self.assertEqual(lineage['met'], '4000')
+            self.assertEqual(lineage['items'], '1000')
+            self.assertIn(lineage['edges_by'], ('index', 'tables'))
+            txn = self.slow_lines(leader, 'txn')[0]
+            self.assertLessEqual(int(txn['wait_ms']) + int(txn['work_ms']), int(txn['ms']))
+            self.assertNotIn('secret-', leader.log_text().lower())
+
+    def test_a_write_without_a_majority_is_slow_at_work_and_not_in_the_queue(self):
+        with MetricsCluster(3, slow_request_ms=200, election_timeout_ms=3000) as c:
+            leader = c.leader()
+            for node in c.followers():
+                node.pause()
+            with leader.client() as client:
+                with self.assertRaises(wire.Failure):
+                    client.txn([wire.artifact('a')], deadline_ms=400)
+            line = self.slow_lines(leader, 'txn')[0]
+            self.assertIn(line['outcome'], ('UNKNOWN', 'UNAVAILABLE'))
+            self.assertGreaterEqual(int(line['work_ms']), 200)
+            self.assertLess(int(line['wait_ms']), 200)
+
+    def test_without_the_setting_nothing_is_slow(self):
+        with MetricsCluster(1, slow_request_ms=0) as c:
+            with c.nodes[0].client() as client:
+                client.txn([wire.artifact('a')])
+            self.assertEqual(scrape(c.nodes[0])['clade_slow_requests_total'], 0)
+
+
 def write_docs():
     with MetricsCluster(1) as c:
         made = table(get(c.nodes[0], '/metrics')[2])

@@ -223,6 +223,35 @@ static void like_matches_as_its_rows_say(void **state)
     assert_int_equal(steps, 0);
 }
 
+static void the_shape_of_a_query_has_none_of_its_values(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *shape;
+    } rows[] = {
+        {"name='a' AND NOT (owner != \"b\" or size in (1,-2e3))",
+         "name = ? AND NOT ( owner != ? or size in ( ? , ? ) )"},
+        {"tags.\"a key\" = 'it''s secret' and tags.k like '%x'",
+         "tags.\"a key\" = ? and tags.k like ?"},
+        {"depends_on('artifact/x') ORDER BY max(metrics.acc ON 'artifact/y') DESC",
+         "depends_on ( ? ) ORDER BY max ( metrics.acc ON ? ) DESC"},
+        {"tags. 'x' = 5", "tags. ? = ?"},
+        {"name = 'not closed", "name ="},
+        {"", ""},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct arena arena;
+        struct buffer out;
+        arena_init(&arena, ARENA_BYTES);
+        buffer_init(&out, 4096);
+        filter_shape(span_of(rows[i].text), &arena, &out);
+        assert_true(buffer_append_u8(&out, 0));
+        assert_string_equal((const char *)out.data, rows[i].shape);
+        buffer_release(&out);
+        arena_release(&arena);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -230,6 +259,7 @@ int main(void)
         cmocka_unit_test(what_is_too_long_or_too_deep_is_refused),
         cmocka_unit_test(the_longest_queries_fit_in_a_small_arena),
         cmocka_unit_test(numbers_are_compared_exactly_when_they_are_whole),
+        cmocka_unit_test(the_shape_of_a_query_has_none_of_its_values),
         cmocka_unit_test(like_matches_as_its_rows_say),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
