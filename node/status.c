@@ -350,6 +350,19 @@ static void put_log(struct buffer *b, const struct group_status *status)
     put_uint(b, "snapshots", status->snapshots);
 }
 
+/* Of the data folder. */
+static void put_disk(struct buffer *b, struct node *n)
+{
+    uint64_t free_bytes = 0;
+    uint64_t bytes = 0;
+    (void)data_folder_space(&n->folder, &free_bytes, &bytes);
+    value_put_str(b, "disk");
+    value_put_map(b, 3);
+    put_uint(b, "free", free_bytes);
+    put_uint(b, "bytes", bytes);
+    put_uint(b, "headroom", node_headroom(n));
+}
+
 static void put_archive(struct buffer *b, struct node *n)
 {
     uint64_t base;
@@ -410,7 +423,7 @@ static void put_status(struct buffer *b, struct node *n, const struct raft_statu
     uint64_t map;
     struct store_digest digest = store_digest_current(n->store);
     store_usage(n->store, &used, &map);
-    value_put_map(b, 19);
+    value_put_map(b, 20);
     put_hash(b, "cluster", n->folder.identity.cluster);
     put_uint(b, "node", status->id);
     put_uint(b, "term", status->term);
@@ -427,6 +440,7 @@ static void put_status(struct buffer *b, struct node *n, const struct raft_statu
     put_hash(b, "data", digest.data);
     put_hash(b, "state", digest.state);
     put_log(b, status);
+    put_disk(b, n);
     put_archive(b, n);
     put_lineage(b, n);
     put_catch_up(b, n);

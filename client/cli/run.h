@@ -45,6 +45,7 @@ int run_txn(struct cli *cli);
 /* the subject is the method of the protocol */
 int run_show(struct cli *cli);
 int run_transfer(struct cli *cli);
+int run_status(struct cli *cli);
 int run_leader(struct cli *cli);
 /* members of the cluster: the subject is the action of the protocol */
 int run_member(struct cli *cli);

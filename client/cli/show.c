@@ -435,21 +435,26 @@ void show_document(struct cli *cli, const struct clade_value *value)
     show(cli, value, 0);
 }
 
+void show_json_text(struct cli *cli, const struct clade_response *response, struct span data)
+{
+    (void)fprintf(cli->out,
+                  "{\"revision\":%llu,\"node\":%llu,\"term\":%llu,\"complete\":%s,\"data\":",
+                  (unsigned long long)clade_response_revision(response),
+                  (unsigned long long)clade_response_node(response),
+                  (unsigned long long)clade_response_term(response),
+                  clade_response_complete(response) ? "true" : "false");
+    (void)fwrite(data.data, 1, data.len, cli->out);
+    (void)fputs("}\n", cli->out);
+}
+
 void show_json_part(struct cli *cli,
                     const struct clade_response *response,
                     const struct clade_value *part)
 {
     struct buffer b;
     buffer_init(&b, SHOW_BYTES_MAX);
-    buffer_append_fmt(&b,
-                      "{\"revision\":%llu,\"node\":%llu,\"term\":%llu,\"complete\":%s,\"data\":",
-                      (unsigned long long)clade_response_revision(response),
-                      (unsigned long long)clade_response_node(response),
-                      (unsigned long long)clade_response_term(response),
-                      clade_response_complete(response) ? "true" : "false");
     json_append_value(&b, part);
-    buffer_append_str(&b, "}\n");
-    (void)fwrite(b.data, 1, b.len, cli->out);
+    show_json_text(cli, response, buffer_span(&b));
     buffer_release(&b);
 }
 

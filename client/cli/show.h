@@ -22,6 +22,8 @@ void show_json(struct cli *cli, const struct clade_response *response);
 void show_json_part(struct cli *cli,
                     const struct clade_response *response,
                     const struct clade_value *part);
+/* The same with data that is JSON already. */
+void show_json_text(struct cli *cli, const struct clade_response *response, struct span data);
 /* The data's elements, a line each; anything else as one line. */
 void show_ndjson(struct cli *cli, const struct clade_response *response);
 void show_ndjson_part(struct cli *cli, const struct clade_value *part);

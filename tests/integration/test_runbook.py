@@ -63,8 +63,8 @@ class DamagedNode(Case):
             c.digests(30)
 
             def equal():
-                digests = re.findall(r'^digest\n.*\n.*\n.*$', self.run_block(compare, **variables),
-                                     re.M)
-                return len(digests) == 2 and digests[0] == digests[1]
-            until(equal, 'both digests on the page are equal')
+                rows = re.findall(r'^ +\d  +voter  +\S+(?: \d)? +(\S+) +\d+ +(\S+)',
+                                  self.run_block(compare, **variables), re.M)
+                return len(rows) == 3 and len(set(rows)) == 1
+            until(equal, 'all digests on the page are equal')
             self.assertTrue(old.data.with_name(f'{old.data.name}.damaged').is_dir())

@@ -3,7 +3,7 @@
 import json
 
 import wire
-from cluster import Case, Cluster
+from cluster import Case, Cluster, until
 
 SHA = 'sha256:' + '0123456789abcdef' * 4
 
@@ -252,9 +252,8 @@ class Commands(Shared):
         self.assertEqual(self.json('describe')['data']['namespace']['artifact'], 1)
         status = self.run_json(self.cluster, 'cluster', 'status')
         self.assertEqual(len(status['data']['members']), 3)
-        table = self.run_cli(self.cluster, 'cluster', 'status').stdout
-        for node in self.cluster.nodes:
-            self.assertIn(node.address, table)
+        until(lambda: all(node.address in self.run_cli(self.cluster, 'cluster', 'status').stdout
+                          for node in self.cluster.nodes), 'the table has all addresses')
 
 
 def done_ref(done, op):
