@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/hash.h"
+#include "base/list.h"
 #include "consensus/loaded_log.h"
 #include "consensus/segments.h"
 
@@ -28,7 +29,9 @@ struct disk {
     void *arg;
     const struct clock *clock;
     struct metric_histogram *appends; /* or NULL */
-    raft_index next;                  /* index of the next entry to be appended */
+    _Atomic uint64_t *append_since_us;
+    struct list under_way; /* appends, where they are measured */
+    raft_index next;       /* index of the next entry to be appended */
     raft_index cut;      /* the log was cut here, and nothing was appended since; 0 = it was not */
     atomic_bool closing; /* cancelled writes are no errors any more */
 };
@@ -41,6 +44,7 @@ struct disk_append {
     struct disk *disk;
     raft_index cut;    /* the log was cut here just before it; 0 = it was not */
     uint64_t began_us; /* when it is measured */
+    struct list node;
 };
 
 /* A snapshot on its way to disk. */
@@ -127,6 +131,33 @@ static void check_cut(struct disk *d, raft_index cut)
     (void)stop_on_failure(d, r, &e, "truncating the log");
 }
 
+static void note_oldest(struct disk *d)
+{
+    const struct list *n = d->under_way.next;
+    bool none = list_is_empty(&d->under_way);
+    atomic_store(d->append_since_us, none ? 0 : LIST_ENTRY(n, struct disk_append, node)->began_us);
+}
+
+static void begin_measure(struct disk_append *a)
+{
+    struct disk *d = a->disk;
+    if (d->appends != NULL) {
+        a->began_us = clock_monotonic_us(d->clock);
+        list_push_back(&d->under_way, &a->node);
+        note_oldest(d);
+    }
+}
+
+static void end_measure(struct disk_append *a)
+{
+    struct disk *d = a->disk;
+    if (d->appends != NULL) {
+        metric_observe(d->appends, clock_monotonic_us(d->clock) - a->began_us);
+        list_remove(&a->node);
+        note_oldest(d);
+    }
+}
+
 static void on_append(struct raft_io_append *req, int status)
 {
     struct disk_append *a = req->data;
@@ -134,9 +165,7 @@ static void on_append(struct raft_io_append *req, int status)
     raft_io_append_cb cb = a->raft_cb;
     struct disk *d = a->disk;
     (void)stop_on_error(d, status, "appending to the log");
-    if (d->appends != NULL) {
-        metric_observe(d->appends, clock_monotonic_us(d->clock) - a->began_us);
-    }
+    end_measure(a);
     if (status == 0 && a->cut != 0) {
         check_cut(d, a->cut);
     }
@@ -157,11 +186,12 @@ static int disk_append(struct raft_io *io,
     }
     *a = (struct disk_append){.raft_req = req, .raft_cb = cb, .disk = d, .cut = d->cut};
     a->uv_req.data = a;
-    a->began_us = d->appends != NULL ? clock_monotonic_us(d->clock) : 0;
+    begin_measure(a);
     d->cut = 0;
     d->next += n;
     int rv = d->uv.append(io, &a->uv_req, entries, n, on_append);
     if (rv != 0) {
+        end_measure(a);
         free(a);
     }
     return stop_on_error(d, rv, "appending to the log");
@@ -455,6 +485,8 @@ int disk_new(const struct disk_options *options, struct disk **ret, struct error
     d->arg = options->arg;
     d->clock = options->clock;
     d->appends = options->appends;
+    d->append_since_us = options->append_since_us;
+    list_init(&d->under_way);
     d->next = 1;
     d->transport = (struct raft_uv_transport){.version = 1,
                                               .init = stub_init,

@@ -21,6 +21,9 @@ struct disk_options {
     size_t segment_bytes;             /* of a log file; 0 = raft_uv's default, 8 MiB */
     const struct clock *clock;        /* of `appends` */
     struct metric_histogram *appends; /* how long each took to be durable; NULL: not measured */
+    /* When the oldest append that is not durable yet began, 0 = there is none: kept for others to
+     * look at. Beside `appends`. */
+    _Atomic uint64_t *append_since_us;
     /* A disk function failed: the process must stop with this message. Called on the loop, or on a
      * thread of libuv's pool. */
     void (*on_fatal)(void *arg, const struct error *error);

@@ -138,7 +138,9 @@ static bool try_some(struct apply_thread *a, struct apply_job *jobs, struct appl
 {
     struct error error = {.code = 0};
     atomic_fetch_add(&a->node->apply_turns, 1);
+    atomic_store(&a->node->metrics.apply_since_us, node_now(a->node));
     int r = applier_run(a->applier, jobs, ret_next, &error);
+    atomic_store(&a->node->metrics.apply_since_us, 0);
     atomic_fetch_add(&a->node->apply_turns, 1);
     if (r == CLADE_ERR_NO_SPACE) {
         wait_for_space(a, &error);

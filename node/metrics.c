@@ -174,9 +174,11 @@ static void write_node(struct look *l)
     begin(l, FAMILY_INFO);
     metrics_put(l->page, labels, 1);
     begin(l, FAMILY_ALARM);
-    for (unsigned i = 0; i < ALARM_COUNT && l->answered; i++) {
-        put_for(l, "alarm", alarm_row((enum alarm)i)->name,
-                alarm_is_on((enum alarm)i, l->n, &l->view.status));
+    for (unsigned i = 0; i < ALARM_COUNT; i++) {
+        const struct alarm_row *row = alarm_row((enum alarm)i);
+        if (l->answered || !row->is_of_raft) {
+            put_for(l, "alarm", row->name, alarm_is_on((enum alarm)i, l->n, &l->view.status));
+        }
     }
 }
 
@@ -389,24 +391,44 @@ static void write_requests(struct look *l)
 
 /* --- store, disk, what others send, the process --- */
 
-static void write_store(struct look *l)
+void metrics_look(struct node *n)
 {
-    struct node *n = l->n;
+    struct node_look *look = &n->look;
     struct store_figures s = {0};
     uint64_t free_bytes = 0;
     uint64_t disk_bytes = 0;
-    (void)store_look(n->store, node_now(n), &s, NULL); /* of a broken disk others will tell */
+    (void)store_look(n->store, &s, NULL); /* of a broken disk others will tell */
     (void)data_folder_space(&n->folder, &free_bytes, &disk_bytes);
+    uint64_t headroom_bytes = node_headroom(n);
+    pthread_mutex_lock(&look->mutex);
+    look->store = s;
+    look->disk_free_bytes = free_bytes;
+    look->disk_bytes = disk_bytes;
+    look->headroom_bytes = headroom_bytes;
+    pthread_mutex_unlock(&look->mutex);
+}
+
+static void write_store(struct look *l)
+{
+    struct node *n = l->n;
+    pthread_mutex_lock(&n->look.mutex);
+    const struct store_figures s = n->look.store;
+    uint64_t free_bytes = n->look.disk_free_bytes;
+    uint64_t disk_bytes = n->look.disk_bytes;
+    uint64_t headroom_bytes = n->look.headroom_bytes;
+    pthread_mutex_unlock(&n->look.mutex);
+    uint64_t now = node_now(n);
+    uint64_t began = store_oldest_query_us(n->store);
     put_one(l, FAMILY_STORE_USED, s.used_bytes);
     put_one(l, FAMILY_STORE_FREE, s.free_bytes);
     put_one(l, FAMILY_STORE_MAP, s.map_bytes);
     put_one(l, FAMILY_READERS, s.readers);
     put_one(l, FAMILY_READERS_MAX, s.readers_max);
     put_one(l, FAMILY_READER_COMMITS, s.oldest_reader_commits);
-    put_seconds(l, FAMILY_QUERY_SECONDS, (int64_t)s.oldest_query_us);
+    put_seconds(l, FAMILY_QUERY_SECONDS, began != 0 && began < now ? (int64_t)(now - began) : 0);
     put_one(l, FAMILY_DISK_FREE, free_bytes);
     put_one(l, FAMILY_DISK_SIZE, disk_bytes);
-    put_one(l, FAMILY_HEADROOM, node_headroom(n));
+    put_one(l, FAMILY_HEADROOM, headroom_bytes);
 }
 
 static void write_others(struct look *l)

@@ -373,6 +373,9 @@ static const char *serve_until_told(struct node *n, struct supervisor *s, const 
             keep_headroom(&h);
             (void)store_close_old(n->store); /* what a swap left to readers */
             lineage_thread_look(n->lineage);
+            if (n->http != NULL) {
+                metrics_look(n);
+            }
             headroom_us = node_now(n) + PAUSE_MS * UINT64_C(1000);
         }
         supervisor_look(s);
@@ -508,6 +511,7 @@ int node_run(const struct config *config)
     n->started_wall_us = clock_wall_us(n->clock);
     n->serves_len = count_serves(config);
     members_init(&n->members);
+    pthread_mutex_init(&n->look.mutex, NULL);
     int status;
     if (supervisor_open(&supervisor, n, &error) < 0 ||
         data_folder_open(config->data, config->cluster, config->node, &n->folder, &error) < 0) {

@@ -47,6 +47,7 @@ struct node {
     struct http *http;                   /* NULL: none is wanted */
     struct namespace_places *namespaces; /* that metrics tell apart */
     struct node_metrics metrics;
+    struct node_look look;
 
     /* Readers see at least this; the revision is stored before the index. */
     _Atomic uint64_t published_index;

@@ -447,6 +447,7 @@ static int open_disk(struct raft_thread *rt, struct error *error)
                                       .path = n->folder.raft_path,
                                       .clock = n->clock,
                                       .appends = &n->metrics.log_appends,
+                                      .append_since_us = &n->metrics.append_since_us,
                                       .on_fatal = on_fatal,
                                       .arg = rt};
     int r = disk_new(&disk, &rt->disk, error);

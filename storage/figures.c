@@ -72,20 +72,14 @@ static int look(struct view *v, struct store_figures *ret)
     return rc;
 }
 
-int store_look(struct store *store, uint64_t now_us, struct store_figures *ret, struct error *error)
+int store_look(struct store *store, struct store_figures *ret, struct error *error)
 {
     struct view v;
-    struct store_figures figures;
     int rc = view_open(&v, store, error);
     if (rc != 0) {
         return rc;
     }
-    rc = lmdb_error(look(&v, &figures), error, "looking at the store");
+    rc = lmdb_error(look(&v, ret), error, "looking at the store");
     view_close(&v, store);
-    if (rc == 0) {
-        uint64_t began_us = readers_oldest_query(store);
-        figures.oldest_query_us = began_us != 0 && began_us < now_us ? now_us - began_us : 0;
-        *ret = figures;
-    }
     return rc;
 }

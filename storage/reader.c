@@ -94,7 +94,7 @@ uint64_t readers_oldest_epoch(struct store *store)
     return oldest;
 }
 
-uint64_t readers_oldest_query(struct store *store)
+uint64_t store_oldest_query_us(struct store *store)
 {
     uint64_t oldest = 0;
     pthread_mutex_lock(&store->lock);

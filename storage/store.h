@@ -66,13 +66,12 @@ struct store_figures {
     unsigned readers_max;
     uint64_t oldest_reader_commits; /* the oldest of them is so many commits behind the newest: none
                                        of the pages freed since can be used again */
-    uint64_t oldest_query_us; /* how long the oldest query that runs has been at it; 0: none */
 };
-/* Any thread; reads the list of free pages. Returns 0 or a disk error. */
-int store_look(struct store *store,
-               uint64_t now_us,
-               struct store_figures *ret,
-               struct error *error);
+/* Any thread that may block on the disk; reads the list of free pages. Returns 0 or a disk error.
+ */
+int store_look(struct store *store, struct store_figures *ret, struct error *error);
+/* When the oldest query that runs began, monotonic; 0 when none does. Any thread. */
+uint64_t store_oldest_query_us(struct store *store);
 
 /* Replaces the whole content by the store in the folder `path`, a checked copy (storage/copy.h)
  * that is not open; one that is behind this store is refused. Apply thread, between batches. Every

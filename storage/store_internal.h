@@ -111,8 +111,6 @@ void store_unref(struct store *store, struct environment *env);
 void readers_leave(struct store *store);
 /* The earliest epoch that a reader is in; UINT64_MAX when none is in any. */
 uint64_t readers_oldest_epoch(struct store *store);
-/* When the oldest query that runs began, monotonic; 0 when none does. */
-uint64_t readers_oldest_query(struct store *store);
 
 /* A copy of the committed meta. Any thread. */
 struct meta store_meta(struct store *store);
