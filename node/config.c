@@ -69,7 +69,7 @@ static const struct option options[] = {
     [OPTION_THREADS] = {"threads", OPTION_UINT, AT(threads), .min = 1, .max = 64, .zero = true,
         .initial = "0", .help = "threads that serve connections; 0 = one a core"},
     [OPTION_READERS] = {"readers", OPTION_UINT, AT(readers), .min = 1, .max = 64, .initial = "2",
-        .help = "threads that answer long queries"},
+        .help = "threads that answer long queries, beside one for those that are quick"},
     [OPTION_CONNECTIONS_MAX] = {"connections_max", OPTION_UINT, AT(connections_max), .min = 1,
         .max = 1000000, .initial = "10000", .help = "client connections at once"},
     [OPTION_MEMORY_MAX] = {"memory_max", OPTION_SIZE, AT(memory_max), .min = 32 * MIB,

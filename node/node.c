@@ -123,7 +123,7 @@ static int open_store(struct node *n, struct error *error)
                                           /* serving threads with a look at the members each, query
                                            * workers, main, apply, the lineage index, checks */
                                           .readers_max =
-                                              2 * n->serves_len + (unsigned)c->readers + 16};
+                                              2 * n->serves_len + (unsigned)c->readers + 17};
     int r = store_open(&options, &n->store, error);
     if (r < 0) {
         (void)error_wrap(error, "opening the store");

@@ -55,12 +55,13 @@ static void run_here(struct request *r)
     }
 }
 
-static void run_job(struct job *job, struct reader *reader)
+static bool run_job(struct job *job, struct reader *reader, const struct reader_slice *slice)
 {
     struct request *r = LIST_ENTRY(job, struct request, job);
     struct query_result *q = r->result;
     const struct reader_budget budget = {.clock = r->conn->serve->node->clock,
                                          .deadline_us = r->deadline_us,
+                                         .slice = slice,
                                          .bytes_max = CLADE_MAX_ANSWER_BYTES - ANSWER_SLACK_BYTES,
                                          .visits_max = QUERY_VISITS_MAX,
                                          .cancelled = &q->cancelled,
@@ -70,6 +71,7 @@ static void run_job(struct job *job, struct reader *reader)
     q->code = reader_query(reader, &r->query, r->conn->ns, &budget, &r->arena, &q->data, &q->answer,
                            &q->error);
     q->ended_us = node_now(r->conn->serve->node);
+    return q->code != 1;
 }
 
 static void job_done(struct job *job)
@@ -93,7 +95,8 @@ static void run_in_worker(struct request *r)
     if (!list_is_linked(&r->timer.node)) {
         wheel_add(&s->wheel, &r->timer, r->deadline_us);
     }
-    r->job = (struct job){.lane = &r->conn->lane, .run = run_job, .done = job_done};
+    r->job = (struct job){
+        .lane = &r->conn->lane, .sort = (uint8_t)r->query.kind, .run = run_job, .done = job_done};
     if (!workers_submit(s->node->workers, &r->job)) {
         r->conn->queries--;
         s->queries_out--;

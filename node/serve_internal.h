@@ -57,11 +57,20 @@ struct query_result {
     uint64_t ended_us;
 };
 
+enum pace { PACE_QUICK, PACE_SLOW };
+
+/* A job that bounds itself to a moment: it is never begun again. Other sorts are enum query_kind.
+ */
+#define JOB_BOUNDED UINT8_MAX
+
 /* What a query worker runs, see workers.c. */
 struct job {
     struct list node; /* lane->queue */
     struct lane *lane;
-    void (*run)(struct job *job, struct reader *reader);
+    enum pace pace; /* whose queue it is in */
+    uint8_t sort;
+    /* False: its slice (NULL = none) was over first; it has done nothing, and is run again. */
+    bool (*run)(struct job *job, struct reader *reader, const struct reader_slice *slice);
     void (*done)(struct job *job); /* on the worker's thread: who submitted it has it back */
 };
 
@@ -98,10 +107,11 @@ struct request {
 
 /* A connection's long queries, see workers.c; guarded by the workers' mutex. */
 struct lane {
-    struct list node;  /* of lanes that have something to run */
-    struct list queue; /* of jobs */
+    struct list ready[2]; /* of lanes that have jobs, by enum pace */
+    struct list queue[2]; /* of jobs */
     unsigned queued;
-    unsigned running;
+    unsigned running;    /* on slow threads */
+    uint32_t slow_sorts; /* a bit for each sort of job: the last one was slow */
 };
 
 struct connection {

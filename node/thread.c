@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <clade.h>
 
@@ -26,6 +27,13 @@ static void *begin(void *arg)
     (void)pthread_setname_np(pthread_self(), s.name);
     s.run(s.arg);
     return NULL;
+}
+
+uint64_t thread_cpu_us(void)
+{
+    struct timespec t = {0};
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
 int thread_start(pthread_t *ret, const char *name, void (*run)(void *arg), void *arg)

@@ -146,8 +146,9 @@ static bool takes_more(const struct watch *w)
 
 /* --- a step --- */
 
-static void run_batch(struct job *job, struct reader *reader)
+static bool run_batch(struct job *job, struct reader *reader, const struct reader_slice *slice)
 {
+    (void)slice; /* it is bounded as it is */
     struct watch_batch *b = LIST_ENTRY(job, struct watch_batch, job);
     struct node *n = b->serve->node;
     uint64_t begin = node_now(n);
@@ -155,6 +156,7 @@ static void run_batch(struct job *job, struct reader *reader)
         .clock = n->clock, .deadline_us = begin + BATCH_US, .bytes_max = BATCH_BYTES};
     b->code = reader_watch(reader, b->watchers, b->len, &budget, &b->error);
     b->took_us = node_now(n) - begin;
+    return true;
 }
 
 static void on_pause_over(uv_timer_t *timer)
@@ -263,7 +265,8 @@ static void start_batch(struct serve *s, uint64_t published)
         return;
     }
     b->serve = s;
-    b->job = (struct job){.lane = &s->watch_lane, .run = run_batch, .done = batch_done};
+    b->job = (struct job){
+        .lane = &s->watch_lane, .sort = JOB_BOUNDED, .run = run_batch, .done = batch_done};
     if (!workers_submit(s->node->workers, &b->job)) {
         for (size_t i = 0; i < b->len; i++) {
             watch_of(b->watchers[i])->stepping = false;

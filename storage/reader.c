@@ -230,6 +230,10 @@ bool reading_look(struct reading *r)
     if (b->clock != NULL && b->deadline_us != 0 && clock_monotonic_us(b->clock) > b->deadline_us) {
         r->stopped = true;
     }
+    if (b->slice != NULL && b->slice->is_over(b->slice->arg)) {
+        r->sliced = true;
+        r->stopped = true;
+    }
     return r->stopped;
 }
 
@@ -626,8 +630,10 @@ int reader_query(struct reader *reader,
     }
     end(reader);
     end_effort(&r);
+    rc = r.sliced ? 1 : rc;
     if (rc != 0) {
         out->len = r.out_begin;
+        out->failed = false;
     }
     return rc;
 }

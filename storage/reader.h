@@ -30,13 +30,20 @@ struct reader_effort {
     char plan[READER_PLAN_BYTES];
 };
 
+/* A first try of a query, which is given up when it is over. */
+struct reader_slice {
+    bool (*is_over)(void *arg); /* asked now and then */
+    void *arg;
+};
+
 /* Bounds of one query, and when to stop. */
 struct reader_budget {
     const struct clock *clock;
-    uint64_t deadline_us;  /* monotonic; the answer is cut off (complete: false) after it */
-    uint64_t bytes_max;    /* of the answer */
-    uint64_t visits_max;   /* things that a walk may visit */
-    const bool *cancelled; /* may be NULL; looked at now and then */
+    uint64_t deadline_us; /* monotonic; the answer is cut off (complete: false) after it */
+    uint64_t bytes_max;   /* of the answer */
+    uint64_t visits_max;  /* things that a walk may visit */
+    const struct reader_slice *slice; /* NULL = none */
+    const bool *cancelled;            /* may be NULL; looked at now and then */
     /* of searches; 0 = as search.h has them */
     uint64_t count_max;           /* rows that are counted to judge an index */
     uint64_t things_max;          /* that one page reads */
@@ -57,7 +64,8 @@ struct reader_answer {
 
 /* Opens a snapshot of the newest commit, answers, closes it. Appends the "data" value to `out`.
  * Errors are outcomes for the user: CLADE_ERR_NOT_FOUND, _INVALID (a cursor that is not of this
- * query), _COMPACTED, _LIMIT, ... `ns_default` is used where the query names no namespace. */
+ * query), _COMPACTED, _LIMIT, ... `ns_default` is used where the query names no namespace. Returns
+ * 1 when its slice was over first: nothing is appended, and the query may be asked again. */
 int reader_query(struct reader *reader,
                  const struct query *query,
                  struct span ns_default,

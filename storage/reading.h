@@ -36,6 +36,7 @@ struct reading {
     uint32_t steps;                    /* since the last look at the clock */
     bool full;                         /* an item did not fit: the answer ends before it */
     bool stopped;                      /* the budget is used up */
+    bool sliced;                       /* its slice was over */
     uint8_t next[CURSOR_POSITION_MAX]; /* where to go on */
     size_t next_len;                   /* 0 = nowhere: what is cut off cannot be reached */
 };
