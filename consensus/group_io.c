@@ -78,10 +78,11 @@ static void watch_appends(struct group *g)
     bool slow = g->appends > 0 && group_now(g) - g->append_oldest_us > GROUP_APPEND_SLOW_US;
     if (slow != g->append_slow) {
         g->append_slow = slow;
-        group_notice(g, slow,
-                     slow ? "the disk has not finished a write to the log for 10 s"
-                          : "the disk finishes writes to the log again",
-                     0);
+        group_notice(
+            g, slow,
+            slow ? "the disk has not finished a write to the log for 10 s (runbook: slow disk)"
+                 : "the disk finishes writes to the log again",
+            0);
     }
 }
 

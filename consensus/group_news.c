@@ -50,10 +50,12 @@ uint64_t group_stamp(struct group *g)
     bool far = llabs(offset) > GROUP_CLOCK_OFFSET_MAX_US;
     if (far != g->clock_alarm) {
         g->clock_alarm = far;
-        group_notice(g, far,
-                     far ? "this leader's clock is far from its peers'; stamping their median"
-                         : "this leader's clock is near its peers' again",
-                     0);
+        group_notice(
+            g, far,
+            far ? "this leader's clock is far from its peers'; stamping their median (runbook: "
+                  "clock off)"
+                : "this leader's clock is near its peers' again",
+            0);
     }
     return far ? wall + (uint64_t)offset : wall;
 }
@@ -117,8 +119,10 @@ static void compare(struct group *g, uint64_t index)
         }
         if (!g->digest_alarm) {
             g->digest_alarm = true;
-            group_notice(g, true, "this node's data and a member's differ at one index",
-                         g->news[i].id);
+            group_notice(
+                g, true,
+                "this node's data and a member's differ at one index (runbook: damaged node)",
+                g->news[i].id);
         }
     }
 }

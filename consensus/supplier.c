@@ -170,6 +170,17 @@ static void give_up(struct supplier *s, struct open_copy *c, const char *what)
     close_copy(c);
 }
 
+static void note_copies(struct supplier *s)
+{
+    uint64_t open = 0;
+    for (size_t i = 0; i < COPIES_MAX; i++) {
+        open += s->copies[i].id != 0;
+    }
+    if (s->options.metrics != NULL) {
+        metric_set(&s->options.metrics->copies, open);
+    }
+}
+
 void supplier_tick(struct supplier *s)
 {
     uint64_t now = clock_monotonic_us(s->options.clock);
@@ -195,6 +206,7 @@ void supplier_tick(struct supplier *s)
             end_need(s, s->needs[i].from);
         }
     }
+    note_copies(s);
 }
 
 static struct open_copy *find_copy(struct supplier *s, uint64_t id, uint64_t from)
@@ -226,6 +238,9 @@ static uint64_t rate_delay(const struct supplier *s)
 
 static void rate_take(struct supplier *s, size_t bytes)
 {
+    if (s->options.metrics != NULL) {
+        metric_add(&s->options.metrics->bytes, bytes);
+    }
     if (s->options.rate_bytes > 0) {
         uint64_t now = clock_monotonic_us(s->options.clock);
         s->free_us =
@@ -471,5 +486,6 @@ bool supplier_answer(struct supplier *s,
         supply_encode(out, &head);
         break;
     }
+    note_copies(s);
     return !out->failed;
 }

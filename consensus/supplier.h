@@ -27,10 +27,17 @@
  */
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "base/metric.h"
 #include "consensus/archive.h"
 #include "storage/copy.h"
 
 struct supplier;
+
+/* Counted by whoever calls the supplier. */
+struct supplier_metrics {
+    metric_counter bytes;  /* given, of archive and copies */
+    metric_counter copies; /* that are open now */
+};
 
 struct supplier_options {
     struct store *store;
@@ -49,6 +56,7 @@ struct supplier_options {
     /* A copy that `member` had read a part of was closed. `what` is static. May be NULL. */
     void (*on_notice)(void *arg, const char *what, uint64_t member);
     void *arg;
+    struct supplier_metrics *metrics; /* NULL: nothing is counted */
 };
 
 int supplier_new(const struct supplier_options *options,

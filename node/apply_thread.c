@@ -125,7 +125,7 @@ static void wait_for_space(struct apply_thread *a, const struct error *error)
 {
     metric_add(&a->node->metrics.store_full, 1);
     if (atomic_exchange(&a->node->applied_full, 1) == 0) {
-        log_error("the store is full; applying waits until there is room",
+        log_error("the store is full; applying waits until there is room (runbook: disk full)",
                   LOG_STR("error", error->message));
     }
     const struct timespec pause = {.tv_nsec = RETRY_NS};

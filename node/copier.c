@@ -284,7 +284,8 @@ static int open_parts(struct copier *c, struct error *error)
                                               .clock = n->clock,
                                               .boot = n->boot,
                                               .rate_bytes = n->config->catch_up_rate_bytes,
-                                              .on_notice = on_notice};
+                                              .on_notice = on_notice,
+                                              .metrics = &n->metrics.supplied};
     int r = supplier_new(&supplier, &c->supplier, error);
     if (r < 0) {
         return r;

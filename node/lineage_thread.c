@@ -24,7 +24,8 @@ static void fill(struct lineage_thread *t)
     struct store_lineage look;
     uint64_t begin = clock_monotonic_us(clock_system());
     if (store_fill_lineage(t->store, &t->stopping, &error) < 0) {
-        log_error("the lineage index could not be filled; lineage is read from the disk",
+        log_error("the lineage index could not be filled; lineage is read from the disk (runbook: "
+                  "damaged node)",
                   LOG_STR("class", clade_error_name(error.code)), LOG_STR("error", error.message));
         return;
     }
@@ -100,7 +101,8 @@ void lineage_thread_look(struct lineage_thread *t)
         log_warning("the lineage index does not fit in its memory; lineage is read from the disk, "
                     "until a restart with more (lineage_bytes)");
     } else if (look.state == LINEAGE_DAMAGED && t->logged != LINEAGE_DAMAGED) {
-        log_error("the lineage index was given up; lineage is read from the disk, until a restart");
+        log_error("the lineage index was given up; lineage is read from the disk, until a restart "
+                  "(runbook: damaged node)");
     }
     t->logged = look.state;
 }

@@ -66,6 +66,8 @@
     X(MEMORY_MAX, "clade_request_memory_max_bytes", GAUGE, "The setting memory_max")               \
     X(IN_FLIGHT, "clade_requests_in_flight", GAUGE, "Requests that were not answered yet, watches included") \
     X(WATCHES, "clade_watches", GAUGE, "Watches that are open")                                    \
+    X(EVENTS, "clade_watch_events_total", COUNTER, "Transactions that watches were told of")       \
+    X(SESSIONS, "clade_sessions", GAUGE, "Sessions of clients that are open in the store")         \
     X(REQUESTS, "clade_requests_total", COUNTER,                                                   \
       "Requests that ended, by method and outcome: OK, a class of error, or DROPPED with their connection") \
     X(REQUEST_SECONDS, "clade_request_duration_seconds", HISTOGRAM,                                \
@@ -89,6 +91,8 @@
     X(COPY_SIZE, "clade_catch_up_copy_size_bytes", GAUGE, "Bytes of that copy; 0 = none is under way") \
     X(COPIES, "clade_catch_up_copies_total", COUNTER, "Copies that became this node's store since the start") \
     X(COPY_REFUSED, "clade_catch_up_refused_total", COUNTER, "Answers of other nodes that were wrong") \
+    X(SUPPLIED, "clade_supplied_bytes_total", COUNTER, "Bytes of archive and copies given to members that catch up") \
+    X(SUPPLY_COPIES, "clade_supply_copies_open", GAUGE, "Copies of this store that members are reading") \
     X(PEER_REFUSED, "clade_peer_refused_total", COUNTER, "What was refused of other nodes, by cause") \
     X(LINEAGE_STATE, "clade_lineage_index_state", GAUGE, "1 for the state that the lineage index is in") \
     X(LINEAGE_EDGES, "clade_lineage_index_edges", GAUGE, "Edges in the lineage index, ended ones included") \
@@ -315,6 +319,7 @@ static void gather_requests(struct look *l)
         }
         metric_add(&to->in_flight, metric_read(&from->in_flight));
         metric_add(&to->slow, metric_read(&from->slow));
+        metric_add(&to->events, metric_read(&from->events));
         metric_add(&to->watches, metric_read(&from->watches));
     }
 }
@@ -384,6 +389,7 @@ static void write_requests(struct look *l)
     put_one(l, FAMILY_MEMORY_MAX, n->config->memory_max);
     put_one(l, FAMILY_IN_FLIGHT, metric_read(&l->requests.in_flight));
     put_one(l, FAMILY_WATCHES, metric_read(&l->requests.watches));
+    put_one(l, FAMILY_EVENTS, metric_read(&l->requests.events));
     write_methods(l);
     write_namespaces(l);
     put_one(l, FAMILY_SLOW, metric_read(&l->requests.slow));
@@ -419,6 +425,7 @@ static void write_store(struct look *l)
     pthread_mutex_unlock(&n->look.mutex);
     uint64_t now = node_now(n);
     uint64_t began = store_oldest_query_us(n->store);
+    put_one(l, FAMILY_SESSIONS, s.sessions);
     put_one(l, FAMILY_STORE_USED, s.used_bytes);
     put_one(l, FAMILY_STORE_FREE, s.free_bytes);
     put_one(l, FAMILY_STORE_MAP, s.map_bytes);
@@ -440,6 +447,8 @@ static void write_others(struct look *l)
     put_one(l, FAMILY_COPY_SIZE, c.bytes_total);
     put_one(l, FAMILY_COPIES, c.copies);
     put_one(l, FAMILY_COPY_REFUSED, c.refused);
+    put_one(l, FAMILY_SUPPLIED, metric_read(&l->n->metrics.supplied.bytes));
+    put_one(l, FAMILY_SUPPLY_COPIES, metric_read(&l->n->metrics.supplied.copies));
     begin(l, FAMILY_PEER_REFUSED);
     for (unsigned i = 0; i < PEER_CAUSE_COUNT && l->answered; i++) {
         put_for(l, "cause", peer_cause_name((enum peer_cause)i), l->view.refused[i]);

@@ -6,6 +6,7 @@
 #include <clade.h>
 
 #include "base/metric.h"
+#include "consensus/supplier.h"
 #include "storage/store.h"
 
 struct metrics_page;
@@ -24,6 +25,8 @@ struct node_metrics {
     _Atomic uint64_t apply_since_us; /* the batch, or what else apply is at; 0 = nothing */
     metric_counter commands;
     metric_counter store_full;
+    /* copier */
+    struct supplier_metrics supplied;
 };
 
 /* What the main thread has looked up last of store and disk: whoever answers a scrape must not wait

@@ -353,8 +353,9 @@ static void keep_headroom(struct housekeeping *h)
         if (enough) {
             log_info("the disk has room again: writes are taken", LOG_U64("free", available));
         } else {
-            log_error("the disk is nearly full: writes are refused", LOG_U64("free", available),
-                      LOG_U64("wanted", wanted), LOG_STR("data", n->folder.path));
+            log_error("the disk is nearly full: writes are refused (runbook: disk full)",
+                      LOG_U64("free", available), LOG_U64("wanted", wanted),
+                      LOG_STR("data", n->folder.path));
         }
         raft_thread_headroom(n->raft, enough);
     }

@@ -25,6 +25,7 @@ struct request_metrics {
     metric_counter in_flight;
     metric_counter watches;
     metric_counter slow;
+    metric_counter events;
 };
 
 /* The namespaces that have a place, in the order in which they were first used; shared by the

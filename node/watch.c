@@ -123,6 +123,7 @@ static void send_events(struct watch *w, uint64_t now)
     buffer_append_span(&c->out, buffer_span(&w->out));
     frame_end(&c->out, at);
     w->credit -= w->watcher.events > 0 ? (int64_t)(c->out.len - before) : 0;
+    metric_add(&c->serve->metrics.events, w->watcher.events);
     w->told = w->watcher.next;
     w->told_us = now;
     connection_touch(c);

@@ -80,6 +80,7 @@ int store_look(struct store *store, struct store_figures *ret, struct error *err
         return rc;
     }
     rc = lmdb_error(look(&v, ret), error, "looking at the store");
+    ret->sessions = rc == 0 ? store_meta(store).sessions : 0;
     view_close(&v, store);
     return rc;
 }

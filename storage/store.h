@@ -62,7 +62,8 @@ struct store_figures {
     uint64_t used_bytes; /* as store_usage */
     uint64_t map_bytes;
     uint64_t free_bytes; /* of used_bytes: pages that commits will use again */
-    unsigned readers;    /* read transactions that are open: queries, copies, looks */
+    uint64_t sessions;
+    unsigned readers; /* read transactions that are open: queries, copies, looks */
     unsigned readers_max;
     uint64_t oldest_reader_commits; /* the oldest of them is so many commits behind the newest: none
                                        of the pages freed since can be used again */

@@ -25,6 +25,10 @@ static inline void metric_add(metric_counter *c, uint64_t n)
     atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n,
                           memory_order_relaxed);
 }
+static inline void metric_set(metric_counter *c, uint64_t n)
+{
+    atomic_store_explicit(c, n, memory_order_relaxed);
+}
 static inline uint64_t metric_read(const metric_counter *c)
 {
     return atomic_load_explicit(c, memory_order_relaxed);

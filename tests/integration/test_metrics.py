@@ -126,6 +126,7 @@ class Metrics(Case):
             self.assertGreaterEqual(rose('clade_apply_batch_duration_seconds_sum'),
                                     rose('clade_store_commit_duration_seconds_sum') - 1e-5)
             self.assertEqual(rose('clade_revision'), 6)
+            self.told(leader)
             self.assertEqual(after['clade_raft_has_leader'], 1)
             self.assertEqual(sum(scrape(n)['clade_raft_is_leader'] for n in c.nodes), 1)
             self.assertEqual(after['clade_connections'], 0)
@@ -143,6 +144,14 @@ class Metrics(Case):
                       f'node {node.number} counts the new leader')
                 self.assertEqual(
                     scrape(node)[f'clade_member_connected{{member="{leader.number}"}}'], 0)
+
+    def told(self, leader):
+        """A watch, and what it is told, is counted."""
+        with leader.client() as client:
+            client.send('watch', {'from': 1, 'credit': 1 << 20})
+            until(lambda: scrape(leader)['clade_watch_events_total'] >= 6, 'it was told of all')
+            self.assertEqual(scrape(leader)['clade_watches'], 1)
+        until(lambda: scrape(leader)['clade_watches'] == 0, 'its client is gone')
 
     def test_a_node_is_ready_only_with_a_leader(self):
         with MetricsCluster() as c:
@@ -204,6 +213,32 @@ class Metrics(Case):
             node.start()
             self.assertEqual(node.wait_exit(), 2)
             self.assertIn('metrics_listen is not a loopback address', node.log_tail())
+
+
+class CatchingUp(Case):
+    cost_s = 20
+
+    def test_a_member_that_takes_a_copy_is_not_ready_before_it_has_it(self):
+        with MetricsCluster(3, log_bytes='1MiB', archive_bytes='32MiB',
+                            catch_up_rate_bytes='8MiB') as c:
+            with c.leader().client() as client:
+                for _ in range(65):
+                    client.txn([wire.artifact(f'a{i}-{self.rng.random()}', description='x' * 60000)
+                                for i in range(10)])
+            before = sum(scrape(n)['clade_supplied_bytes_total'] for n in c.nodes)
+            node = c.new_node(start=False)
+            metrics_port(node, free_ports(1)[0])
+            node.start()
+            c.member('add', node, wait=False)
+            until(lambda: scrape(node)['clade_catch_up_copy_bytes'] > 0, 'it takes a copy', 60)
+            self.assertEqual(get(node, '/readyz')[0], 503)
+            self.assertIn('[-]copy: ', get(node, '/readyz')[2])
+            until(lambda: 1 in [scrape(n)['clade_supply_copies_open'] for n in c.nodes[:3]],
+                  'another one gives it')
+            until(lambda: get(node, '/readyz')[0] == 200, 'it is ready', 120)
+            after = sum(scrape(n)['clade_supplied_bytes_total'] for n in c.nodes)
+            self.assertGreater(after - before, 1 << 20)
+            self.assertEqual(scrape(node)['clade_catch_up_copies_total'], 1)
 
 
 class Slow(Case):
