@@ -8,7 +8,9 @@
 
 #include <cmocka.h>
 
+#include "command/query.h"
 #include "command/txn.h"
+#include "tests/unit/storage/fixture.h"
 #include "wire/frame.h"
 #include "wire/message.h"
 
@@ -227,6 +229,68 @@ static void the_error_is_as_shown(void **state)
     check_example("error", &b);
 }
 
+/* The store that the reads are of. */
+static void make_store(struct fixture *f)
+{
+    static const char *const txns[] = {
+        "{'v':1,'ops':[{'op':'create','kind':'artifact','name':'a'},"
+        "{'op':'create','kind':'model','name':'m'},"
+        "{'op':'create','kind':'version','model':'model/m','as':'v'},"
+        "{'op':'link','from':'$v','label':'trained_on','to':'artifact/a'},"
+        "{'op':'set_alias','ref':'$v','alias':'best'}]}",
+        "{'v':1,'ops':[{'op':'create','kind':'version','model':'model/m'}]}",
+        "{'v':1,'ops':[{'op':'link','from':'version/m/2','label':'trained_on','to':'artifact/a'},"
+        "{'op':'log','ref':'version/m/2','params':{'lr':'0.1'}}]}",
+    };
+    for (size_t i = 0; i < sizeof txns / sizeof *txns; i++) {
+        assert_int_equal(fixture_txn(f, txns[i]), 0);
+    }
+}
+
+/* The request that is shown gets the answer that is shown. */
+static void check_read(struct fixture *f, enum method method, enum query_kind kind)
+{
+    char answer[64];
+    struct message m;
+    struct span payload;
+    size_t len;
+    struct query query;
+    struct buffer shown;
+    struct buffer written;
+    struct reader_budget budget = {.visits_max = 1000};
+    buffer_init(&shown, 4096);
+    buffer_init(&written, 4096);
+    buffer_clear(&f->out);
+    example(method_name(method), &shown);
+    assert_int_equal(frame_parse(buffer_span(&shown), CLADE_MAX_FRAME_BYTES, &payload, &len, NULL),
+                     0);
+    assert_int_equal(message_decode(payload, &value_limits_request, &f->arena, &m, NULL), 0);
+    assert_int_equal(method_parse(m.method), method);
+    assert_int_equal(query_decode(kind, m.params, &f->arena, &query, &f->error), 0);
+    assert_int_equal(reader_query(f->reader, &query, span_of("default"), &budget, &f->arena,
+                                  &f->out, &f->answer, &f->error),
+                     0);
+    const struct answer_head head = {.revision = f->answer.revision,
+                                     .node = 1,
+                                     .term = 2,
+                                     .has_complete = true,
+                                     .complete = f->answer.complete};
+    answer_write(&written, m.msgid, &head, buffer_span(&f->out));
+    snprintf(answer, sizeof answer, "%s answer", method_name(method));
+    check_example(answer, &written);
+    buffer_release(&shown);
+}
+
+static void the_reads_shown_get_the_answers_shown(void **state)
+{
+    struct fixture *f = *state;
+    make_store(f);
+    check_read(f, METHOD_IMPACT, QUERY_IMPACT);
+    check_read(f, METHOD_PROVENANCE, QUERY_PROVENANCE);
+    check_read(f, METHOD_PATHS, QUERY_PATHS);
+    check_read(f, METHOD_DIFF, QUERY_DIFF);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,6 +301,8 @@ int main(void)
         cmocka_unit_test(the_error_is_as_shown),
         cmocka_unit_test(the_watch_is_as_shown),
         cmocka_unit_test(the_event_and_the_credit_are_as_shown),
+        cmocka_unit_test_setup_teardown(the_reads_shown_get_the_answers_shown, fixture_setup,
+                                        fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
