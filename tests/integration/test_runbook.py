@@ -1,7 +1,9 @@
 """deploy/runbook.md: its commands do what it says."""
 
 import re
+import socket
 import subprocess
+import threading
 
 from cluster import (ROOT, Case, Cluster, Node, Writers, clade, claded, clean_environment, free_ports,
                      until)
@@ -15,16 +17,79 @@ def commands(section):
     return re.findall(r'^ *```sh\n(.*?)^ *```$', text, re.M | re.S)
 
 
-class DamagedNode(Case):
-    cost_s = 20
+SYSTEMCTL = '''#!/usr/bin/env python3
+import os, socket, sys
+with socket.socket(socket.AF_UNIX) as s:
+    s.connect(os.environ["SYSTEMCTL"])
+    s.sendall(" ".join(sys.argv[1:]).encode())
+    s.shutdown(socket.SHUT_WR)
+    sys.exit(s.recv(100) != b"done")
+'''
+
+
+class Systemd(threading.Thread):
+    """Plays systemctl on a node's machine: a program that asks us, and this does it."""
+
+    def __init__(self, node):
+        super().__init__(daemon=True)
+        self.node = node
+        self.folder = node.folder / 'bin'
+        self.folder.mkdir(exist_ok=True)
+        (self.folder / 'systemctl').write_text(SYSTEMCTL)
+        (self.folder / 'systemctl').chmod(0o755)
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.bind(str(self.folder / 'socket'))
+        self.socket.listen()
+        self.asked = []
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.join(30)
+        self.socket.close()
+
+    def run(self):
+        while True:
+            try:
+                connection, _ = self.socket.accept()
+            except OSError:
+                return
+            with connection:
+                self.asked.append(connection.makefile().read())
+                if self.asked[-1] == 'restart claded' and self.node.terminate() == 0:
+                    self.node.start()
+                    until(self.node.client, 'it takes connections', 30)
+                    connection.sendall(b'done')
+
+
+class Page(Case):
+    path = '/usr/bin:/bin'
 
     def run_block(self, block, **variables):
         folders = {str(p).rpartition('/')[0]: None for p in (clade(), claded())}
-        env = clean_environment(PATH=':'.join([*folders, '/usr/bin', '/bin']), **variables)
+        env = clean_environment(PATH=':'.join([*folders, self.path]), **variables)
         done = subprocess.run(['bash', '-euc', block], capture_output=True, text=True, timeout=90,
                               check=False, env=env)
         self.assertEqual(done.returncode, 0, f'{block}\n{done.stdout}\n{done.stderr}')
         return done.stdout
+
+
+class Whole(Page):
+    cost_s = 2
+
+    def test_the_index_names_each_page_and_each_link_leads_to_one(self):
+        text = RUNBOOK.read_text()
+        pages = re.findall(r'^## (.*)$', text, re.M)
+        self.assertEqual(re.findall(r'^\| \[([^]]*)\]', text, re.M), pages)
+        anchors = {p.lower().replace(' ', '-') for p in pages}
+        self.assertEqual(set(re.findall(r'\]\(#([^)]*)\)', text)) - anchors, set())
+
+
+class DamagedNode(Page):
+    cost_s = 20
 
     def damage(self, node):
         """Takes a byte of its term; the node says what to do, and stops."""
@@ -68,3 +133,84 @@ class DamagedNode(Case):
                 return len(rows) == 3 and len(set(rows)) == 1
             until(equal, 'all digests on the page are equal')
             self.assertTrue(old.data.with_name(f'{old.data.name}.damaged').is_dir())
+
+
+class LostNode(Page):
+    cost_s = 20
+
+    def test_a_node_that_was_away_comes_back_and_one_is_replaced_while_it_runs(self):
+        listed, answers, remove, _ = commands('Lost node')
+        _, _, add, init, wait, _ = commands('Damaged node')
+        with Cluster() as c, Writers(c, 4, self.rng, patience=60) as writers:
+            old = c.followers()[0]
+            old.kill()
+            writers.wait_acked(300)
+            variables = {'CLADE_ENDPOINTS': c.endpoints(), 'OLD': str(old.number), 'NEW': '4',
+                         'LISTEN': old.address}
+            until(lambda: re.search(rf'^ *{old.number} .*\bno\b', self.run_block(listed, **variables),
+                                    re.M), 'the node is listed as away')
+            begin = len(writers.acked)
+            old.start()
+            self.run_block(answers, **variables)
+            known = list(writers.acked)[:begin]
+            with old.client() as client:
+                things = client.get(*(f'artifact/{n}' for n in known[-100:]), consistency='local')
+            self.assertEqual([t for t in things['data'] if 'error' in t], [])
+            # Replaced while it runs.
+            new = Node(c, 4, *free_ports(2))
+            new.write_config()
+            told = self.run_block(add, PEER=new.peer_address, **variables)
+            self.run_block(init, PEER=new.peer_address, DATA=str(new.data),
+                           CLUSTER=re.search(r'--cluster (\w+)', told).group(1),
+                           MEMBERS=' '.join(re.findall(r'--member \S+', told)), **variables)
+            c.nodes.append(new)
+            new.start()
+            self.run_block(wait, PEER=new.peer_address, **variables)
+            c.all_heard()
+            self.run_block(remove, **variables)
+            self.assertEqual(old.wait_exit(), 0)
+            c.nodes.remove(old)
+            c.former.append(old)
+            writers.wait_acked(len(writers.acked) + 50)
+            writers.stop()
+            writers.check(self)
+
+    def test_what_was_exported_is_imported_into_a_new_cluster(self):
+        export, into = commands('Lost node')[-1].splitlines()
+        with Cluster(1) as c, Cluster(1) as other:
+            self.run_cli(c, 'artifact', 'create', 'a', 'b')
+            file = str(c.folder / 'dump.ndjson')
+            self.run_block(export.replace('dump.ndjson', file), CLADE_ENDPOINTS=c.endpoints())
+            self.run_block(into.replace('dump.ndjson', file), CLADE_ENDPOINTS=other.endpoints())
+            listed = self.run_json(other, 'artifact', 'list')['data']
+            self.assertEqual([t['ref'] for t in listed], ['artifact/a', 'artifact/b'])
+
+
+class RollingRestart(Page):
+    cost_s = 20
+
+    def test_all_nodes_are_restarted_and_no_writer_waits_long(self):
+        before, each = commands('Rolling restart and upgrade')
+        with Cluster() as c, Writers(c, 4, self.rng, patience=60) as writers:
+            writers.wait_acked(100)
+            c.all_heard()
+            variables = {'CLADE_ENDPOINTS': c.endpoints()}
+            said = self.run_block(before, **variables)
+            self.assertIn('none', said)
+            for node in [*c.followers(), c.leader()]:
+                pid = node.process.pid
+                with Systemd(node) as systemd:
+                    self.path = f'{systemd.folder}:/usr/bin:/bin'
+                    said = self.run_block(each.replace('/etc/clade/claded.yaml', str(node.config)),
+                                          SYSTEMCTL=str(systemd.folder / 'socket'),
+                                          LISTEN=node.address, **variables)
+                self.assertEqual(systemd.asked, ['restart claded'])
+                self.assertNotEqual(node.process.pid, pid)
+                self.assertIn('the configuration is valid', said)
+                writers.wait_acked(len(writers.acked) + 20)
+                c.all_heard()
+            writers.stop()
+            writers.check(self)
+            # Each handed its lead over: nobody waited for an election timeout and a half.
+            self.assertLess(max(writers.gaps_s), 10.0)
+            c.digests()

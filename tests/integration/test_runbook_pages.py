@@ -46,7 +46,6 @@ class Pages(Case):
             self.hot_namespace(c)
             self.assertIn('clock_offset_us', self.run_page('Clock off', c)[0])
             self.disk_full(c)
-            self.lost_node(c)
 
     def slow_disk(self, c):
         before = c.leader().number
@@ -90,15 +89,3 @@ class Pages(Case):
         node.write_config(metrics_listen=node.metrics)
         node.start()
         c.digests()
-
-    def lost_node(self, c):
-        """While it runs: first the new one, then the old one goes."""
-        old = c.followers()[0]
-        c.grow()
-        c.all_heard()
-        remove, *others = commands('Lost node')
-        self.assertIn('member remove', remove)
-        self.run_block(c, remove, OLD=str(old.number))
-        self.assertEqual(old.wait_exit(), 0)
-        for block in others:
-            self.run_block(c, block)
