@@ -35,12 +35,7 @@ class Install(Case):
     def pkg_config(self, *words):
         folder = self.only('clade.pc').parent
         done = subprocess.run(['pkg-config', *words, 'clade'], capture_output=True, text=True,
-                              check=True, env={**os.environ, 'PKG_CONFIG_LIBDIR': f'{folder}:'
-                                               + subprocess.run(
-                                                   ['pkg-config', '--variable', 'pc_path',
-                                                    'pkg-config'], capture_output=True, text=True,
-                                                   check=True).stdout.strip(),
-                                               'PKG_CONFIG_SYSROOT_DIR': str(self.root)})
+                              check=True, env={**os.environ, 'PKG_CONFIG_PATH': str(folder)})
         return done.stdout.split()
 
     def test_one_header_and_the_programs_are_installed(self):
