@@ -116,6 +116,14 @@ void archive_keep(struct archive *a, uint64_t after)
     archive_unlock(a);
 }
 
+void archive_set_limits(struct archive *a, uint64_t bytes_max, uint64_t age_max_us)
+{
+    archive_lock(a);
+    a->options.bytes_max = bytes_max;
+    a->options.age_max_us = age_max_us;
+    archive_unlock(a);
+}
+
 /* --- writing --- */
 
 static void close_newest(struct archive *a)

@@ -70,6 +70,9 @@ int archive_reset(struct archive *a, uint64_t base, struct error *error);
 /* Any thread: a member will need what follows on `after`: it stays, whatever bytes_max and
  * age_max_us say, up to ARCHIVE_KEEP_TIMES. UINT64_MAX: nobody does. */
 void archive_keep(struct archive *a, uint64_t after);
+/* Any thread: new values for the options of these names; they count from the next sync or append.
+ */
+void archive_set_limits(struct archive *a, uint64_t bytes_max, uint64_t age_max_us);
 /* Any thread: it covers the indexes above base up to last. Both 0 when nothing was ever added. */
 void archive_range(struct archive *a, uint64_t *ret_base, uint64_t *ret_last);
 /* Any thread: bytes on disk. */

@@ -283,6 +283,11 @@ int catch_up_new(const struct catch_up_options *options, struct catch_up **ret, 
     return 0;
 }
 
+void catch_up_set_headroom(struct catch_up *c, uint64_t headroom_bytes)
+{
+    c->options.headroom_bytes = headroom_bytes;
+}
+
 void catch_up_free(struct catch_up *c)
 {
     if (c != NULL) {

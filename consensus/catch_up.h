@@ -70,6 +70,8 @@ struct catch_up_options {
 int catch_up_new(const struct catch_up_options *options,
                  struct catch_up **ret,
                  struct error *error);
+/* Another headroom_bytes, for copies that are begun from now on. */
+void catch_up_set_headroom(struct catch_up *c, uint64_t headroom_bytes);
 /* Accepts NULL. */
 void catch_up_free(struct catch_up *c);
 

@@ -564,6 +564,17 @@ void group_set_headroom(struct group *g, bool enough)
     g->headroom = enough;
 }
 
+void group_set_limits(struct group *g,
+                      uint64_t pending_bytes_max,
+                      uint64_t unpublished_bytes_max,
+                      uint64_t log_bytes_max)
+{
+    g->options.pending_bytes_max = pending_bytes_max;
+    g->options.unpublished_bytes_max = unpublished_bytes_max;
+    g->options.log_bytes_max = log_bytes_max;
+    g->options.trailing_bytes = log_bytes_max / 2;
+}
+
 /* --- status --- */
 
 static void fill_member(struct group *g, unsigned i, struct group_member_status *s)

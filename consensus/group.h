@@ -162,6 +162,11 @@ bool group_is_gone(struct group *g, uint64_t id);
 
 /* Whether the disk has room for more log; while it has not, writes are refused with NO_SPACE. */
 void group_set_headroom(struct group *g, bool enough);
+/* New values for the options of these names, none of them 0; trailing_bytes is half of the last. */
+void group_set_limits(struct group *g,
+                      uint64_t pending_bytes_max,
+                      uint64_t unpublished_bytes_max,
+                      uint64_t log_bytes_max);
 /* Hands leadership over to member `to` (0 = the best); on_transfer fires once. While it goes on,
  * new commands wait. INVALID when this node does not lead (error says who does). */
 void group_transfer(struct group *g, uint64_t ticket, uint64_t to, uint64_t deadline_us);

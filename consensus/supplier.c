@@ -140,6 +140,11 @@ static void close_copy(struct open_copy *c)
     *c = (struct open_copy){0};
 }
 
+void supplier_set_rate(struct supplier *s, uint64_t rate_bytes)
+{
+    s->options.rate_bytes = rate_bytes;
+}
+
 void supplier_free(struct supplier *s)
 {
     if (s == NULL) {

@@ -62,6 +62,8 @@ struct supplier_options {
 int supplier_new(const struct supplier_options *options,
                  struct supplier **ret,
                  struct error *error);
+/* Another rate_bytes, from now on. */
+void supplier_set_rate(struct supplier *s, uint64_t rate_bytes);
 /* Accepts NULL. */
 void supplier_free(struct supplier *s);
 

@@ -37,7 +37,7 @@ static void refuse(struct node *n, int fd)
 static void deal_out(struct serve *s, int fd)
 {
     struct node *n = s->node;
-    if (atomic_fetch_add(&n->connections, 1) >= n->config->connections_max) {
+    if (atomic_fetch_add(&n->connections, 1) >= config_now(n->config->connections_max)) {
         log_debug("connection refused: too many");
         refuse(n, fd);
         return;

@@ -2,31 +2,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "base/roff.h"
 #include "node/config_internal.h"
-
-enum option_type {
-    OPTION_TEXT,
-    OPTION_ADDRESS,
-    OPTION_HEX,
-    OPTION_UINT,
-    OPTION_SIZE,
-    OPTION_BOOL,
-    OPTION_WORD
-};
-
-struct option {
-    const char *key;
-    enum option_type type;
-    size_t offset;     /* in struct config */
-    size_t text_bytes; /* room of a text, its NUL included */
-    uint64_t min;
-    uint64_t max;
-    bool zero;                /* 0 is allowed beside min..max */
-    const char *const *words; /* OPTION_WORD: value n is words[n] */
-    const char *initial;
-    const char *help;
-};
 
 static const char *const formats[] = {"text", "json", NULL};
 static const char *const levels[] = {"debug", "info", "warning", "error", NULL};
@@ -57,9 +33,9 @@ static const struct option options[] = {
         AT(allow_unauthenticated), .initial = "false",
         .help = "allow addresses that are not loopback though nobody is authenticated"},
     [OPTION_LOG_FORMAT] = {"log_format", OPTION_WORD, AT(log_format), .words = formats,
-        .initial = "text", .help = "text (key=value) or json"},
+        .reload = true, .initial = "text", .help = "text (key=value) or json"},
     [OPTION_LOG_LEVEL] = {"log_level", OPTION_WORD, AT(log_level), .words = levels,
-        .initial = "info", .help = "debug, info, warning or error"},
+        .reload = true, .initial = "info", .help = "debug, info, warning or error"},
     [OPTION_ELECTION_TIMEOUT_MS] = {"election_timeout_ms", OPTION_UINT, AT(election_timeout_ms),
         .min = 100, .max = 60000, .initial = "1000",
         .help = "a leader not heard for this long is replaced"},
@@ -71,27 +47,27 @@ static const struct option options[] = {
     [OPTION_READERS] = {"readers", OPTION_UINT, AT(readers), .min = 1, .max = 64, .initial = "2",
         .help = "threads that answer long queries, beside one for those that are quick"},
     [OPTION_CONNECTIONS_MAX] = {"connections_max", OPTION_UINT, AT(connections_max), .min = 1,
-        .max = 1000000, .initial = "10000", .help = "client connections at once"},
+        .max = 1000000, .reload = true, .initial = "10000", .help = "client connections at once"},
     [OPTION_MEMORY_MAX] = {"memory_max", OPTION_SIZE, AT(memory_max), .min = 32 * MIB,
-        .max = TIB, .initial = "512MiB",
+        .max = TIB, .reload = true, .initial = "512MiB",
         .help = "for requests and answers of all connections; above it they are refused"},
     [OPTION_PENDING_BYTES_MAX] = {"pending_bytes_max", OPTION_SIZE, AT(pending_bytes_max),
-        .min = 2 * MIB, .max = 64 * GIB, .initial = "32MiB",
+        .min = 2 * MIB, .max = 64 * GIB, .reload = true, .initial = "32MiB",
         .help = "commands that wait to be proposed"},
     [OPTION_UNPUBLISHED_BYTES_MAX] = {"unpublished_bytes_max", OPTION_SIZE,
-        AT(unpublished_bytes_max), .min = 4 * MIB, .max = 64 * GIB, .initial = "64MiB",
+        AT(unpublished_bytes_max), .min = 4 * MIB, .max = 64 * GIB, .reload = true, .initial = "64MiB",
         .help = "commands proposed and not yet readable"},
     [OPTION_LOG_BYTES] = {"log_bytes", OPTION_SIZE, AT(log_bytes), .min = MIB, .max = 64 * GIB,
-        .initial = "64MiB",
+        .reload = true, .initial = "64MiB",
         .help = "of the log in memory: above it a snapshot is taken and about half is let go"},
     [OPTION_ARCHIVE_BYTES] = {"archive_bytes", OPTION_SIZE, AT(archive_bytes), .min = 32 * MIB,
-        .max = 64 * TIB, .initial = "1GiB",
+        .max = 64 * TIB, .reload = true, .initial = "1GiB",
         .help = "of applied entries on disk for members that are behind; 4 times that beside a copy"},
     [OPTION_ARCHIVE_AGE_S] = {"archive_age_s", OPTION_UINT, AT(archive_age_s), .min = 60,
-        .max = UINT64_C(315360000), .zero = true, .initial = "604800",
+        .max = UINT64_C(315360000), .zero = true, .reload = true, .initial = "604800",
         .help = "seconds after which they go all the same; 0 = never"},
     [OPTION_CATCH_UP_RATE_BYTES] = {"catch_up_rate_bytes", OPTION_SIZE, AT(catch_up_rate_bytes), .min = MIB,
-        .max = 64 * GIB, .zero = true, .initial = "24MiB",
+        .max = 64 * GIB, .zero = true, .reload = true, .initial = "24MiB",
         .help = "a second, that this node sends to members which catch up; 0 = as fast as it goes"},
     [OPTION_MAP_BYTES] = {"map_bytes", OPTION_SIZE, AT(map_bytes), .min = 16 * MIB,
         .max = 64 * TIB, .zero = true, .initial = "0",
@@ -101,21 +77,21 @@ static const struct option options[] = {
         .help = "memory for the lineage index, 40 bytes an edge; above it, and with 0, lineage is "
                 "read from the disk"},
     [OPTION_HEADROOM_BYTES] = {"headroom_bytes", OPTION_SIZE, AT(headroom_bytes), .min = MIB,
-        .max = TIB, .initial = "64MiB",
+        .max = TIB, .reload = true, .initial = "64MiB",
         .help = "with less disk space than this, or 1 %, writes are refused"},
     [OPTION_LOG_GUARD] = {"log_guard", OPTION_BOOL, AT(log_guard), .initial = "true",
         .help = "notice at start when the log lost what was acknowledged; false only to measure"},
     [OPTION_WATCH_STALL_MS] = {"watch_stall_ms", OPTION_UINT, AT(watch_stall_ms), .min = 100,
-        .max = 3600000, .initial = "30000",
+        .max = 3600000, .reload = true, .initial = "30000",
         .help = "a watcher that takes nothing for this long is cut off; it can go on later"},
     [OPTION_METRICS_LISTEN] = {"metrics_listen", OPTION_ADDRESS, TEXT(metrics_listen),
         .initial = "",
         .help = "HOST:PORT for metrics and health over HTTP: /metrics, /livez, /readyz; default: none"},
     [OPTION_READY_LAG] = {"ready_lag", OPTION_UINT, AT(ready_lag), .min = 1,
-        .max = UINT64_C(1000000000), .initial = "10000",
+        .max = UINT64_C(1000000000), .reload = true, .initial = "10000",
         .help = "a node that is more log entries behind than this is not ready (/readyz)"},
     [OPTION_SLOW_REQUEST_MS] = {"slow_request_ms", OPTION_UINT, AT(slow_request_ms), .min = 1,
-        .max = 3600000, .zero = true, .initial = "1000",
+        .max = 3600000, .zero = true, .reload = true, .initial = "1000",
         .help = "requests that take longer are logged with what they did; 0 = none are"},
 };
 /* clang-format on */
@@ -126,12 +102,12 @@ static void *field_of(struct config *c, const struct option *o)
     return (char *)c + o->offset;
 }
 
-static const void *field_of_const(const struct config *c, const struct option *o)
-{
-    return (const char *)c + o->offset;
-}
-
 /* --- names --- */
+
+const struct option *option_row(enum option_id id)
+{
+    return &options[id];
+}
 
 const char *option_key(enum option_id id)
 {
@@ -165,7 +141,7 @@ bool option_is_bool(enum option_id id)
     return options[id].type == OPTION_BOOL;
 }
 
-static void write_flag(const char *key, char text[64])
+void option_write_flag(const char *key, char text[64])
 {
     size_t n = strlen(key);
     for (size_t i = 0; i <= n && i < 63; i++) {
@@ -182,7 +158,7 @@ static void write_variable(const char *key, char text[64])
     }
 }
 
-static void describe_source(const struct config *c,
+void option_describe_source(const struct config *c,
                             enum option_id id,
                             enum config_source source,
                             unsigned line,
@@ -192,7 +168,7 @@ static void describe_source(const struct config *c,
     char name[64];
     switch (source) {
     case SOURCE_FLAG:
-        write_flag(options[id].key, name);
+        option_write_flag(options[id].key, name);
         (void)snprintf(text, text_bytes, "flag --%s", name);
         return;
     case SOURCE_ENVIRONMENT:
@@ -408,7 +384,7 @@ int config_set(struct config *c,
     if (!store_value(to, o, value)) {
         char from[256];
         char expected[160];
-        describe_source(c, id, source, line, from, sizeof from);
+        option_describe_source(c, id, source, line, from, sizeof from);
         describe_expected(o, expected, sizeof expected);
         return error_set(error, CLADE_ERR_INVALID, from, "%s: '%.*s' is not %s", o->key,
                          (int)(value.len < 128 ? value.len : 128), (const char *)value.data,
@@ -449,7 +425,7 @@ static int check_advertise(const struct config *c, struct error *error)
     if (!is_wildcard(address)) {
         return 0;
     }
-    describe_source(c, id, c->sources[id], c->lines[id], from, sizeof from);
+    option_describe_source(c, id, c->sources[id], c->lines[id], from, sizeof from);
     return error_set(error, CLADE_ERR_INVALID, from,
                      "%s: clients cannot connect to '%s'; expected advertise: HOST:PORT as they "
                      "reach this node",
@@ -465,7 +441,7 @@ static int check_heartbeat(const struct config *c, struct error *error)
     enum option_id id = c->sources[OPTION_HEARTBEAT_MS] != SOURCE_DEFAULT
                             ? OPTION_HEARTBEAT_MS
                             : OPTION_ELECTION_TIMEOUT_MS;
-    describe_source(c, id, c->sources[id], c->lines[id], from, sizeof from);
+    option_describe_source(c, id, c->sources[id], c->lines[id], from, sizeof from);
     return error_set(error, CLADE_ERR_INVALID, from,
                      "heartbeat_ms: %" PRIu64 " is above a third of election_timeout_ms (%" PRIu64
                      "); expected at most %" PRIu64,
@@ -483,78 +459,5 @@ void config_init(struct config *c)
     memset(c, 0, sizeof *c);
     for (unsigned i = 0; i < OPTION_COUNT; i++) {
         (void)store_value(c, &options[i], span_of(options[i].initial));
-    }
-}
-
-/* --- showing --- */
-
-static void print_value(const struct config *c, const struct option *o, FILE *to)
-{
-    const void *field = field_of_const(c, o);
-    switch (o->type) {
-    case OPTION_TEXT:
-    case OPTION_ADDRESS:
-    case OPTION_HEX:
-        fputc('\'', to);
-        for (const char *p = field; *p != 0; p++) {
-            if (*p == '\'') {
-                fputc('\'', to); /* YAML doubles a quote within single quotes */
-            }
-            fputc(*p, to);
-        }
-        fputc('\'', to);
-        return;
-    case OPTION_UINT:
-    case OPTION_SIZE:
-        fprintf(to, "%" PRIu64, *(const uint64_t *)field);
-        return;
-    case OPTION_BOOL:
-        fputs(*(const bool *)field ? "true" : "false", to);
-        return;
-    case OPTION_WORD:
-        fputs(o->words[*(const unsigned *)field], to);
-        return;
-    }
-}
-
-void config_print(const struct config *c, FILE *to)
-{
-    for (unsigned i = 0; i < OPTION_COUNT; i++) {
-        char from[256];
-        describe_source(c, (enum option_id)i, c->sources[i], c->lines[i], from, sizeof from);
-        fprintf(to, "%s: ", options[i].key);
-        print_value(c, &options[i], to);
-        fprintf(to, " # %s\n", from);
-    }
-}
-
-void config_print_help(FILE *to)
-{
-    for (unsigned i = 0; i < OPTION_COUNT; i++) {
-        const struct option *o = &options[i];
-        char flag[64];
-        write_flag(o->key, flag);
-        fprintf(to, "  --%s%s\n        %s%s%s%s\n", flag, o->type == OPTION_BOOL ? "" : " VALUE",
-                o->help, o->initial[0] != 0 ? " (default " : "", o->initial,
-                o->initial[0] != 0 ? ")" : "");
-    }
-}
-
-void config_print_manual(FILE *to)
-{
-    for (unsigned i = 0; i < OPTION_COUNT; i++) {
-        const struct option *o = &options[i];
-        char flag[64];
-        write_flag(o->key, flag);
-        (void)fputs(".TP\n\\fB\\-\\-", to);
-        roff_text(to, flag);
-        (void)fprintf(to, "\\fR%s\n", o->type == OPTION_BOOL ? "" : " \\fIVALUE\\fR");
-        roff_text(to, o->help);
-        if (o->initial[0] != 0) {
-            (void)fputs(" (default ", to);
-            roff_text(to, o->initial);
-            (void)fputc(')', to);
-        }
-        (void)fputc('\n', to);
     }
 }

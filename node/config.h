@@ -1,6 +1,6 @@
 #pragma once
 /* What a node is told: flag over environment over YAML file over default. One table (config.c)
- * drives all four, --help and --print-config. */
+ * drives all four, --help, --print-config and what a reload changes. */
 #include <stdio.h>
 
 #include "base/error.h"
@@ -11,6 +11,10 @@
 #define CONFIG_ADDRESS_BYTES (CLADE_MAX_ADDRESS_BYTES + 1) /* with NUL */
 #define CONFIG_VALUE_BYTES   1024
 #define CONFIG_FILE_BYTES    65536
+#define CONFIG_TEXT_BYTES    2100 /* a value as YAML, with NUL */
+
+/* Reads a setting that a reload may change meanwhile (option_reloads): on any thread. */
+#define config_now(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
 
 enum option_id {
     OPTION_DATA,
@@ -88,6 +92,8 @@ void config_init(struct config *c);
 /* The option that flag "--NAME" sets; OPTION_COUNT when there is none. `name` is without dashes
  * in front; '-' and '_' are the same. */
 enum option_id option_by_flag(struct span name);
+/* "peer_listen", as the file writes it. */
+const char *option_key(enum option_id id);
 /* Whether the option takes no value on the command line ("--flag" means true). */
 bool option_is_bool(enum option_id id);
 
@@ -108,9 +114,31 @@ int config_set_file(struct config *c, const char *path, struct error *error);
 /* What can only be checked together: heartbeat against election timeout. */
 int config_check(const struct config *c, struct error *error);
 
+/* --- reading again, config_reload.c --- */
+
+/* Whether a running node takes a new value without a restart. */
+bool option_reloads(enum option_id id);
+bool config_differs(const struct config *a, const struct config *b, enum option_id id);
+/* Takes one value, and where it came from; other threads may read it meanwhile (config_now). */
+void config_take(struct config *to, const struct config *from, enum option_id id);
+/* What a start with the flags of `c`, this environment and that file ("" = none) would be told;
+ * *ret stays as it was where that is refused. */
+int config_read_beside(const struct config *c,
+                       const char *file,
+                       struct config *ret,
+                       struct error *error);
+/* Reads what config_print wrote, and which of it came from flags or the environment. */
+int config_set_running(struct config *c, const char *path, struct error *error);
+
+/* --- showing, config_show.c --- */
+
+/* The value as YAML. */
+void config_value(const struct config *c, enum option_id id, char text[CONFIG_TEXT_BYTES]);
 /* YAML with every key, its value and where it came from. */
 void config_print(const struct config *c, FILE *to);
 /* The options as --help shows them. */
 void config_print_help(FILE *to);
 /* The same for a manual page. */
 void config_print_manual(FILE *to);
+/* A table of Markdown: default, values, whether a reload changes it. */
+void config_print_table(FILE *to);

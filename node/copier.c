@@ -49,6 +49,7 @@ static void on_step(uv_timer_t *timer)
 
 static void step(struct copier *c)
 {
+    catch_up_set_headroom(c->catch_up, node_headroom(c->node));
     uint64_t next_us = catch_up_step(c->catch_up);
     pthread_mutex_lock(&c->mutex);
     catch_up_status(c->catch_up, &c->status);
@@ -116,6 +117,7 @@ static void delay(struct copier *c, uint64_t to, uint64_t delay_us)
 static void give(struct copier *c, uint64_t from, struct span fetch)
 {
     uint64_t delay_us = 0;
+    supplier_set_rate(c->supplier, config_now(c->node->config->catch_up_rate_bytes));
     if (!supplier_answer(c->supplier, from, fetch, &c->answer, &delay_us)) {
         return;
     }

@@ -59,9 +59,10 @@ static bool put_lag(struct buffer *out, struct node *n, const struct group_statu
     char why[128];
     uint64_t published = atomic_load(&n->published_index);
     uint64_t lag = status->commit > published ? status->commit - published : 0;
+    uint64_t most = config_now(n->config->ready_lag);
     (void)snprintf(why, sizeof why, "%" PRIu64 " entries behind, above ready_lag (%" PRIu64 ")",
-                   lag, n->config->ready_lag);
-    return put(out, "lag", lag > n->config->ready_lag ? why : NULL);
+                   lag, most);
+    return put(out, "lag", lag > most ? why : NULL);
 }
 
 static bool put_alarms(struct buffer *out, const struct node *n, const struct group_status *status)

@@ -17,6 +17,7 @@ static const char *const usages[] = {
     "claded [OPTIONS] init --node N --member ID=HOST:PORT... [--name TEXT]",
     "claded [OPTIONS] init --node N --join --cluster ID --member ID=HOST:PORT...",
     "claded [OPTIONS] check",
+    "claded [OPTIONS] check-config [FILE] [--running FILE | --data DIR]",
 };
 
 static const char *const summary =
@@ -29,12 +30,14 @@ static const struct row commands[] = {
              "With --join, of a node that joins a running cluster: give the cluster's id,\n"
              "the present members and the new one ('clade cluster member add' prints it)"},
     {"check", "scan the store of a stopped node for damage"},
+    {"check-config", "look at the settings, and say which of them a reload (SIGHUP) changes and\n"
+                     "which a restart: of those of another file, or of the node that runs on the\n"
+                     "folder DIR"},
 };
 
 static const struct row flags[] = {
     {"--config FILE", "settings in YAML, with the keys below ('_' for '-')"},
     {"--print-config", "show every setting and where it came from"},
-    {"--check-config", "look at the settings and do nothing else"},
     {"--help, --version", "show help, or the version, and stop"},
 };
 
@@ -79,7 +82,7 @@ void help_print(FILE *to)
     }
     (void)fprintf(to, "\ncladed: %s\n\nCommands:\n", summary);
     for (size_t i = 0; i < LEN(commands); i++) {
-        print_row(to, &commands[i], 6);
+        print_row(to, &commands[i], 12);
     }
     (void)fputc('\n', to);
     for (size_t i = 0; i < LEN(flags); i++) {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "node/check_config.h"
 #include "node/config.h"
 #include "node/data_folder.h"
 #include "node/exit_status.h"
@@ -15,7 +16,8 @@ struct arguments {
     const char *command;
     const char *config_file;
     bool print_config;
-    bool check_config;
+    const char *running_file; /* check-config */
+    const char *running_data; /* check-config */
     bool join;                /* init */
     struct identity identity; /* init: members, name */
 };
@@ -35,9 +37,18 @@ static int usage(struct error *e, const char *where, const char *what)
     return error_set(e, CLADE_ERR_INVALID, where, "%s; see claded --help", what);
 }
 
+static bool is_check_config(const struct arguments *a)
+{
+    return a->command != NULL && strcmp(a->command, "check-config") == 0;
+}
+
 static int take_command(struct arguments *a, const char *word, struct error *e)
 {
-    static const char *const commands[] = {"run", "init", "check"};
+    static const char *const commands[] = {"run", "init", "check", "check-config"};
+    if (is_check_config(a) && a->config_file == NULL) {
+        a->config_file = word;
+        return 0;
+    }
     for (unsigned i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         if (strcmp(word, commands[i]) == 0) {
             if (a->command != NULL) {
@@ -68,6 +79,14 @@ static int take_value(
         a->config_file = value;
         return 0;
     }
+    if (span_equal_str(name, "running")) {
+        a->running_file = value;
+        return 0;
+    }
+    if (span_equal_str(name, "data") && is_check_config(a)) {
+        a->running_data = value;
+        return 0;
+    }
     if (span_equal_str(name, "member")) {
         return identity_add_member(&a->identity, span_of(value), e);
     }
@@ -80,16 +99,15 @@ static int take_value(
 
 static bool takes_value(struct span name)
 {
-    return span_equal_str(name, "config") || span_equal_str(name, "member") ||
-           span_equal_str(name, "name") || option_by_flag(name) != OPTION_COUNT;
+    return span_equal_str(name, "config") || span_equal_str(name, "running") ||
+           span_equal_str(name, "member") || span_equal_str(name, "name") ||
+           option_by_flag(name) != OPTION_COUNT;
 }
 
 static bool take_switch(struct arguments *a, struct span name)
 {
     if (span_equal_str(name, "print-config")) {
         a->print_config = true;
-    } else if (span_equal_str(name, "check-config")) {
-        a->check_config = true;
     } else if (span_equal_str(name, "join")) {
         a->join = true;
     } else {
@@ -140,6 +158,15 @@ static int read_arguments(
     if (strcmp(a->command, "init") != 0 &&
         (a->identity.members_len > 0 || a->identity.name[0] || a->join)) {
         return usage(e, "--member, --name, --join", "only init takes them");
+    }
+    if (a->running_file != NULL && !is_check_config(a)) {
+        return usage(e, "--running", "only check-config takes it");
+    }
+    if (a->running_file != NULL && a->running_data != NULL) {
+        return usage(e, "--running, --data", "one of them");
+    }
+    if (is_check_config(a) && c->sources[OPTION_DATA] == SOURCE_FLAG) {
+        return usage(e, "--data", "it stands behind check-config");
     }
     return 0;
 }
@@ -238,7 +265,7 @@ static int check(const struct config *c)
     return status;
 }
 
-static int run(const struct config *c)
+static int run(struct config *c)
 {
     /* Many arenas and a high threshold for giving back would multiply an idle node's memory. */
     (void)mallopt(M_ARENA_MAX, 4);
@@ -283,9 +310,8 @@ int main(int argc, char **argv)
         config_print(&c, stdout);
         return EXIT_DONE;
     }
-    if (a.check_config) {
-        puts("the configuration is valid");
-        return EXIT_DONE;
+    if (is_check_config(&a)) {
+        return check_config(&c, a.running_file, a.running_data);
     }
     if (strcmp(a.command, "init") == 0) {
         return init(&c, &a.identity, a.join);

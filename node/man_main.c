@@ -1,8 +1,16 @@
-/* claded_man: writes the manual page of claded. */
+/* claded_man: writes the manual page of claded; with "settings" the table of its settings for
+ * docs/configuration.md. */
+#include <string.h>
+
+#include "node/config.h"
 #include "node/help.h"
 
-int main(void)
+int main(int argc, char **argv)
 {
-    help_manual(stdout);
+    if (argc == 2 && strcmp(argv[1], "settings") == 0) {
+        config_print_table(stdout);
+    } else {
+        help_manual(stdout);
+    }
     return fflush(stdout) == 0 && ferror(stdout) == 0 ? 0 : 1;
 }

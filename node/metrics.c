@@ -384,9 +384,9 @@ static void write_requests(struct look *l)
     gather_requests(l);
     put_one(l, FAMILY_QUERY_QUEUE, workers_queued(n->workers));
     put_one(l, FAMILY_CONNECTIONS, atomic_load(&n->connections));
-    put_one(l, FAMILY_CONNECTIONS_MAX, n->config->connections_max);
+    put_one(l, FAMILY_CONNECTIONS_MAX, config_now(n->config->connections_max));
     put_one(l, FAMILY_MEMORY, atomic_load(&n->charged));
-    put_one(l, FAMILY_MEMORY_MAX, n->config->memory_max);
+    put_one(l, FAMILY_MEMORY_MAX, config_now(n->config->memory_max));
     put_one(l, FAMILY_IN_FLIGHT, metric_read(&l->requests.in_flight));
     put_one(l, FAMILY_WATCHES, metric_read(&l->requests.watches));
     put_one(l, FAMILY_EVENTS, metric_read(&l->requests.events));

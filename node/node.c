@@ -18,6 +18,7 @@
 #include "node/http.h"
 #include "node/lineage_thread.h"
 #include "node/raft_thread.h"
+#include "node/reload.h"
 #include "node/request_metrics.h"
 #include "node/serve.h"
 #include "node/supervisor.h"
@@ -37,7 +38,7 @@
 bool node_charge(struct node *n, uint64_t bytes)
 {
     uint64_t before = atomic_fetch_add(&n->charged, bytes);
-    if (before + bytes > n->config->memory_max) {
+    if (before + bytes > config_now(n->config->memory_max)) {
         atomic_fetch_sub(&n->charged, bytes);
         return false;
     }
@@ -101,6 +102,19 @@ static int check_address(const struct config *c,
         }
     }
     return n;
+}
+
+int node_check_addresses(const struct config *config, struct error *error)
+{
+    struct sockaddr_storage addresses[ENDPOINTS_MAX];
+    int r = check_address(config, "listen", config->listen, addresses, error);
+    if (r >= 0 && config->peer_listen[0] != 0) {
+        r = check_address(config, "peer_listen", config->peer_listen, addresses, error);
+    }
+    if (r >= 0 && config->metrics_listen[0] != 0) {
+        r = check_address(config, "metrics_listen", config->metrics_listen, addresses, error);
+    }
+    return r < 0 ? r : 0;
 }
 
 static void choose_addresses(struct node *n)
@@ -333,7 +347,7 @@ uint64_t node_headroom(const struct node *n)
     uint64_t available;
     uint64_t total = 0;
     (void)data_folder_space(&n->folder, &available, &total);
-    uint64_t wanted = n->config->headroom_bytes;
+    uint64_t wanted = config_now(n->config->headroom_bytes);
     return wanted > total / 100 ? wanted : total / 100;
 }
 
@@ -384,7 +398,11 @@ static const char *serve_until_told(struct node *n, struct supervisor *s, const 
         ms = supervisor_pause_ms(s, ms);
         const struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
         int sig = sigtimedwait(signals, NULL, &pause);
-        if (sig > 0) {
+        if (sig == SIGHUP) {
+            supervisor_reloading(s);
+            reload(n);
+            supervisor_reloaded(s);
+        } else if (sig > 0) {
             return sig == SIGTERM ? "SIGTERM" : "SIGINT";
         }
     }
@@ -398,8 +416,9 @@ static void on_second_signal(int sig)
     _exit(EXIT_INTERRUPTED);
 }
 
-static void listen_for_second(const sigset_t *signals)
+static void listen_for_second(sigset_t *signals)
 {
+    sigdelset(signals, SIGHUP);
     const struct sigaction action = {.sa_handler = on_second_signal};
     (void)sigaction(SIGTERM, &action, NULL);
     (void)sigaction(SIGINT, &action, NULL);
@@ -449,7 +468,7 @@ static int close_all(struct node *n)
 
 /* --- all of it --- */
 
-static int run_opened(struct node *n, struct supervisor *s, const sigset_t *signals)
+static int run_opened(struct node *n, struct supervisor *s, sigset_t *signals)
 {
     struct error error = {.code = 0};
     if (open_all(n, &error) < 0 || start_all(n, &error) < 0) {
@@ -459,6 +478,7 @@ static int run_opened(struct node *n, struct supervisor *s, const sigset_t *sign
     log_info("claded serves", LOG_U64("revision", atomic_load(&n->published_revision)),
              LOG_U64("index", atomic_load(&n->published_index)));
     atomic_store(&n->phase, NODE_SERVING);
+    reload_write_running(n);
     supervisor_ready(s);
     const char *reason = serve_until_told(n, s, signals);
     supervisor_stopping(s, reason);
@@ -474,6 +494,7 @@ static void block_signals(sigset_t *ret)
     sigemptyset(ret);
     sigaddset(ret, SIGTERM);
     sigaddset(ret, SIGINT);
+    sigaddset(ret, SIGHUP);
     (void)pthread_sigmask(SIG_BLOCK, ret, NULL);
     const struct sigaction ignore = {.sa_handler = SIG_IGN};
     (void)sigaction(SIGPIPE, &ignore, NULL);
@@ -495,7 +516,7 @@ static int cannot_start(const struct error *error)
     return exit_status_of(error->code);
 }
 
-int node_run(const struct config *config)
+int node_run(struct config *config)
 {
     struct node *n = calloc(1, sizeof *n);
     struct error error = {.code = 0};

@@ -24,7 +24,7 @@ struct workers;
 enum node_phase { NODE_STARTING, NODE_SERVING, NODE_STOPPING };
 
 struct node {
-    const struct config *config;
+    struct config *config; /* changed by reload.c alone, see config_now */
     const struct clock *clock;
     struct data_folder folder;
     char peer_address[CONFIG_ADDRESS_BYTES];   /* in the member list */
@@ -100,6 +100,9 @@ _Noreturn void node_fatal_memory(const char *what);
  * folder, and has it stop in order. From the raft loop. */
 void node_removed(struct node *n, uint64_t index);
 
-/* Opens everything, serves until SIGTERM or SIGINT, closes. Returns the process's status; a start
- * that fails was logged. */
-int node_run(const struct config *config);
+/* Opens everything, serves until SIGTERM or SIGINT, closes; SIGHUP has it read its settings again.
+ * Returns the process's status; a start that fails was logged. */
+int node_run(struct config *config);
+/* Resolves the addresses to listen on as a start does. CLADE_ERR_INVALID: one is not loopback, and
+ * the settings do not allow that; CLADE_ERR_NOT_FOUND: one cannot be resolved. */
+int node_check_addresses(const struct config *config, struct error *error);

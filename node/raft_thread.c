@@ -264,7 +264,7 @@ bool raft_thread_check_change(struct raft_thread *rt, struct raft_change_letter 
     return mailbox_post(&rt->mail, &letter->letter.mail.node);
 }
 
-/* What the group shall know of the copier goes the same way. */
+/* What the group shall know of the copier and of changed settings goes the same way. */
 static void deliver_look_at_members(struct mail *mail, void *owner)
 {
     struct raft_thread *rt = owner;
@@ -275,6 +275,9 @@ static void deliver_look_at_members(struct mail *mail, void *owner)
         struct catch_up_status s;
         copier_status(rt->node->copier, &s);
         group_set_copied(rt->group, s.bytes, s.bytes_total);
+        const struct config *c = rt->node->config;
+        group_set_limits(rt->group, config_now(c->pending_bytes_max),
+                         config_now(c->unpublished_bytes_max), config_now(c->log_bytes));
         group_status(rt->group, &l->status);
         members_set_configuration(&rt->node->members, &l->status);
         atomic_store(&rt->node->commit_index, l->status.commit);

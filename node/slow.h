@@ -23,7 +23,7 @@ bool slow_limit_take(struct slow_limit *limit, uint64_t now_us, uint64_t *ret_le
 /* The setting in microseconds; UINT64_MAX when no request is slow. */
 static inline uint64_t slow_request_us(const struct node *n)
 {
-    uint64_t ms = n->config->slow_request_ms;
+    uint64_t ms = config_now(n->config->slow_request_ms);
     return ms == 0 ? UINT64_MAX : ms * 1000;
 }
 

@@ -133,6 +133,18 @@ int supervisor_pause_ms(const struct supervisor *s, int ms)
     return s->notify.watchdog_us != 0 && third_ms < (uint64_t)ms ? (int)third_ms + 1 : ms;
 }
 
+void supervisor_reloading(struct supervisor *s)
+{
+    char line[64];
+    (void)snprintf(line, sizeof line, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, node_now(s->node));
+    (void)notify_send(&s->notify, line);
+}
+
+void supervisor_reloaded(struct supervisor *s)
+{
+    s->told_ready = notify_send(&s->notify, "READY=1");
+}
+
 void supervisor_stopping(struct supervisor *s, const char *reason)
 {
     char line[128];

@@ -25,4 +25,7 @@ void supervisor_ready(struct supervisor *s);
 void supervisor_look(struct supervisor *s);
 /* Milliseconds until the next look is due at the latest. */
 int supervisor_pause_ms(const struct supervisor *s, int ms);
+/* Around a reload of the settings. */
+void supervisor_reloading(struct supervisor *s);
+void supervisor_reloaded(struct supervisor *s);
 void supervisor_stopping(struct supervisor *s, const char *reason);

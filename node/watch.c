@@ -302,7 +302,7 @@ void watches_published(struct serve *s)
 static void look(struct watch *w, uint64_t published, uint64_t now)
 {
     struct serve *s = w->request->conn->serve;
-    uint64_t stall_us = s->node->config->watch_stall_ms * 1000;
+    uint64_t stall_us = config_now(s->node->config->watch_stall_ms) * 1000;
     if (!is_behind(w, published) || takes_more(w)) {
         w->stalled_us = 0;
     } else if (w->stalled_us == 0) {

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -10,9 +11,9 @@
 #include "base/utf8.h"
 
 static struct {
-    int fd;
-    enum log_format format;
-    enum log_level level;
+    atomic_int fd;
+    _Atomic enum log_format format;
+    _Atomic enum log_level level;
 } sink = {.fd = STDERR_FILENO, .format = LOG_TEXT, .level = LOG_INFO};
 
 static const char *const level_names[] = {
@@ -28,6 +29,7 @@ struct line {
     char text[4096];
     size_t len;
     bool full;
+    enum log_format format;
 };
 
 /* Kept free for what closes a line: quote, brace, newline. */
@@ -88,7 +90,7 @@ static bool needs_quotes(const char *s)
 
 static void put_text(struct line *l, const char *s)
 {
-    if (sink.format == LOG_JSON || needs_quotes(s)) {
+    if (l->format == LOG_JSON || needs_quotes(s)) {
         put_quoted(l, s);
     } else {
         put_str(l, s);
@@ -109,7 +111,7 @@ static void put_value(struct line *l, const struct log_field *f)
 static void put_field(struct line *l, const struct log_field *f)
 {
     size_t before = l->len;
-    if (sink.format == LOG_JSON) {
+    if (l->format == LOG_JSON) {
         put_str(l, before == 0 ? "{" : ",");
         put_quoted(l, f->key);
         put_str(l, ":");
@@ -156,13 +158,14 @@ void log_write(enum log_level level, const char *event, const struct log_field f
     struct line l;
     l.len = 0;
     l.full = false;
+    l.format = sink.format;
     put_field(&l, &LOG_STR("time", now));
     put_field(&l, &LOG_STR("level", level_names[level]));
     put_field(&l, &LOG_STR("event", event));
     for (const struct log_field *f = fields; f->type != LOG_TYPE_END; f++) {
         put_field(&l, f);
     }
-    if (sink.format == LOG_JSON) {
+    if (l.format == LOG_JSON) {
         l.text[l.len++] = '}';
     }
     l.text[l.len++] = '\n';

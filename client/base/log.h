@@ -29,7 +29,7 @@ struct log_field {
     ((struct log_field){.key = (k), .type = LOG_TYPE_I64, .value.i64 = (int64_t)(v)})
 #define LOG_STR(k, v) ((struct log_field){.key = (k), .type = LOG_TYPE_STR, .value.str = (v)})
 
-/* Where and how to log; default: stderr, text, info. Call before threads start. */
+/* Where and how to log; default: stderr, text, info. Any thread, any time. */
 void log_configure(int fd, enum log_format format, enum log_level level);
 bool log_enabled(enum log_level level);
 /* Writes one line with a single write(2): time, level, event, fields up to one of LOG_TYPE_END.

@@ -45,7 +45,7 @@ class Settings(Case):
                 ('data: "\\xff\n', ()),
         ):
             with self.subTest(text):
-                done = self.with_file(text, '--check-config')
+                done = self.with_file(text, 'check-config')
                 self.assertIn(done.returncode, (1, 2), done.stdout + done.stderr)
                 for word in say + ('settings.yaml',):
                     self.assertIn(word, done.stderr)
@@ -80,7 +80,7 @@ class Settings(Case):
         self.assertEqual(done.returncode, 0)
         self.assertRegex(done.stdout, r'\d+\.\d+\.\d+')
         before = sorted(self.cluster.folder.rglob('*'))
-        done = run('--config', self.node.config, '--check-config')
+        done = run('check-config', self.node.config)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(sorted(self.cluster.folder.rglob('*')), before)
 

@@ -134,6 +134,11 @@ class Notify(Case):
                 keys = [k for pid, k, _ in manager.take() if pid == node.process.pid]
                 self.assertEqual(keys[0], 'READY')
                 self.assertNotIn('WATCHDOG', keys, 'nobody asked for it')
+            place = len(manager.take())
+            follower.signal(signal.SIGHUP)
+            place = manager.wait(follower, 'RELOADING', '^1$', place)
+            place = manager.wait(follower, 'MONOTONIC_USEC', r'^\d+$', place)
+            manager.wait(follower, 'READY', '^1$', place)
             pid = follower.process.pid
             self.assertEqual(follower.terminate(), 0)
             ends = [(k, v) for p, k, v in manager.take() if p == pid][-2:]

@@ -214,6 +214,79 @@ static void what_is_printed_reads_back_as_the_same(void **state)
     assert_int_equal(again.memory_max, c.memory_max);
 }
 
+/* A file of its own in the working folder, removed by the caller. */
+static const char *file_with(const char *text)
+{
+    static const char name[] = "test_config.yaml";
+    FILE *f = fopen(name, "w");
+    assert_non_null(f);
+    assert_int_equal(fputs(text, f) >= 0 && fclose(f) == 0, true);
+    return name;
+}
+
+static void what_is_read_beside_has_the_flags_and_not_the_old_file(void **state)
+{
+    struct config c;
+    struct config next;
+    struct error e;
+    config_init(&c);
+    assert_int_equal(config_set(&c, OPTION_READERS, span_of("9"), SOURCE_FLAG, 0, &e), 0);
+    assert_int_equal(from_yaml(&c, "log_bytes: 2MiB\nmemory_max: 64MiB\n", &e), 0);
+    const char *file = file_with("readers: 3\nlog_level: debug\nmemory_max: 64MiB\n");
+    assert_int_equal(config_read_beside(&c, file, &next, &e), 0);
+    static const struct {
+        enum option_id id;
+        bool differs;
+    } rows[] = {
+        {OPTION_READERS, false},    /* the flag wins again */
+        {OPTION_LOG_LEVEL, true},   /* new */
+        {OPTION_LOG_BYTES, true},   /* the default again */
+        {OPTION_MEMORY_MAX, false}, /* the same */
+    };
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_int_equal(config_differs(&c, &next, rows[i].id), rows[i].differs);
+    }
+    config_take(&c, &next, OPTION_LOG_BYTES);
+    config_take(&c, &next, OPTION_LOG_LEVEL);
+    assert_int_equal(c.log_bytes, 64U << 20);
+    assert_int_equal(c.log_level, LOG_DEBUG);
+    for (unsigned i = 0; i < OPTION_COUNT; i++) {
+        assert_false(config_differs(&c, &next, (enum option_id)i));
+    }
+    /* What is wrong, by itself or together, leaves no trace. */
+    file = file_with("readers: 3\nheartbeat_ms: 900\n");
+    assert_int_equal(config_read_beside(&c, file, &next, &e), CLADE_ERR_INVALID);
+    assert_int_equal(next.heartbeat_ms, 100);
+    (void)remove(file);
+    assert_int_equal(config_read_beside(&c, file, &next, &e), CLADE_ERR_INVALID);
+}
+
+static void what_was_printed_is_read_with_its_sources(void **state)
+{
+    struct config c;
+    struct config again;
+    struct error e;
+    config_init(&c);
+    assert_int_equal(config_set(&c, OPTION_READERS, span_of("9"), SOURCE_FLAG, 0, &e), 0);
+    assert_int_equal(config_set(&c, OPTION_THREADS, span_of("2"), SOURCE_ENVIRONMENT, 0, &e), 0);
+    /* A value that looks like the comment behind it. */
+    assert_int_equal(from_yaml(&c, "data: 'it''s # flag --data'\n", &e), 0);
+    FILE *f = fopen("test_config.yaml", "w");
+    assert_non_null(f);
+    config_print(&c, f);
+    assert_int_equal(fclose(f), 0);
+    config_init(&again);
+    assert_int_equal(config_set_running(&again, "test_config.yaml", &e), 0);
+    for (unsigned i = 0; i < OPTION_COUNT; i++) {
+        assert_false(config_differs(&c, &again, (enum option_id)i));
+    }
+    assert_int_equal(again.sources[OPTION_READERS], SOURCE_FLAG);
+    assert_int_equal(again.sources[OPTION_THREADS], SOURCE_ENVIRONMENT);
+    assert_int_equal(again.sources[OPTION_DATA], SOURCE_FILE);
+    assert_int_equal(again.sources[OPTION_LISTEN], SOURCE_FILE);
+    (void)remove("test_config.yaml");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -229,6 +302,8 @@ int main(void)
         cmocka_unit_test(environment_errors_name_the_variable),
         cmocka_unit_test(flags_are_found_with_dashes),
         cmocka_unit_test(what_is_printed_reads_back_as_the_same),
+        cmocka_unit_test(what_is_read_beside_has_the_flags_and_not_the_old_file),
+        cmocka_unit_test(what_was_printed_is_read_with_its_sources),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
