@@ -122,10 +122,10 @@ static int check_expectation(struct applier *a, const struct apply_job *j, struc
     if (p.applied >= j->index) {
         return 0;
     }
-    return error_set(error, CLADE_ERR_CORRUPT, "store",
+    return error_set(error, CLADE_ERR_CORRUPT, "data.mdb",
                      "the log goes on after index %" PRIu64
                      ", and the store has only reached %" PRIu64
-                     ": rebuild this node as a new member (runbook: damaged node)",
+                     ": it is an older one, or was lost",
                      j->index, p.applied);
 }
 

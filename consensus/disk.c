@@ -77,7 +77,7 @@ static void stop(struct disk *d, int code, const char *what, const char *why)
     struct error e = {0};
     (void)error_set(&e, code, "raft log",
                     "%s failed: %s; the node stops so that it never acknowledges what it does not "
-                    "have (runbook: damaged node)",
+                    "have",
                     what, why);
     d->on_fatal(d->arg, &e);
 }
@@ -349,7 +349,7 @@ static int explain(struct raft_io *io, int rv)
     char why[RAFT_ERRMSG_BUF_SIZE];
     (void)snprintf(why, sizeof why, "%.180s%s",
                    io->errmsg[0] != 0 ? io->errmsg : "a snapshot cannot be read",
-                   rv == RAFT_NOMEM ? ": out of memory" : "; see the runbook: damaged node");
+                   rv == RAFT_NOMEM ? ": out of memory" : "");
     return refuse(io, rv, why);
 }
 
@@ -362,17 +362,28 @@ static int check_loaded(struct raft_io *io, const struct loaded_log *l)
         return 0;
     }
     if (!unseal(snapshot)) {
-        return refuse(io, RAFT_CORRUPT,
-                      "the snapshot is damaged; rebuild this node as a new member (runbook: "
-                      "damaged node)");
+        return refuse(io, RAFT_CORRUPT, "the snapshot is damaged");
     }
     if (snapshot->index >= l->start && snapshot->index < l->start + l->n &&
         l->entries[snapshot->index - l->start].term != snapshot->term) {
-        return refuse(io, RAFT_CORRUPT,
-                      "the log and the snapshot disagree; rebuild this node as a new member "
-                      "(runbook: damaged node)");
+        return refuse(io, RAFT_CORRUPT, "the log and the snapshot disagree");
     }
     return 0;
+}
+
+static int refuse_error(struct raft_io *io, const struct error *e)
+{
+    return refuse(io, e->code == CLADE_ERR_CORRUPT ? RAFT_CORRUPT : RAFT_IOERR, e->message);
+}
+
+static int disk_init(struct raft_io *io, raft_id id, const char *address)
+{
+    struct disk *d = disk_of(io);
+    struct error e = {0};
+    if (segments_check_metadata(d->path, &e) < 0) {
+        return refuse_error(io, &e);
+    }
+    return d->uv.init(io, id, address);
 }
 
 static int disk_load(struct raft_io *io,
@@ -387,7 +398,7 @@ static int disk_load(struct raft_io *io,
     struct error e = {0};
     struct loaded_log l = {.entries = NULL};
     if (segments_prepare(d->path, &e) < 0) {
-        return refuse(io, e.code == CLADE_ERR_CORRUPT ? RAFT_CORRUPT : RAFT_IOERR, e.message);
+        return refuse_error(io, &e);
     }
     io->errmsg[0] = 0;
     int rv = d->uv.load(io, &l.term, &l.vote, &l.snapshot, &l.start, &l.entries, &l.n);
@@ -508,6 +519,7 @@ int disk_new(const struct disk_options *options, struct disk **ret, struct error
         raft_uv_set_segment_size(&d->io, options->segment_bytes);
     }
     d->io.version = 2;
+    d->io.init = disk_init;
     d->io.close = disk_close;
     d->io.load = disk_load;
     d->io.set_term = disk_set_term;

@@ -202,7 +202,7 @@ static bool is_of_leader(struct group *g, uint64_t from, uint64_t its_term, stru
         struct error e = {0};
         (void)error_set(&e, CLADE_ERR_CORRUPT, "raft log",
                         "member %llu leads in term %llu, and so does this node: one of them lost "
-                        "its vote (runbook: damaged node)",
+                        "its vote",
                         (unsigned long long)from, (unsigned long long)term);
         peer_message_release(m);
         g->options.callbacks.on_fatal(g->options.arg, &e);
@@ -461,11 +461,11 @@ int group_new(const struct group_options *options, struct group **ret, struct er
     group_io_wrap(g);
     int rv = raft_init(&g->raft, g->io, &g->fsm, options->id, options->address);
     if (rv != 0) {
-        (void)error_set(error, CLADE_ERR_IO, "raft log", "opening the log: %s",
-                        raft_errmsg(&g->raft));
+        int code = rv == RAFT_CORRUPT ? CLADE_ERR_CORRUPT : CLADE_ERR_IO;
+        (void)error_set(error, code, "raft log", "opening the log: %s", raft_errmsg(&g->raft));
         group_io_unwrap(g);
         free(g);
-        return CLADE_ERR_IO;
+        return code;
     }
     set_up_raft(g);
     group_snapshot_init(g);

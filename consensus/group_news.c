@@ -111,8 +111,7 @@ static void compare(struct group *g, uint64_t index)
         if (count_like(g, index, other) > g->known_len / 2) {
             struct error e = {0};
             (void)error_set(&e, CLADE_ERR_CORRUPT, "store",
-                            "this node's data differs from a majority's at index %llu; rebuild it "
-                            "as a new member (runbook: damaged node)",
+                            "this node's data differs from a majority's at index %llu",
                             (unsigned long long)index);
             g->options.callbacks.on_fatal(g->options.arg, &e);
             return;

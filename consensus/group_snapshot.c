@@ -285,13 +285,30 @@ bool group_install_is_welcome(struct group *g, uint64_t from, const struct raft_
     if (store_contradicts(g, &r)) {
         struct error e = {0};
         (void)error_set(&e, CLADE_ERR_CORRUPT, "store",
-                        "this node's data differs from the leader's at index %llu; rebuild it as a "
-                        "new member (runbook: damaged node)",
+                        "this node's data differs from the leader's at index %llu",
                         (unsigned long long)r.index);
         g->options.callbacks.on_fatal(g->options.arg, &e);
         return false;
     }
     return true;
+}
+
+/* What Raft goes on from must be in the store: a store that lost it would lack those entries for
+ * ever, and the log no longer has them. */
+static bool store_reaches(struct group *g, uint64_t index)
+{
+    if (g->options.store == NULL) {
+        return true;
+    }
+    uint64_t applied = store_position(g->options.store).applied;
+    if (applied < index) {
+        (void)snprintf(
+            g->raft.errmsg, sizeof g->raft.errmsg,
+            "the log goes on after index %llu, and the store, data.mdb, has only reached "
+            "%llu: it is an older copy, or was lost",
+            (unsigned long long)index, (unsigned long long)applied);
+    }
+    return applied >= index;
 }
 
 /* At the start with what the log's folder holds, and at the end of an install. What is below the
@@ -305,6 +322,9 @@ int group_on_restore(struct raft_fsm *fsm, struct raft_buffer *buf)
         CHECK(!g->started);
         (void)snprintf(g->raft.errmsg, sizeof g->raft.errmsg, "the snapshot %.200s", e.message);
         return RAFT_MALFORMED;
+    }
+    if (!g->started && !store_reaches(g, r.index)) {
+        return RAFT_CORRUPT;
     }
     raft_free(buf->base);
     g->snapshot.index = r.index;

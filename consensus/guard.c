@@ -5,6 +5,13 @@
 
 /* --- the mark --- */
 
+static int fail(struct guard *g, struct error *error)
+{
+    (void)error_wrap(error, "writing the log's mark");
+    g->options.on_fatal(g->options.arg, error);
+    return RAFT_IOERR;
+}
+
 int guard_write_now(struct guard *g)
 {
     struct error error = {0};
@@ -17,27 +24,56 @@ int guard_write_now(struct guard *g)
     pthread_mutex_unlock(&g->state);
     int r = guard_mark_write(g->options.disk, &mark, &error);
     pthread_mutex_unlock(&g->writing);
-    if (r < 0) {
-        (void)error_wrap(&error, "writing the log's mark");
-        g->options.on_fatal(g->options.arg, &error);
-        return RAFT_IOERR;
+    return r < 0 ? fail(g, &error) : 0;
+}
+
+int guard_witness_now(struct guard *g)
+{
+    struct error error = {0};
+    if (g->options.witness == NULL) {
+        return 0;
     }
-    return 0;
+    pthread_mutex_lock(&g->writing);
+    pthread_mutex_lock(&g->state);
+    uint64_t generation = g->witnessed.generation + 1;
+    g->witnessed = g->wanted;
+    g->witnessed.generation = generation;
+    g->witnessed.next_term = 0;
+    g->witnessed.next_vote = 0;
+    g->witness_due_us = UINT64_MAX;
+    struct guard_mark mark = g->witnessed;
+    pthread_mutex_unlock(&g->state);
+    int r = guard_mark_write(g->options.witness, &mark, &error);
+    pthread_mutex_unlock(&g->writing);
+    return r < 0 ? fail(g, &error) : 0;
+}
+
+/* When the earlier of the two is due. */
+static uint64_t next_due(struct guard *g, uint64_t *ret_witness_us)
+{
+    pthread_mutex_lock(&g->state);
+    uint64_t mark_us = g->due_us;
+    *ret_witness_us = g->witness_due_us;
+    pthread_mutex_unlock(&g->state);
+    return mark_us < *ret_witness_us ? mark_us : *ret_witness_us;
 }
 
 uint64_t guard_write(struct guard *g, uint64_t now_us)
 {
-    pthread_mutex_lock(&g->state);
-    uint64_t due_us = g->due_us;
-    pthread_mutex_unlock(&g->state);
-    if (due_us > now_us) {
-        return due_us;
+    uint64_t witness_us;
+    if (next_due(g, &witness_us) > now_us) {
+        return next_due(g, &witness_us);
     }
-    (void)guard_write_now(g);
+    if (witness_us <= now_us) {
+        (void)guard_witness_now(g);
+    }
     pthread_mutex_lock(&g->state);
-    due_us = g->due_us;
+    bool is_due = g->due_us <= now_us;
     pthread_mutex_unlock(&g->state);
-    return due_us;
+    if (is_due) {
+        (void)guard_write_now(g);
+    }
+    return next_due(g, &witness_us);
 }
 
 void guard_flush(struct guard *g)
@@ -52,9 +88,13 @@ void guard_raise(struct guard *g, raft_index index, raft_term term)
     if (index > g->wanted.index) {
         g->wanted.index = index;
         g->wanted.index_term = term;
+        uint64_t now_us = clock_monotonic_us(g->options.clock);
         if (g->due_us == UINT64_MAX) {
-            due_us = clock_monotonic_us(g->options.clock) + GUARD_LAZY_US;
+            due_us = now_us + GUARD_LAZY_US;
             g->due_us = due_us;
+        }
+        if (g->options.witness != NULL && g->witness_due_us == UINT64_MAX) {
+            g->witness_due_us = now_us + GUARD_WITNESS_US;
         }
     }
     pthread_mutex_unlock(&g->state);
@@ -71,8 +111,10 @@ int guard_lower(struct guard *g, raft_index index, raft_term term)
         g->wanted.index_term = term;
     }
     bool on_disk = g->taken.index > index;
+    bool witnessed = g->witnessed.index > index;
     pthread_mutex_unlock(&g->state);
-    return on_disk ? guard_write_now(g) : 0;
+    int rv = witnessed ? guard_witness_now(g) : 0;
+    return rv == 0 && on_disk ? guard_write_now(g) : rv;
 }
 
 /* --- life --- */
@@ -86,6 +128,7 @@ int guard_new(const struct guard_options *options, struct guard **ret, struct er
     g->options = *options;
     g->io = options->io;
     g->due_us = UINT64_MAX;
+    g->witness_due_us = UINT64_MAX;
     g->next = 1;
     list_init(&g->appends);
     pthread_mutex_init(&g->writing, NULL);

@@ -18,6 +18,10 @@
  *                         same
  *     load                refuses with RAFT_CORRUPT and a sentence in errmsg; else raises the mark
  *                         to what was loaded, since libraft acknowledges that without an append
+ * A second mark, the witness, lies outside of the log's folder: should that folder be put back as
+ * it was on an earlier day, its mark is as old as its log. The witness says how far term, vote and
+ * index had come at least: with each term and vote, and GUARD_WITNESS_US after an index.
+ *
  * The index is written lazily, off the path of writes: before each acknowledgement it would nearly
  * double their latency. So the loss of what was acknowledged in the last 10 ms before a crash is
  * not noticed; it needs a crash and damage to the same few blocks at once.
@@ -39,6 +43,7 @@ struct raft_io;
 #define GUARD_SLOT_BYTES    80
 #define GUARD_SLOT_DISTANCE 4096
 #define GUARD_LAZY_US       10000
+#define GUARD_WITNESS_US    1000000
 
 struct guard_mark {
     uint64_t generation; /* counts its writes; the slot is generation % 2 */
@@ -73,8 +78,9 @@ int guard_mark_read(struct guard_disk *disk, struct guard_mark *ret, struct erro
 int guard_mark_write(struct guard_disk *disk, const struct guard_mark *mark, struct error *error);
 
 struct guard_options {
-    struct raft_io *io;      /* outlives the guard */
-    struct guard_disk *disk; /* likewise; NULL when off */
+    struct raft_io *io;         /* outlives the guard */
+    struct guard_disk *disk;    /* likewise; NULL when off */
+    struct guard_disk *witness; /* likewise; NULL: there is none */
     const struct clock *clock;
     bool off; /* benchmarks alone: nothing is written, nothing checked */
     /* Something became due and the writer may sleep: wake it. Called on the loop. */
@@ -99,7 +105,7 @@ void guard_flush(struct guard *g);
 /* Makes the mark of a new log, which asks for nothing. A log without one is refused at load. */
 int guard_create(struct guard_disk *disk, struct error *error);
 
-/* A guard_disk on the file "mark" in the folder of the log. */
+/* A guard_disk on the file "mark" in the folder: of the log, or that of the witness. */
 int guard_file_open(const char *folder, struct guard_disk **ret, struct error *error);
 /* Accepts NULL. */
 void guard_file_close(struct guard_disk *d);

@@ -30,8 +30,10 @@ struct guard {
     pthread_mutex_t writing; /* held while a mark goes to disk; taken before `state` */
     pthread_mutex_t state;   /* held for moments: for what follows */
     struct guard_mark wanted;
-    struct guard_mark taken; /* what was given to the disk last */
-    uint64_t due_us;         /* when `wanted` must be given to it; UINT64_MAX = it was */
+    struct guard_mark taken;     /* what was given to the disk last */
+    uint64_t due_us;             /* when `wanted` must be given to it; UINT64_MAX = it was */
+    struct guard_mark witnessed; /* what was given to the witness last */
+    uint64_t witness_due_us;     /* likewise */
 };
 
 /* guard.c. Acknowledged up to `index`, of that term: the mark becomes due. */
@@ -41,6 +43,8 @@ void guard_raise(struct guard *g, raft_index index, raft_term term);
 int guard_lower(struct guard *g, raft_index index, raft_term term);
 /* Puts what is wanted on disk. RAFT_IOERR after on_fatal. */
 int guard_write_now(struct guard *g);
+/* The same for the witness, where there is one. What is coming is none of its. */
+int guard_witness_now(struct guard *g);
 
 /* guard_io.c */
 void guard_face_init(struct guard *g);

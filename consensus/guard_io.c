@@ -6,8 +6,6 @@
 #include "consensus/guard_internal.h"
 #include "consensus/loaded_log.h"
 
-#define REBUILD "; rebuild this node as a new member (runbook: damaged node)"
-
 /* An append between the group and the io, so that its success is seen. */
 struct guard_append {
     struct raft_io_append req;
@@ -157,7 +155,8 @@ static int set_term_and_vote(struct guard *g, raft_term term, raft_id vote)
     g->wanted.next_term = 0;
     g->wanted.next_vote = 0;
     pthread_mutex_unlock(&g->state);
-    return write_term_and_vote(g);
+    int rv = write_term_and_vote(g);
+    return rv != 0 || g->options.off ? rv : guard_witness_now(g);
 }
 
 /* libraft writes the term again when it grants its vote to the same candidate again, and raft_uv
@@ -374,48 +373,63 @@ static int compare_term(const struct guard_mark *m,
     if (l->term == m->term) {
         (void)snprintf(text, text_bytes,
                        "the vote on disk is for %llu, but in term %" PRIu64
-                       " this node has voted for %" PRIu64 " (0: nobody)" REBUILD,
+                       " this node has voted for %" PRIu64 " (0: nobody)",
                        l->vote, m->term, m->vote);
         return RAFT_CORRUPT;
     }
     (void)snprintf(
         text, text_bytes,
         l->term < m->term
-            ? "the term on disk is %llu, but this node has been in term %" PRIu64 REBUILD
+            ? "the term on disk is %llu, but this node has been in term %" PRIu64
             : "the term on disk is %llu, but this node has never been beyond term %" PRIu64
-              ": raft's metadata is damaged" REBUILD,
+              ": raft's metadata is damaged",
         l->term, m->next_term > m->term ? m->next_term : m->term);
     return RAFT_CORRUPT;
 }
 
 /* What is missing to the mark, as a sentence; 0 when nothing is. */
-static int compare(const struct guard *g,
-                   const struct guard_mark *m,
-                   const struct loaded_log *l,
-                   char *text,
-                   size_t text_bytes)
+static int compare_log(const struct guard *g,
+                       const struct guard_mark *m,
+                       const struct loaded_log *l,
+                       char *text,
+                       size_t text_bytes)
 {
     raft_index snapshot = l->snapshot == NULL ? 0 : l->snapshot->index;
     raft_index last = g->next - 1;
-    int rv = compare_term(m, l, text, text_bytes);
-    if (rv != 0) {
-        return rv;
-    }
     if (last < m->index) {
         (void)snprintf(text, text_bytes,
                        "the log ends at index %llu, but this node has acknowledged up to %" PRIu64
-                       ": its end is lost" REBUILD,
+                       ": its end is lost",
                        last, m->index);
         return RAFT_CORRUPT;
     }
     if (m->index > snapshot && m->index_term != 0 && term_of(g, m->index) != m->index_term) {
         (void)snprintf(text, text_bytes,
                        "the log holds term %llu at index %" PRIu64
-                       ", but this node has acknowledged it of term %" PRIu64 REBUILD,
+                       ", but this node has acknowledged it of term %" PRIu64,
                        term_of(g, m->index), m->index, m->index_term);
         return RAFT_CORRUPT;
     }
     return 0;
+}
+
+/* The witness lags behind, and never is ahead: a term or a vote that it knows of was written
+ * before. */
+static int compare_witness(const struct guard *g,
+                           const struct guard_mark *w,
+                           const struct loaded_log *l,
+                           char *text,
+                           size_t text_bytes)
+{
+    if (l->term < w->term || (l->term == w->term && w->vote != 0 && l->vote != w->vote)) {
+        (void)snprintf(text, text_bytes,
+                       "the log's folder is an older copy, or lost its term: it says term %llu and "
+                       "a vote for %llu, but this node has been in term %" PRIu64
+                       " and voted for %" PRIu64 " (0: nobody)",
+                       l->term, l->vote, w->term, w->vote);
+        return RAFT_CORRUPT;
+    }
+    return compare_log(g, w, l, text, text_bytes);
 }
 
 static int note_log(struct guard *g, const struct loaded_log *l)
@@ -446,23 +460,36 @@ static int adopt(struct guard *g, const struct guard_mark *m, const struct loade
                                     .index_term = term_of(g, g->next - 1)};
     bool same = memcmp(&g->wanted, m, sizeof *m) == 0;
     pthread_mutex_unlock(&g->state);
-    return same ? 0 : guard_write_now(g);
+    int rv = same ? 0 : guard_write_now(g);
+    return rv != 0 ? rv : guard_witness_now(g);
+}
+
+/* The mark on one of the disks, as a sentence where there is none. */
+static int read_mark(struct guard *g, struct guard_disk *disk, struct guard_mark *ret)
+{
+    struct error error = {0};
+    if (guard_mark_read(disk, ret, &error) == 0) {
+        return 0;
+    }
+    (void)snprintf(g->face.errmsg, sizeof g->face.errmsg, "%s%.*s",
+                   disk == g->options.witness ? "outside of the log's folder: " : "",
+                   (int)sizeof g->face.errmsg / 2, error.message);
+    return error.code == CLADE_ERR_CORRUPT ? RAFT_CORRUPT : RAFT_IOERR;
 }
 
 static int check_loaded(struct guard *g, const struct loaded_log *l)
 {
-    struct error error = {0};
     struct guard_mark mark;
+    char *text = g->face.errmsg;
+    const size_t text_bytes = sizeof g->face.errmsg;
     int rv = note_log(g, l);
-    if (rv != 0) {
-        return rv;
+    rv = rv != 0 ? rv : read_mark(g, g->options.disk, &mark);
+    rv = rv != 0 ? rv : compare_term(&mark, l, text, text_bytes);
+    rv = rv != 0 ? rv : compare_log(g, &mark, l, text, text_bytes);
+    if (rv == 0 && g->options.witness != NULL) {
+        rv = read_mark(g, g->options.witness, &g->witnessed);
+        rv = rv != 0 ? rv : compare_witness(g, &g->witnessed, l, text, text_bytes);
     }
-    if (guard_mark_read(g->options.disk, &mark, &error) < 0) {
-        (void)snprintf(g->face.errmsg, sizeof g->face.errmsg, "%.*s",
-                       (int)sizeof g->face.errmsg - 1, error.message);
-        return error.code == CLADE_ERR_CORRUPT ? RAFT_CORRUPT : RAFT_IOERR;
-    }
-    rv = compare(g, &mark, l, g->face.errmsg, sizeof g->face.errmsg);
     return rv != 0 ? rv : adopt(g, &mark, l);
 }
 

@@ -5,7 +5,6 @@
 #include "consensus/guard.h"
 
 #define VERSION 2
-#define REBUILD "; rebuild this node as a new member (runbook: damaged node)"
 
 static const char magic[8] = "clademk";
 
@@ -52,7 +51,7 @@ int guard_mark_read(struct guard_disk *disk, struct guard_mark *ret, struct erro
     bool first = guard_mark_decode(slots[0], &marks[0]);
     bool second = guard_mark_decode(slots[1], &marks[1]);
     if (!first && !second) {
-        return error_set(error, CLADE_ERR_CORRUPT, "mark", "the log's mark is %s" REBUILD,
+        return error_set(error, CLADE_ERR_CORRUPT, "mark", "the log's mark is %s",
                          exists ? "damaged" : "not there");
     }
     *ret = first && (!second || marks[0].generation > marks[1].generation) ? marks[0] : marks[1];

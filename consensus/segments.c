@@ -19,7 +19,6 @@
 #define METADATA_BYTES 32
 #define INSTALL_BYTES  32
 #define FILE_BYTES_MAX (UINT64_C(4) << 30)
-#define REBUILD        "; rebuild this node as a new member (runbook: damaged node)"
 
 static const char install_magic[8] = "cladein";
 
@@ -195,7 +194,7 @@ static int damaged(const struct folder *f, const char *name, struct error *error
 {
     char path[PATH_BYTES];
     join(path, f->path, name);
-    return error_set(error, CLADE_ERR_CORRUPT, path, "%s %s" REBUILD, name, what);
+    return error_set(error, CLADE_ERR_CORRUPT, path, "%s %s", name, what);
 }
 
 /* --- metadata --- */
@@ -260,7 +259,7 @@ static int check_metadata(const struct folder *f, struct error *error)
         return error_set(error, CLADE_ERR_CORRUPT, f->path,
                          "metadata1 (version %" PRIu64 ", term %" PRIu64
                          ") and metadata2 (version %" PRIu64 ", term %" PRIu64
-                         ") do not follow on each other: one is damaged or missing" REBUILD,
+                         ") do not follow on each other: one is damaged or missing",
                          m[0].version, m[0].term, m[1].version, m[1].term);
     }
     if (m[0].version == 0 && f->closed.len > 0) {
@@ -381,19 +380,38 @@ static int scan(const struct folder *f, struct segment *s, struct error *error)
     return 0;
 }
 
+static int refuse_batch(const struct folder *f, const struct segment *s, struct error *error)
+{
+    char path[PATH_BYTES];
+    char after[64] = "";
+    join(path, f->path, s->name);
+    if (s->scan.after > 0) {
+        (void)snprintf(after, sizeof after, ", and a whole one follows at byte %zu", s->scan.after);
+    }
+    return error_set(error, CLADE_ERR_CORRUPT, path, "%s: the batch at byte %zu is damaged%s",
+                     s->name, s->scan.bytes, after);
+}
+
+/* A closed segment holds what its name says, and nothing else. */
+static int check_whole(const struct folder *f, struct segment *s, struct error *error)
+{
+    int r = scan(f, s, error);
+    if (r < 0) {
+        return r;
+    }
+    if (s->scan.end != SEGMENT_WHOLE || s->scan.bytes != s->bytes) {
+        return refuse_batch(f, s, error);
+    }
+    return s->scan.entries == s->last - s->first + 1
+               ? 0
+               : damaged(f, s->name, error, "does not hold the entries of its name");
+}
+
 /* raft_uv cuts a closed segment by writing the part that stays as a file of its own, then removes
  * the whole one and all behind it. After a crash between, it would refuse to start. */
 static int finish_truncate(struct folder *f, size_t i, struct error *error)
 {
-    struct segment *kept = &f->closed.items[i];
-    int r = scan(f, kept, error);
-    if (r < 0) {
-        return r;
-    }
-    if (kept->scan.end != SEGMENT_WHOLE || kept->scan.bytes != kept->bytes ||
-        kept->scan.entries != kept->last - kept->first + 1) {
-        return damaged(f, kept->name, error, "is damaged");
-    }
+    int r = check_whole(f, &f->closed.items[i], error);
     /* The newest first, so that the two that tell of the truncation are there until the end. */
     for (size_t j = f->closed.len - 1; j > i && r == 0; j--) {
         r = remove_file(f->path, f->closed.items[j].name, error);
@@ -404,25 +422,17 @@ static int finish_truncate(struct folder *f, size_t i, struct error *error)
 
 static int check_closed(struct folder *f, struct error *error)
 {
-    for (size_t i = 0; i + 1 < f->closed.len; i++) {
-        if (f->closed.items[i].first == f->closed.items[i + 1].first) {
+    for (size_t i = 0; i < f->closed.len; i++) {
+        struct segment *s = &f->closed.items[i];
+        if (i + 1 < f->closed.len && s->first == s[1].first) {
             return finish_truncate(f, i, error);
         }
+        int r = check_whole(f, s, error);
+        if (r < 0) {
+            return r;
+        }
     }
-    return 0; /* the rest of them raft_uv checks as well as can be */
-}
-
-static int refuse_open(const struct folder *f, const struct segment *s, struct error *error)
-{
-    char path[PATH_BYTES];
-    char after[64] = "";
-    join(path, f->path, s->name);
-    if (s->scan.after > 0) {
-        (void)snprintf(after, sizeof after, ", and a whole one follows at byte %zu", s->scan.after);
-    }
-    return error_set(error, CLADE_ERR_CORRUPT, path,
-                     "%s: the batch at byte %zu is damaged%s" REBUILD, s->name, s->scan.bytes,
-                     after);
+    return 0;
 }
 
 /* One write is under way at a time, over all segments: behind one that does not end in a whole
@@ -437,10 +447,10 @@ static int check_open(struct folder *f, struct error *error)
             return r;
         }
         if (s->scan.end == SEGMENT_DAMAGED) {
-            return refuse_open(f, s, error);
+            return refuse_batch(f, s, error);
         }
         if (s->scan.end != SEGMENT_EMPTY && broken != NULL) {
-            return refuse_open(f, broken, error);
+            return refuse_batch(f, broken, error);
         }
         if (s->scan.end != SEGMENT_WHOLE && broken == NULL) {
             broken = s;
@@ -474,13 +484,21 @@ static int put_open_right(struct folder *f, struct error *error)
     return r;
 }
 
-int segments_prepare(const char *path, struct error *error)
+int segments_check_metadata(const char *path, struct error *error)
 {
     struct folder f = {.path = path};
     int r = folder_read(&f, error);
     if (r == 0) {
         r = check_metadata(&f, error);
     }
+    folder_release(&f);
+    return r;
+}
+
+int segments_prepare(const char *path, struct error *error)
+{
+    struct folder f = {.path = path};
+    int r = folder_read(&f, error);
     if (r == 0) {
         r = finish_install(&f, error);
     }

@@ -17,7 +17,9 @@
 
 #include "base/error.h"
 
-/* CORRUPT names the file and, where there is one, the offset. Before raft_io->load, after init. */
+/* CORRUPT names the file and, where there is one, the offset. Metadata before raft_io->init, which
+ * reads it, the rest before raft_io->load, after init. */
+int segments_check_metadata(const char *path, struct error *error);
 int segments_prepare(const char *path, struct error *error);
 
 /* Around raft_uv's snapshot_put of an install, which replaces the log: a crash between the two is

@@ -214,15 +214,15 @@ static int read_current(struct data_folder *f, struct error *error)
         (void)close(fd);
     }
     if (n < 0) {
-        return error_set(error, CLADE_ERR_IO, path, "cannot be read: %s", strerror(e));
+        return error_set(error, e == ENOENT ? CLADE_ERR_CORRUPT : CLADE_ERR_IO, path,
+                         "cannot be read: %s", strerror(e));
     }
     name[n] = 0;
     size_t len = strcspn(name, "\n");
     bool ended = name[len] == '\n';
     name[len] = 0;
     if (!ended || !is_number(name)) {
-        return error_set(error, CLADE_ERR_CORRUPT, path,
-                         "does not name a folder; rebuild this node as a new member");
+        return error_set(error, CLADE_ERR_CORRUPT, path, "does not name a folder");
     }
     use_store(f, name);
     struct stat st;
@@ -239,6 +239,9 @@ static int compare_stamp(const struct data_folder *f, const char *sub, struct er
     struct identity stamp;
     (void)snprintf(path, sizeof path, "%s/%s/identity", f->path, sub);
     int r = identity_read(path, &stamp, error);
+    if (r == CLADE_ERR_NOT_FOUND) { /* init writes the data folder's own last */
+        return error_set(error, CLADE_ERR_CORRUPT, path, "is not there any more");
+    }
     if (r < 0) {
         return r;
     }
@@ -275,19 +278,30 @@ static int check_expected(const struct data_folder *f,
     return 0;
 }
 
+static int refuse_unmade(const struct data_folder *f, struct error *error)
+{
+    char again[FILES_PATH_BYTES];
+    char raft[FILES_PATH_BYTES];
+    files_join(again, f->path, "INIT");
+    files_join(raft, f->path, "raft");
+    if (access(again, F_OK) == 0) {
+        return error_set(error, CLADE_ERR_NOT_FOUND, f->path,
+                         "an init of this folder was interrupted; run it again");
+    }
+    if (access(raft, F_OK) == 0) {
+        return error_set(error, CLADE_ERR_CORRUPT, f->path, "its file identity is lost");
+    }
+    return error_set(error, CLADE_ERR_NOT_FOUND, f->path,
+                     "is not a data folder of a node; run 'claded init' first");
+}
+
 static int read_identity(struct data_folder *f, struct error *error)
 {
     char path[FILES_PATH_BYTES];
     files_join(path, f->path, "identity");
     int r = identity_read(path, &f->identity, error);
     if (r == CLADE_ERR_NOT_FOUND) {
-        char again[FILES_PATH_BYTES];
-        files_join(again, f->path, "INIT");
-        return access(again, F_OK) == 0
-                   ? error_set(error, CLADE_ERR_NOT_FOUND, f->path,
-                               "an init of this folder was interrupted; run it again")
-                   : error_set(error, CLADE_ERR_NOT_FOUND, f->path,
-                               "is not a data folder of a node; run 'claded init' first");
+        return refuse_unmade(f, error);
     }
     if (r == 0 && f->identity.members_len == 0) {
         return error_set(error, CLADE_ERR_CORRUPT, path, "names no members");

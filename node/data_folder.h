@@ -8,6 +8,7 @@
  *                    more. A sentence, then lines cluster, node, index (of the log), time
  *   raft/            the log (of a node that joins, at first empty)
  *   raft/mark        what of it was acknowledged (consensus/guard.h)
+ *   mark             the witness of that: a raft/ of an earlier day is known by it
  *   raft/identity    a stamp
  *   store/CURRENT    the number of the LMDB folder beside it
  *   store/identity   a stamp

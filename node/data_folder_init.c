@@ -91,14 +91,17 @@ static int make_all(const char *path, const struct identity *identity, struct er
 {
     char raft[FILES_PATH_BYTES];
     char store[FILES_PATH_BYTES];
+    char witness[FILES_PATH_BYTES];
     int r;
+    files_join(witness, path, "mark");
+    (void)unlink(witness); /* of an init that was interrupted */
     files_join(raft, path, "raft");
     files_join(store, path, "store");
     if ((r = files_make_dir(raft, error)) < 0 || (r = files_make_dir(store, error)) < 0 ||
         (r = files_empty_dir(raft, 0, error)) < 0 || (r = files_empty_dir(store, 1, error)) < 0 ||
         (!identity->joined && (r = bootstrap_log(raft, identity, error)) < 0) ||
-        (r = guard_file_create(raft, error)) < 0 || (r = make_store(path, error)) < 0 ||
-        (r = write_stamp(path, "raft", identity, error)) < 0 ||
+        (r = guard_file_create(raft, error)) < 0 || (r = guard_file_create(path, error)) < 0 ||
+        (r = make_store(path, error)) < 0 || (r = write_stamp(path, "raft", identity, error)) < 0 ||
         (r = write_stamp(path, "store", identity, error)) < 0 ||
         (r = file_sync_folder(path, error)) < 0) {
         return r;

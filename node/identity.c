@@ -199,8 +199,7 @@ int identity_write(const struct identity *id, bool stamp, const char *folder, st
 
 static int damaged(const char *path, const char *what, struct error *error)
 {
-    return error_set(error, CLADE_ERR_CORRUPT, path,
-                     "is damaged (%s); rebuild this node as a new member", what);
+    return error_set(error, CLADE_ERR_CORRUPT, path, "is damaged (%s)", what);
 }
 
 static int parse_pair(

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "node/advice.h"
 #include "node/check_config.h"
 #include "node/config.h"
 #include "node/data_folder.h"
@@ -26,7 +27,9 @@ struct arguments {
 
 static int complain(const struct error *e, int status)
 {
-    fprintf(stderr, "claded: %s%s%s\n", e->where, e->where[0] != 0 ? ": " : "", e->message);
+    const char *advice = advice_for(e->code);
+    fprintf(stderr, "claded: %s%s%s%s%s\n", e->where, e->where[0] != 0 ? ": " : "", e->message,
+            advice[0] != 0 ? "; " : "", advice);
     return status;
 }
 
@@ -279,7 +282,8 @@ static int run(struct config *c)
 static void on_bus_error(int sig)
 {
     static const char text[] = "claded: the store's data.mdb cannot be read: it was cut short, or "
-                               "its disk failed; rebuild this node as a new member\n";
+                               "its disk failed; rebuild this node as a new member (runbook: "
+                               "damaged node)\n";
     ssize_t n = write(STDERR_FILENO, text, sizeof text - 1);
     (void)n;
     _exit(EXIT_UNFIT);

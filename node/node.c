@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "consensus/archive.h"
 #include "consensus/proposal.h"
+#include "node/advice.h"
 #include "node/apply_thread.h"
 #include "node/copier.h"
 #include "node/endpoint.h"
@@ -21,6 +22,7 @@
 #include "node/reload.h"
 #include "node/request_metrics.h"
 #include "node/serve.h"
+#include "node/store_open.h"
 #include "node/supervisor.h"
 #include "node/throttle.h"
 #include "node/workers.h"
@@ -50,10 +52,22 @@ void node_discharge(struct node *n, uint64_t bytes)
     atomic_fetch_sub(&n->charged, bytes);
 }
 
+static void say(const char *event, const struct error *error)
+{
+    const char *advice = advice_for(error->code);
+    if (advice[0] == 0) {
+        log_error(event, LOG_STR("class", clade_error_name(error->code)),
+                  LOG_STR("where", error->where), LOG_STR("error", error->message));
+        return;
+    }
+    log_error(event, LOG_STR("class", clade_error_name(error->code)),
+              LOG_STR("where", error->where), LOG_STR("error", error->message),
+              LOG_STR("do", advice));
+}
+
 void node_fatal(const struct error *error)
 {
-    log_error("the node stops", LOG_STR("class", clade_error_name(error->code)),
-              LOG_STR("where", error->where), LOG_STR("error", error->message));
+    say("the node stops", error);
     _exit(exit_status_of(error->code)); /* nothing that is in memory may be written any more */
 }
 
@@ -138,7 +152,7 @@ static int open_store(struct node *n, struct error *error)
                                            * workers, main, apply, the lineage index, checks */
                                           .readers_max =
                                               2 * n->serves_len + (unsigned)c->readers + 17};
-    int r = store_open(&options, &n->store, error);
+    int r = store_open_checked(n, &options, error);
     if (r < 0) {
         (void)error_wrap(error, "opening the store");
         return r;
@@ -511,8 +525,7 @@ static unsigned count_serves(const struct config *config)
 
 static int cannot_start(const struct error *error)
 {
-    log_error("claded cannot start", LOG_STR("class", clade_error_name(error->code)),
-              LOG_STR("where", error->where), LOG_STR("error", error->message));
+    say("claded cannot start", error);
     return exit_status_of(error->code);
 }
 

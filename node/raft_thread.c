@@ -457,11 +457,15 @@ static int open_disk(struct raft_thread *rt, struct error *error)
     if (r == 0) {
         r = guard_file_open(n->folder.raft_path, &rt->mark, error);
     }
+    if (r == 0) {
+        r = guard_file_open(n->folder.path, &rt->witness, error);
+    }
     if (r < 0) {
         return r;
     }
     const struct guard_options guard = {.io = disk_io(rt->disk),
                                         .disk = rt->mark,
+                                        .witness = rt->witness,
                                         .clock = n->clock,
                                         .off = !n->config->log_guard,
                                         .on_due = on_mark_due,
@@ -630,6 +634,7 @@ void raft_thread_free(struct raft_thread *rt)
     if (rt->group == NULL && rt->peers == NULL) {
         guard_free(rt->guard);
         guard_file_close(rt->mark);
+        guard_file_close(rt->witness);
         disk_free(rt->disk);
         (void)uv_loop_close(&rt->loop);
         mailbox_release(&rt->mail);

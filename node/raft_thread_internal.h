@@ -21,6 +21,7 @@ struct raft_thread {
     uv_idle_t flush; /* active while group_flush has something to do */
     struct disk *disk;
     struct guard_disk *mark;
+    struct guard_disk *witness;
     struct guard *guard; /* over the disk, under the group */
     struct mark_thread *marker;
     struct resolver *resolver;

@@ -242,21 +242,6 @@ static int sync_file(const char *file, struct error *error)
     return rc;
 }
 
-static int check_pages(const char *file,
-                       bool (*progress)(uint64_t n, void *arg),
-                       void *arg,
-                       struct error *error)
-{
-    int fd = open(file, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return error_set(error, errno == ENOENT ? CLADE_ERR_CORRUPT : CLADE_ERR_IO, file,
-                         "cannot be opened: %m");
-    }
-    int rc = data_file_check(fd, progress, arg, error);
-    close(fd);
-    return rc;
-}
-
 static int check_rows(const char *path,
                       uint64_t map_bytes,
                       bool (*progress)(uint64_t n, void *arg),
@@ -300,7 +285,10 @@ int store_copy_check(const char *path,
         return error_set(error, CLADE_ERR_IO, path, "the path is too long");
     }
     /* Before LMDB sees it, which trusts what it maps. */
-    int rc = check_pages(file, progress, arg, error);
+    int rc = store_check_pages(path, progress, arg, error);
+    if (rc == 1) {
+        rc = error_set(error, CLADE_ERR_CORRUPT, path, "it holds no store");
+    }
     if (rc == 0) {
         rc = check_rows(path, map_bytes, progress, arg, &info, error);
     }

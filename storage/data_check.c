@@ -509,6 +509,9 @@ static int check_trees(struct check *c)
 {
     struct tree main = {.kind = TREE_MAIN};
     struct tree free_pages = {.kind = TREE_FREE};
+    if (c->meta.txn == 0 && c->meta.main.root == DATA_NO_PAGE) {
+        return 1;
+    }
     int rc = check_tree(c, &c->meta.main, &main);
     if (rc == 0) {
         rc = check_tree(c, &c->meta.free, &free_pages);
@@ -575,7 +578,7 @@ int data_file_check(int fd, bool (*progress)(uint64_t n, void *arg), void *arg, 
         return error_set(error, CLADE_ERR_IO, "data.mdb", "cannot be looked at: %m");
     }
     if (st.st_size == 0) {
-        return error_set(error, CLADE_ERR_CORRUPT, "data.mdb", "it is empty");
+        return 1;
     }
     struct check *c = calloc(1, sizeof *c);
     if (c == NULL) {

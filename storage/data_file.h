@@ -47,8 +47,8 @@ void data_meta_turn(uint8_t *page, unsigned to_slot);
  * page's number, kind, bounds and nodes; that keys ascend; that no page is used twice, or is used
  * and free; the tables, their flags and counts. Rows' contents are store_verify's. The file must
  * not change meanwhile. Takes as long as reading it twice;
- * `progress` as store_copy_check (copy.h) has it. CLADE_ERR_CORRUPT names the page;
- * CLADE_ERR_IO, _NO_MEMORY. */
+ * `progress` as store_copy_check (copy.h) has it. 1: nothing was ever committed to it.
+ * CLADE_ERR_CORRUPT names the page; CLADE_ERR_IO, _NO_MEMORY. */
 int data_file_check(int fd,
                     bool (*progress)(uint64_t n, void *arg),
                     void *arg,

@@ -87,6 +87,15 @@ int store_swap(struct store *store, const char *path, struct error *error);
  * thread that may block. */
 unsigned store_close_old(struct store *store);
 
+/* Checks the pages of the store in the folder `path`, which is not open, before LMDB sees them,
+ * which trusts what it maps (storage/data_file.h). Takes as long as reading it twice; `progress` as
+ * store_verify has it. 1: nothing was ever committed there, or there is no file. CLADE_ERR_CORRUPT
+ * names the page. */
+int store_check_pages(const char *path,
+                      bool (*progress)(uint64_t n, void *arg),
+                      void *arg,
+                      struct error *error);
+
 /* Scans every row, checks its checksum, recomputes both sums and compares. Calls `progress`
  * (may be NULL) now and then; CLADE_ERR_RETRY when that says false. CLADE_ERR_CORRUPT names the
  * table and the key. */

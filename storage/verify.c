@@ -1,5 +1,12 @@
 /* Scans the whole store: a running sum cannot see a row that rotted. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
 #include "base/bytes.h"
+#include "base/file.h"
+#include "storage/data_file.h"
 #include "storage/view.h"
 
 #define PROGRESS_ROWS 100000
@@ -85,4 +92,23 @@ int store_verify(struct store *store,
         view_close(&s.view, store);
     }
     return rc;
+}
+
+int store_check_pages(const char *path,
+                      bool (*progress)(uint64_t n, void *arg),
+                      void *arg,
+                      struct error *error)
+{
+    char file[4096];
+    int n = snprintf(file, sizeof file, "%s/data.mdb", path);
+    if (n < 0 || (size_t)n >= sizeof file) {
+        return error_set(error, CLADE_ERR_IO, path, "the path is too long");
+    }
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return errno == ENOENT ? 1 : file_error(file, "cannot be opened", error);
+    }
+    int rc = data_file_check(fd, progress, arg, error);
+    (void)close(fd);
+    return rc < 0 && error != NULL ? error_wrap(error, "checking %s", file) : rc;
 }

@@ -18,12 +18,6 @@
 #define SECTOR 512
 #define BLOCK  4096
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t n = strlen(text);
-    return n >= strlen(end) && strcmp(text + n - strlen(end), end) == 0;
-}
-
 /* Opens the image and says how many entries it holds, all of them right; 0 with a sentence when it
  * is refused. */
 static raft_index entries_of(struct log_fixture *l, const struct image *image, char text[256])
@@ -259,7 +253,6 @@ static void a_flipped_bit_in_an_open_segment_is_refused_with_file_and_offset(voi
         flip(file, at);
         assert_int_equal(entries_of(l, &image, text), 0);
         assert_non_null(strstr(text, "open-1: the batch at byte "));
-        assert_true(ends_with(text, "(runbook: damaged node)"));
         flip(file, at);
     }
     image_release(&image);
@@ -468,7 +461,7 @@ static void an_interrupted_truncation_is_finished(void **state)
     flip(part, 100);
     (void)snprintf(part->name, sizeof part->name, "0000000000000002-0000000000000059");
     assert_int_equal(entries_of(l, &image, text), 0);
-    assert_non_null(strstr(text, "0059 is damaged"));
+    assert_non_null(strstr(text, "0059 does not hold"));
     (void)snprintf(part->name, sizeof part->name, "0000000000000002-0000000000000060");
     assert_int_equal(entries_of(l, &image, text), 60);
     image_release(&before);

@@ -535,9 +535,9 @@ static void damaged_copies_are_refused(void **state)
     assert_int_equal(ftruncate(t.fd, 100), 0);
     assert_refused(&t, "too short");
     assert_int_equal(ftruncate(t.fd, 0), 0);
-    assert_refused(&t, "empty");
+    assert_refused(&t, "holds no store");
     assert_int_equal(unlink(t.file), 0);
-    assert_refused(&t, "No such file");
+    assert_refused(&t, "holds no store");
     target_close(&t);
 }
 
