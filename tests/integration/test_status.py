@@ -64,3 +64,21 @@ class Status(Case):
                              node=leader).stdout
         self.assertEqual(lines.count('\n'), 1)
         frozen.resume()
+
+    def test_another_node_at_its_address_does_not_answer_for_it(self):
+        with Cluster() as c:
+            first, moved, gone = c.nodes
+            gone.terminate()
+            moved.terminate()
+            moved.address = gone.address
+            moved.write_config()
+            moved.start()
+
+            def answers():
+                nodes = self.run_json(c, '--timeout', '2s', 'cluster', 'status',
+                                      node=first)['data']['nodes']
+                return {n['id']: n for n in nodes if n['client'] == gone.address}
+            found = until(lambda: len(n := answers()) == 2 and n, 'both have that address')
+            self.assertTrue(found[moved.number]['answers'])
+            self.assertFalse(found[gone.number]['answers'])
+            self.assertIn('another node', found[gone.number]['error'])
