@@ -8,6 +8,10 @@ from cluster import Case, Cluster, until
 class Status(Case):
     cost_s = 12
 
+    def all_known(self, c):
+        until(lambda: all(m['client'] for m in self.run_json(c, 'cluster', 'status')
+                          ['data']['members']), 'all addresses are known')
+
     def rows(self, text):
         """node number -> its cells."""
         lines = text.split('\n\n')[1].splitlines()
@@ -22,8 +26,7 @@ class Status(Case):
             leader = c.leader()
             self.run_cli(c, 'artifact', 'create', 'a')
             c.digests()
-            until(lambda: all(m['client'] for m in self.run_json(c, 'cluster', 'status')
-                              ['data']['members']), 'all addresses are known')
+            self.all_known(c)
             text = self.run_cli(c, '--timeout', '10s', 'cluster', 'status').stdout
             rows = self.rows(text)
             self.assertEqual(sorted(rows), [1, 2, 3])
@@ -68,6 +71,7 @@ class Status(Case):
     def test_another_node_at_its_address_does_not_answer_for_it(self):
         with Cluster() as c:
             first, moved, gone = c.nodes
+            self.all_known(c)
             gone.terminate()
             moved.terminate()
             moved.address = gone.address

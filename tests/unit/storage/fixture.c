@@ -348,8 +348,10 @@ int fixture_read(struct fixture *f, enum query_kind kind, const char *json)
     if (rc != 0) {
         fail_msg("%s: %s", f->error.where, f->error.message);
     }
-    struct reader_budget budget = {
-        .clock = clock_system(), .deadline_us = f->deadline_us, .bytes_max = BUFFER_BYTES / 2};
+    struct reader_budget budget = {.clock = clock_system(),
+                                   .deadline_us = f->deadline_us,
+                                   .bytes_max = BUFFER_BYTES / 2,
+                                   .effort = &f->effort};
     buffer_clear(&f->out);
     f->answer = (struct reader_answer){0};
     rc = reader_query(f->reader, &query, span_of(""), &budget, &f->arena, &f->out, &f->answer,

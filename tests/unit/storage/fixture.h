@@ -34,6 +34,7 @@ struct fixture {
     unsigned results;
     /* of the last answer */
     struct reader_answer answer;
+    struct reader_effort effort;
     uint64_t deadline_us; /* of the next read; 0 = none */
     struct buffer out;
     struct error error;

@@ -462,9 +462,45 @@ static void mistakes_are_told_before_anything_is_read(void **state)
     }
 }
 
+static void what_a_query_did_is_told_without_what_it_compares_with(void **state)
+{
+    struct fixture *f = *state;
+    for (unsigned i = 0; i < 40; i++) {
+        char text[256];
+        (void)snprintf(text, sizeof text,
+                       "{'v':1,'ops':[{'op':'create','kind':'artifact','name':'a%u',"
+                       "'tags':{'team':'%s','n':'%u'}}]}",
+                       i, i % 4 == 0 ? "secret" : "other", i);
+        assert_int_equal(fixture_txn(f, text), 0);
+    }
+    budget = (struct reader_budget){.clock = clock_system(), .effort = &f->effort};
+    assert_int_equal(ask(f, QUERY_SEARCH, "artifact", "tags.team = 'secret' AND tags.n LIKE '%2%'",
+                         NULL, 0, 0, (struct span){0}),
+                     0);
+    assert_int_equal(f->effort.matched, 5);
+    assert_int_equal(f->effort.items, 5);
+    assert_int_equal(f->effort.things, 10);
+    assert_false(f->effort.walked);
+    assert_non_null(strstr(f->effort.plan, "[tags.team = ?]"));
+    assert_null(strstr(f->effort.plan, "secret"));
+    budget = (struct reader_budget){.count_max = 0};
+    assert_int_equal(
+        fixture_txn(f, "{'v':1,'ops':[{'op':'link','from':'artifact/a1','label':'derived_from',"
+                       "'to':'artifact/a0'},{'op':'link','from':'artifact/a2','label':"
+                       "'derived_from','to':'artifact/a1'}]}"),
+        0);
+    assert_int_equal(fixture_read(f, QUERY_LINEAGE, "{'ref':'artifact/a2','direction':'up'}"), 0);
+    assert_true(f->effort.walked);
+    assert_false(f->effort.by_index);
+    assert_int_equal(f->effort.met, 2);
+    assert_int_equal(f->effort.items, 2);
+    assert_string_equal(f->effort.plan, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest all[] = {
+        TEST(what_a_query_did_is_told_without_what_it_compares_with),
         TEST(each_plan_finds_what_a_look_at_each_thing_finds),
         TEST(pages_follow_each_other_whatever_the_order),
         TEST(a_search_that_stops_says_so_and_goes_on),
