@@ -81,7 +81,9 @@ static void tell_archive(struct supplier *s)
         const struct need *n = &s->needs[i];
         after = n->from != 0 && n->after < after ? n->after : after;
     }
-    archive_keep(s->options.archive, after);
+    if (!s->options.keeps_nothing) {
+        archive_keep(s->options.archive, after);
+    }
 }
 
 static struct need *find_need(struct supplier *s, uint64_t from)
@@ -195,9 +197,9 @@ void supplier_tick(struct supplier *s)
             continue;
         }
         if (now - c->used_us > s->options.copy_idle_us) {
-            give_up(s, c, "a copy of the store was closed part-way: the member stopped reading it");
+            give_up(s, c, "a copy of the store was closed part-way: nobody reads it any more");
         } else if (now > c->end_us) {
-            give_up(s, c, "a copy of the store was closed part-way: the member reads too slowly");
+            give_up(s, c, "a copy of the store was closed part-way: it is read too slowly");
         } else if (costs_too_much(s, c)) {
             give_up(
                 s, c,

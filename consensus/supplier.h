@@ -13,7 +13,7 @@
  *     supply  17 i32 code (0, or CLADE_ERR_*)
  *             what 1  21 u64 last covered   29 records (archive.h)
  *             what 2  21 u64 copy   29 u64 bytes   37 u64 applied   45 u64 revision
- *                     53 16 bytes data digest   69 16 bytes state digest
+ *                     53 16 bytes data digest   69 16 bytes state digest   85 u64 store time
  *             what 3  21 u64 copy   29 u64 offset   37 u64 XXH3-64 of the bytes   45 bytes
  *             what 4  nothing more
  * When the code is not 0 the other fields say nothing, and no bytes follow.
@@ -53,6 +53,7 @@ struct supplier_options {
     uint64_t growth_bytes_max;
     unsigned copies_max;    /* default 1, at most 8: each keeps pages from being used again */
     size_t chunk_bytes_max; /* of an answer; default and at most 1 MiB */
+    bool keeps_nothing;     /* the archive is not asked to keep what follows on a copy */
     /* A copy that `member` had read a part of was closed. `what` is static. May be NULL. */
     void (*on_notice)(void *arg, const char *what, uint64_t member);
     void *arg;

@@ -130,6 +130,7 @@ void supply_encode(struct buffer *b, const struct supply *s)
         put_u64(b, s->info.revision);
         put_hash(b, s->info.data);
         put_hash(b, s->info.state);
+        put_u64(b, s->info.time_us);
         break;
     case SUPPLY_READ_COPY:
         put_u64(b, s->copy);
@@ -161,6 +162,7 @@ bool supply_decode(struct span bytes, struct supply *ret)
         s.info.revision = take_u64(&in);
         s.info.data = take_hash(&in);
         s.info.state = take_hash(&in);
+        s.info.time_us = take_u64(&in);
         break;
     case SUPPLY_READ_COPY:
         s.copy = take_u64(&in);

@@ -34,7 +34,7 @@ struct supply {
 };
 
 #define FETCH_BYTES_MAX       37
-#define SUPPLY_HEAD_BYTES_MAX 85
+#define SUPPLY_HEAD_BYTES_MAX 93
 
 /* Appends a fetch. */
 void fetch_encode(struct buffer *b, const struct fetch *f);

@@ -22,6 +22,7 @@ struct copier {
     uv_timer_t sender; /* answers that wait for their time */
     struct list delayed;
     struct supplier *supplier;
+    struct backup_source *backups;
     struct catch_up *catch_up;
     struct buffer answer;
     atomic_uint letters;
@@ -33,6 +34,7 @@ struct copier {
 struct delayed_answer {
     struct list node;
     uint64_t due_us;
+    struct backup_letter *letter; /* of a backup; NULL: a supply for `to` */
     uint64_t to;
     size_t len;
     uint8_t bytes[];
@@ -67,6 +69,7 @@ static void on_tick(uv_timer_t *timer)
 {
     struct copier *c = timer->data;
     supplier_tick(c->supplier);
+    backup_source_tick(c->backups);
 }
 
 /* --- answers --- */
@@ -92,26 +95,41 @@ static void on_sender(uv_timer_t *timer)
     {
         struct delayed_answer *d = LIST_ENTRY(n, struct delayed_answer, node);
         if (d->due_us > now) {
-            break; /* the rate is one for all: in order */
+            break; /* in order */
         }
         list_remove(n);
-        raft_thread_send_supply(c->node->raft, d->to, span_make(d->bytes, d->len));
+        if (d->letter != NULL) {
+            raft_letter_return(&d->letter->letter);
+        } else {
+            raft_thread_send_supply(c->node->raft, d->to, span_make(d->bytes, d->len));
+        }
         free(d);
     }
     start_sender(c);
 }
 
-static void delay(struct copier *c, uint64_t to, uint64_t delay_us)
+/* Members and backups have a rate each, so what comes later may leave sooner. */
+static void delay(struct copier *c, struct delayed_answer *d, uint64_t delay_us)
+{
+    d->due_us = node_now(c->node) + delay_us;
+    struct list *behind = &c->delayed;
+    while (behind->prev != &c->delayed &&
+           LIST_ENTRY(behind->prev, struct delayed_answer, node)->due_us > d->due_us) {
+        behind = behind->prev;
+    }
+    list_push_back(behind, &d->node); /* before `behind` */
+    start_sender(c);
+}
+
+static void delay_supply(struct copier *c, uint64_t to, uint64_t delay_us)
 {
     struct delayed_answer *d = malloc(sizeof *d + c->answer.len);
     if (d == NULL) {
         return; /* as if it had been lost */
     }
-    *d = (struct delayed_answer){
-        .due_us = node_now(c->node) + delay_us, .to = to, .len = c->answer.len};
+    *d = (struct delayed_answer){.to = to, .len = c->answer.len};
     memcpy(d->bytes, c->answer.data, c->answer.len);
-    list_push_back(&c->delayed, &d->node);
-    start_sender(c);
+    delay(c, d, delay_us);
 }
 
 static void give(struct copier *c, uint64_t from, struct span fetch)
@@ -122,7 +140,7 @@ static void give(struct copier *c, uint64_t from, struct span fetch)
         return;
     }
     if (delay_us > 0 || !list_is_empty(&c->delayed)) {
-        delay(c, from, delay_us);
+        delay_supply(c, from, delay_us);
     } else {
         raft_thread_send_supply(c->node->raft, from, buffer_span(&c->answer));
     }
@@ -229,6 +247,48 @@ void copier_supply(struct copier *c, uint64_t from, struct span supply)
     }
 }
 
+/* --- backups --- */
+
+static void give_backup(struct copier *c, struct backup_letter *l)
+{
+    uint64_t delay_us = 0;
+    backup_source_answer(c->backups, l, &delay_us);
+    struct delayed_answer *d = delay_us > 0 ? malloc(sizeof *d) : NULL;
+    if (d == NULL) {
+        raft_letter_return(&l->letter);
+        return;
+    }
+    *d = (struct delayed_answer){.letter = l};
+    delay(c, d, delay_us);
+}
+
+static void deliver_backup(struct mail *mail, void *owner)
+{
+    struct copier *c = owner;
+    struct raft_letter *letter = LIST_ENTRY(mail, struct raft_letter, mail);
+    struct backup_letter *l = LIST_ENTRY(letter, struct backup_letter, letter);
+    atomic_fetch_sub(&c->letters, 1);
+    if (uv_is_closing((uv_handle_t *)&c->step)) {
+        backup_letter_free(letter);
+    } else {
+        give_backup(c, l);
+    }
+}
+
+bool copier_backup(struct copier *c, struct backup_letter *l)
+{
+    if (is_full(c)) {
+        return false;
+    }
+    l->letter.mail.deliver = deliver_backup;
+    atomic_fetch_add(&c->letters, 1);
+    if (!mailbox_post(&c->mail, &l->letter.mail.node)) {
+        atomic_fetch_sub(&c->letters, 1);
+        return false;
+    }
+    return true;
+}
+
 void copier_swapped(struct copier *c, int code)
 {
     if (!post(c, LETTER_SWAPPED, 0, code, (struct span){0}) && !atomic_load(&c->stopping)) {
@@ -281,6 +341,10 @@ static void on_notice(void *arg, const char *what, uint64_t member)
 static int open_parts(struct copier *c, struct error *error)
 {
     struct node *n = c->node;
+    int made = backup_source_new(n, &c->backups, error);
+    if (made < 0) {
+        return made;
+    }
     const struct supplier_options supplier = {.store = n->store,
                                               .archive = n->archive,
                                               .clock = n->clock,
@@ -367,9 +431,15 @@ void copier_free(struct copier *c)
         return;
     }
     while (!list_is_empty(&c->delayed)) {
-        free(LIST_ENTRY(list_pop_front(&c->delayed), struct delayed_answer, node));
+        struct delayed_answer *d =
+            LIST_ENTRY(list_pop_front(&c->delayed), struct delayed_answer, node);
+        if (d->letter != NULL) {
+            backup_letter_free(&d->letter->letter); /* who waited for it is gone */
+        }
+        free(d);
     }
     supplier_free(c->supplier);
+    backup_source_free(c->backups);
     catch_up_free(c->catch_up);
     (void)uv_loop_close(&c->loop);
     mailbox_release(&c->mail);

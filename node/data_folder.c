@@ -286,7 +286,8 @@ static int refuse_unmade(const struct data_folder *f, struct error *error)
     files_join(raft, f->path, "raft");
     if (access(again, F_OK) == 0) {
         return error_set(error, CLADE_ERR_NOT_FOUND, f->path,
-                         "an init of this folder was interrupted; run it again");
+                         "the making of this folder was interrupted; run 'claded init' or "
+                         "'claded restore' again");
     }
     if (access(raft, F_OK) == 0) {
         return error_set(error, CLADE_ERR_CORRUPT, f->path, "its file identity is lost");

@@ -29,6 +29,20 @@ struct data_folder {
     char store_path[CONFIG_PATH_BYTES + 300]; /* the LMDB folder, in store_folder */
 };
 
+/* Puts into a folder that is being made what its log and its store begin with: both folders are
+ * there, empty. 0 or a CLADE_ERR_*. */
+typedef int (*data_folder_fill)(void *arg,
+                                const char *raft_path,
+                                const char *store_path,
+                                struct error *error);
+
+/* Makes a folder that `fill` fills. Refuses one that is made, or has something in it. What an
+ * attempt that was interrupted left is made anew. */
+int data_folder_make(const char *path,
+                     const struct identity *identity,
+                     data_folder_fill fill,
+                     void *arg,
+                     struct error *error);
 /* Makes the folder of a new member. 0, or 1: it was made already, with the same identity. Refuses
  * a folder that has something in it. What an interrupted init left is made anew. */
 int data_folder_init(const char *path, const struct identity *identity, struct error *error);

@@ -42,16 +42,11 @@ static int write_stamp(const char *path,
     return identity_write(identity, true, folder, error);
 }
 
-static int make_store(const char *path, struct error *error)
+static int name_store(const char *path, struct error *error)
 {
     char file[FILES_PATH_BYTES];
-    (void)snprintf(file, sizeof file, "%s/store/1", path);
-    int r = files_make_dir(file, error);
-    if (r == 0) {
-        (void)snprintf(file, sizeof file, "%s/store/CURRENT", path);
-        r = files_write_text(file, "1\n", error);
-    }
-    return r;
+    (void)snprintf(file, sizeof file, "%s/store/CURRENT", path);
+    return files_write_text(file, "1\n", error);
 }
 
 static void on_disk_fatal(void *arg, const struct error *error)
@@ -85,23 +80,41 @@ static int bootstrap_log(const char *path, const struct identity *identity, stru
     return r;
 }
 
-/* The identity comes last: a folder without one was never used, so all may be made anew. A node
- * that joins learns the configuration from the log that the others send: its own is empty. */
-static int make_all(const char *path, const struct identity *identity, struct error *error)
+/* A node that joins learns the configuration from the log that the others send: its own is empty.
+ * The store is made when it is first opened. */
+static int fill_new(void *arg, const char *raft, const char *store, struct error *error)
 {
+    const struct identity *identity = arg;
+    int r = identity->joined ? 0 : bootstrap_log(raft, identity, error);
+    return r < 0 ? r : guard_file_create(raft, error);
+}
+
+struct making {
+    const struct identity *identity;
+    data_folder_fill fill;
+    void *arg;
+};
+
+/* The identity comes last: a folder without one was never used, so all may be made anew. */
+static int make_all(const char *path, const struct making *making, struct error *error)
+{
+    const struct identity *identity = making->identity;
     char raft[FILES_PATH_BYTES];
     char store[FILES_PATH_BYTES];
     char witness[FILES_PATH_BYTES];
+    char first[FILES_PATH_BYTES + 4];
     int r;
     files_join(witness, path, "mark");
     (void)unlink(witness); /* of an init that was interrupted */
     files_join(raft, path, "raft");
     files_join(store, path, "store");
+    (void)snprintf(first, sizeof first, "%s/1", store);
     if ((r = files_make_dir(raft, error)) < 0 || (r = files_make_dir(store, error)) < 0 ||
         (r = files_empty_dir(raft, 0, error)) < 0 || (r = files_empty_dir(store, 1, error)) < 0 ||
-        (!identity->joined && (r = bootstrap_log(raft, identity, error)) < 0) ||
-        (r = guard_file_create(raft, error)) < 0 || (r = guard_file_create(path, error)) < 0 ||
-        (r = make_store(path, error)) < 0 || (r = write_stamp(path, "raft", identity, error)) < 0 ||
+        (r = files_make_dir(first, error)) < 0 ||
+        (r = making->fill(making->arg, raft, first, error)) < 0 ||
+        (r = guard_file_create(path, error)) < 0 || (r = name_store(path, error)) < 0 ||
+        (r = write_stamp(path, "raft", identity, error)) < 0 ||
         (r = write_stamp(path, "store", identity, error)) < 0 ||
         (r = file_sync_folder(path, error)) < 0) {
         return r;
@@ -129,7 +142,7 @@ static int compare_made(const char *path, const struct identity *identity, struc
     return 1;
 }
 
-static int init_locked(const char *path, const struct identity *identity, struct error *error)
+static int make_locked(const char *path, const struct making *making, struct error *error)
 {
     char marker[FILES_PATH_BYTES];
     files_join(marker, path, "INIT");
@@ -145,7 +158,7 @@ static int init_locked(const char *path, const struct identity *identity, struct
             return r;
         }
     }
-    int r = make_all(path, identity, error);
+    int r = make_all(path, making, error);
     if (r < 0) {
         return r;
     }
@@ -153,24 +166,50 @@ static int init_locked(const char *path, const struct identity *identity, struct
     return file_sync_folder(path, error);
 }
 
-int data_folder_init(const char *path, const struct identity *identity, struct error *error)
+static bool is_made(const char *path)
 {
     char file[FILES_PATH_BYTES];
+    files_join(file, path, "identity");
+    return access(file, F_OK) == 0;
+}
+
+static int make(const char *path, const struct making *making, struct error *error)
+{
     int fd;
+    int r = data_folder_lock(path, &fd, error);
+    if (r == 0) {
+        r = make_locked(path, making, error);
+        (void)close(fd);
+    }
+    return r;
+}
+
+int data_folder_make(const char *path,
+                     const struct identity *identity,
+                     data_folder_fill fill,
+                     void *arg,
+                     struct error *error)
+{
+    const struct making making = {.identity = identity, .fill = fill, .arg = arg};
+    int r = files_make_dir(path, error);
+    if (r == 0 && is_made(path)) {
+        r = error_set(error, CLADE_ERR_CONFLICT, path,
+                      "the folder is a node's already; name a new one");
+    }
+    return r < 0 ? r : make(path, &making, error);
+}
+
+int data_folder_init(const char *path, const struct identity *identity, struct error *error)
+{
+    struct identity own = *identity;
+    const struct making making = {.identity = identity, .fill = fill_new, .arg = &own};
     int r = files_make_dir(path, error);
     if (r < 0) {
         return r;
     }
-    files_join(file, path, "identity");
-    if (access(file, F_OK) == 0) {
+    if (is_made(path)) {
         r = data_folder_refuse_removed(path, error);
         return r < 0 ? r : compare_made(path, identity, error);
     }
-    r = data_folder_lock(path, &fd, error);
-    if (r < 0) {
-        return r;
-    }
-    r = init_locked(path, identity, error);
-    (void)close(fd);
-    return r;
+    return make(path, &making, error);
 }

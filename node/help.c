@@ -18,6 +18,9 @@ static const char *const usages[] = {
     "claded [OPTIONS] init --node N --join --cluster ID --member ID=HOST:PORT...",
     "claded [OPTIONS] check",
     "claded [OPTIONS] check-config [FILE] [--running FILE | --data DIR]",
+    "claded [OPTIONS] restore --from FILE... --node N --member N=HOST:PORT [--revision R]",
+    "claded [OPTIONS] restore --from FILE... --node N --member N=HOST:PORT [--time TIME]",
+    "claded restore --check --from FILE...",
 };
 
 static const char *const summary =
@@ -33,6 +36,12 @@ static const struct row commands[] = {
     {"check-config", "look at the settings, and say which of them a reload (SIGHUP) changes and\n"
                      "which a restart: of those of another file, or of the node that runs on the\n"
                      "folder DIR"},
+    {"restore",
+     "make the data folder of the first node of a new cluster from a backup\n"
+     "('clade cluster backup'): name the full one, then what was taken with --since\n"
+     "on top of it, in that order. With --revision or --time as all was then. All of it\n"
+     "is checked, every row too; with --check the files alone, and nothing is made.\n"
+     "Further nodes join with 'clade cluster member add'. Sessions of clients end"},
 };
 
 static const struct row flags[] = {
@@ -53,11 +62,15 @@ static const struct row statuses[] = {
 static const char *const settings =
     "Settings, by flag, environment (CLADE_LISTEN for --listen) or file, in that order:";
 static const char *const example =
-    "Example, a cluster of three on one machine; run the like with --node 2 and 3:";
+    "Examples, a cluster of three on one machine (run the like with --node 2 and 3), and a new\n"
+    "cluster from backups:";
 static const char *const examples[] = {
     "claded init --data n1 --node 1 --member 1=127.0.0.1:7501 --member 2=127.0.0.1:7502 \\",
     "    --member 3=127.0.0.1:7503",
     "claded --data n1 --listen 127.0.0.1:7401",
+    "claded restore --check --from monday.backup --from tuesday.backup",
+    "claded restore --from monday.backup --from tuesday.backup --time 2026-03-03T09:30:00Z \\",
+    "    --data r1 --node 1 --member 1=127.0.0.1:7601",
     NULL,
 };
 

@@ -1,9 +1,11 @@
+#include <errno.h>
 #include <inttypes.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/time_text.h"
 #include "node/advice.h"
 #include "node/check_config.h"
 #include "node/config.h"
@@ -11,6 +13,7 @@
 #include "node/exit_status.h"
 #include "node/help.h"
 #include "node/node.h"
+#include "node/restore.h"
 
 /* What the command line says beside the options of config.h. */
 struct arguments {
@@ -20,17 +23,23 @@ struct arguments {
     const char *running_file; /* check-config */
     const char *running_data; /* check-config */
     bool join;                /* init */
-    struct identity identity; /* init: members, name */
+    bool check;               /* restore */
+    struct identity identity; /* init, restore: members, name */
+    struct restore_request restore;
 };
 
 /* --- saying --- */
 
-static int complain(const struct error *e, int status)
+static int tell(const struct error *e, const char *advice, int status)
 {
-    const char *advice = advice_for(e->code);
     fprintf(stderr, "claded: %s%s%s%s%s\n", e->where, e->where[0] != 0 ? ": " : "", e->message,
             advice[0] != 0 ? "; " : "", advice);
     return status;
+}
+
+static int complain(const struct error *e, int status)
+{
+    return tell(e, advice_for(e->code), status);
 }
 
 /* --- arguments --- */
@@ -47,7 +56,7 @@ static bool is_check_config(const struct arguments *a)
 
 static int take_command(struct arguments *a, const char *word, struct error *e)
 {
-    static const char *const commands[] = {"run", "init", "check", "check-config"};
+    static const char *const commands[] = {"run", "init", "check", "check-config", "restore"};
     if (is_check_config(a) && a->config_file == NULL) {
         a->config_file = word;
         return 0;
@@ -74,6 +83,34 @@ static int take_name(struct arguments *a, struct span value, struct error *e)
     return 0;
 }
 
+static int take_from(struct arguments *a, const char *value, struct error *e)
+{
+    if (a->restore.files_len == RESTORE_FILES_MAX) {
+        return usage(e, "--from", "too many files");
+    }
+    a->restore.files[a->restore.files_len++] = value;
+    return 0;
+}
+
+static int take_revision(struct arguments *a, const char *value, struct error *e)
+{
+    char *end;
+    errno = 0;
+    a->restore.revision = strtoull(value, &end, 10);
+    return errno == 0 && value[0] >= '0' && value[0] <= '9' && *end == 0 && a->restore.revision != 0
+               ? 0
+               : usage(e, "--revision", "it is a number above 0");
+}
+
+static int take_time(struct arguments *a, const char *value, struct error *e)
+{
+    return time_parse(span_of(value), &a->restore.time_us) == 0
+               ? 0
+               : usage(
+                     e, "--time",
+                     "it is RFC 3339, 2026-03-01T12:00:00Z, or a date, which means its end in UTC");
+}
+
 /* One "--NAME VALUE" or "--NAME=VALUE" of those with a value. */
 static int take_value(
     struct arguments *a, struct config *c, struct span name, const char *value, struct error *e)
@@ -96,15 +133,29 @@ static int take_value(
     if (span_equal_str(name, "name")) {
         return take_name(a, span_of(value), e);
     }
+    if (span_equal_str(name, "from")) {
+        return take_from(a, value, e);
+    }
+    if (span_equal_str(name, "revision")) {
+        return take_revision(a, value, e);
+    }
+    if (span_equal_str(name, "time")) {
+        return take_time(a, value, e);
+    }
     enum option_id id = option_by_flag(name);
     return config_set(c, id, span_of(value), SOURCE_FLAG, 0, e);
 }
 
 static bool takes_value(struct span name)
 {
-    return span_equal_str(name, "config") || span_equal_str(name, "running") ||
-           span_equal_str(name, "member") || span_equal_str(name, "name") ||
-           option_by_flag(name) != OPTION_COUNT;
+    static const char *const names[] = {"config", "running",  "member", "name",
+                                        "from",   "revision", "time"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (span_equal_str(name, names[i])) {
+            return true;
+        }
+    }
+    return option_by_flag(name) != OPTION_COUNT;
 }
 
 static bool take_switch(struct arguments *a, struct span name)
@@ -113,6 +164,8 @@ static bool take_switch(struct arguments *a, struct span name)
         a->print_config = true;
     } else if (span_equal_str(name, "join")) {
         a->join = true;
+    } else if (span_equal_str(name, "check")) {
+        a->check = true;
     } else {
         return false;
     }
@@ -145,6 +198,37 @@ static int take_flag(struct arguments *a, struct config *c, char **argv, int *i,
     return take_value(a, c, name, value, e);
 }
 
+static bool is_command(const struct arguments *a, const char *command)
+{
+    return strcmp(a->command, command) == 0;
+}
+
+static int check_arguments(const struct arguments *a, const struct config *c, struct error *e)
+{
+    const struct restore_request *r = &a->restore;
+    if (!is_command(a, "init") && a->join) {
+        return usage(e, "--join", "only init takes it");
+    }
+    if (!is_command(a, "init") && !is_command(a, "restore") &&
+        (a->identity.members_len > 0 || a->identity.name[0])) {
+        return usage(e, "--member, --name", "only init and restore take them");
+    }
+    if (!is_command(a, "restore") &&
+        (r->files_len > 0 || r->revision != 0 || r->time_us != 0 || a->check)) {
+        return usage(e, "--from, --revision, --time, --check", "only restore takes them");
+    }
+    if (a->running_file != NULL && !is_check_config(a)) {
+        return usage(e, "--running", "only check-config takes it");
+    }
+    if (a->running_file != NULL && a->running_data != NULL) {
+        return usage(e, "--running, --data", "one of them");
+    }
+    if (is_check_config(a) && c->sources[OPTION_DATA] == SOURCE_FLAG) {
+        return usage(e, "--data", "it stands behind check-config");
+    }
+    return 0;
+}
+
 static int read_arguments(
     struct arguments *a, struct config *c, int argc, char **argv, struct error *e)
 {
@@ -158,20 +242,7 @@ static int read_arguments(
     if (a->command == NULL) {
         a->command = "run";
     }
-    if (strcmp(a->command, "init") != 0 &&
-        (a->identity.members_len > 0 || a->identity.name[0] || a->join)) {
-        return usage(e, "--member, --name, --join", "only init takes them");
-    }
-    if (a->running_file != NULL && !is_check_config(a)) {
-        return usage(e, "--running", "only check-config takes it");
-    }
-    if (a->running_file != NULL && a->running_data != NULL) {
-        return usage(e, "--running, --data", "one of them");
-    }
-    if (is_check_config(a) && c->sources[OPTION_DATA] == SOURCE_FLAG) {
-        return usage(e, "--data", "it stands behind check-config");
-    }
-    return 0;
+    return check_arguments(a, c, e);
 }
 
 static int read_config(const struct arguments *a, struct config *c, struct error *e)
@@ -226,6 +297,15 @@ static int init(const struct config *c, struct identity *identity, bool join)
                identity->members_len, cluster);
     }
     return EXIT_DONE;
+}
+
+static int restore(const struct config *c, struct arguments *a)
+{
+    struct error e = {.code = 0};
+    a->restore.identity = a->identity;
+    int r = a->check ? restore_look(&a->restore, &e) : restore_run(c, &a->restore, &e);
+    return r == 0 ? EXIT_DONE
+                  : tell(&e, "", exit_status_of(r)); /* a node's advice is none for a file */
 }
 
 static bool on_progress(uint64_t rows, void *arg)
@@ -317,8 +397,11 @@ int main(int argc, char **argv)
     if (is_check_config(&a)) {
         return check_config(&c, a.running_file, a.running_data);
     }
-    if (strcmp(a.command, "init") == 0) {
+    if (is_command(&a, "init")) {
         return init(&c, &a.identity, a.join);
     }
-    return strcmp(a.command, "check") == 0 ? check(&c) : run(&c);
+    if (is_command(&a, "restore")) {
+        return restore(&c, &a);
+    }
+    return is_command(&a, "check") ? check(&c) : run(&c);
 }

@@ -55,7 +55,7 @@ static void on_leader(void *arg, uint64_t leader, uint64_t term)
     }
 }
 
-static void send_back(struct raft_letter *letter)
+void raft_letter_return(struct raft_letter *letter)
 {
     letter->mail.deliver = letter->on_reply;
     if (!mailbox_post(letter->reply, &letter->mail.node)) {
@@ -79,7 +79,7 @@ static void on_transfer(void *arg, uint64_t ticket, const struct error *error, u
                 l->error = *error;
             }
             l->leader = leader;
-            send_back(&l->letter);
+            raft_letter_return(&l->letter);
         }
     }
 }
@@ -224,7 +224,7 @@ static void deliver_status(struct mail *mail, void *owner)
     struct raft_status_letter *l = LIST_ENTRY(letter, struct raft_status_letter, letter);
     group_status(rt->group, &l->status);
     peers_refused(rt->peers, l->refused);
-    send_back(letter);
+    raft_letter_return(letter);
 }
 
 bool raft_thread_status(struct raft_thread *rt, struct raft_status_letter *letter)
@@ -255,7 +255,7 @@ static void deliver_check_change(struct mail *mail, void *owner)
     struct raft_letter *letter = LIST_ENTRY(mail, struct raft_letter, mail);
     struct raft_change_letter *l = LIST_ENTRY(letter, struct raft_change_letter, letter);
     (void)group_check_change(rt->group, &l->change, &l->error);
-    send_back(letter);
+    raft_letter_return(letter);
 }
 
 bool raft_thread_check_change(struct raft_thread *rt, struct raft_change_letter *letter)
@@ -594,7 +594,7 @@ static void lose_transfers(struct raft_thread *rt)
     for (struct list *n; (n = list_pop_front(&rt->transfers)) != NULL;) {
         struct raft_transfer_letter *l = LIST_ENTRY(n, struct raft_transfer_letter, node);
         (void)error_set(&l->error, CLADE_ERR_UNAVAILABLE, NULL, "the node is stopping");
-        send_back(&l->letter);
+        raft_letter_return(&l->letter);
     }
 }
 

@@ -42,6 +42,9 @@ struct raft_letter {
     uint64_t key;                                     /* the asker's */
 };
 
+/* Sends it back; from whoever has answered it. */
+void raft_letter_return(struct raft_letter *letter);
+
 struct raft_status_letter {
     struct raft_letter letter;
     struct group_status status;

@@ -111,6 +111,8 @@ static void run(struct request *r)
     r->ready_us = node_now(r->conn->serve->node);
     if (r->method == METHOD_TXN) {
         write_try(r);
+    } else if (r->method == METHOD_BACKUP) {
+        backup_run(r);
     } else if (query_is_light(&r->query)) {
         run_here(r);
     } else {
@@ -165,7 +167,7 @@ static bool is_fresh_enough(const struct serve *s, uint64_t stale_ms)
     return s->confirmed_us != 0 && age_us / 1000 < stale_ms;
 }
 
-static void begin(struct request *r)
+void read_begin(struct request *r)
 {
     struct serve *s = r->conn->serve;
     switch (r->query.consistency) {
@@ -230,7 +232,7 @@ void read_query(struct request *r, const struct value *params)
         return;
     }
     request_in_namespace(r, r->query.ns);
-    begin(r);
+    read_begin(r);
 }
 
 /* --- tickets --- */

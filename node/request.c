@@ -60,6 +60,7 @@ void request_free(struct request *r)
     r->result = NULL;
     r->proposal = NULL;
     r->change = NULL;
+    r->backup = NULL;
     r->tried = (struct span){0};
     list_push_back(&s->pool, &r->node);
     s->pool_len++;

@@ -98,6 +98,7 @@ struct request {
     uint64_t lease_ms;
     struct span tried; /* the command of a transaction that is only tried; len 0 = none */
     struct member_change *change; /* METHOD_MEMBER */
+    struct backup_params *backup; /* METHOD_BACKUP, in the arena */
     struct query query;
     struct query_result *result;
     struct job job;
@@ -281,6 +282,8 @@ bool write_withdraw(struct request *r);
 void read_query(struct request *r, const struct value *params);
 /* Holds the request until this node has all that was acknowledged before it came, then runs it. */
 void read_fresh(struct request *r);
+/* Holds the request until it can be as r->query.consistency says, then runs it. */
+void read_begin(struct request *r);
 /* Reads whose index or revision is there now. */
 void reads_published(struct serve *s);
 /* Makes a ticket of what gathered in this turn of the loop. */
@@ -316,6 +319,11 @@ void member_change_expire(struct request *r, bool cancelled);
 void member_changes_look(struct serve *s);
 /* Accepts NULL. */
 void member_change_free(struct member_change *change);
+
+/* backup.c */
+void backup_request(struct request *r, const struct value *params);
+/* What it should hold is published. */
+void backup_run(struct request *r);
 
 /* status.c */
 /* Registers the request under the letter's key and in the wheel; false when it was answered with an

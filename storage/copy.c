@@ -134,6 +134,7 @@ static int read_info(struct store_copy *c, struct store_copy_info *ret)
         .bytes = c->bytes,
         .applied = meta.applied,
         .revision = meta.revision,
+        .time_us = meta.time_us,
         .data = digest.data,
         .state = digest.state,
     };
@@ -260,6 +261,7 @@ static int check_rows(const char *path,
     *ret = (struct store_copy_info){
         .applied = digest.index,
         .revision = store_position(store).revision,
+        .time_us = store_position(store).time_us,
         .data = digest.data,
         .state = digest.state,
     };

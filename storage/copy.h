@@ -15,6 +15,7 @@ struct store_copy_info {
     uint64_t bytes; /* length of the file */
     uint64_t applied;
     uint64_t revision;
+    uint64_t time_us;    /* store time of the last entry */
     struct hash128 data; /* digests at `applied` */
     struct hash128 state;
 };

@@ -7,6 +7,11 @@
 #include "base/check.h"
 #include "storage/view.h"
 
+uint32_t store_format(void)
+{
+    return STORE_FORMAT;
+}
+
 void meta_encode(const struct meta *m, uint8_t bytes[META_BYTES])
 {
     const uint64_t numbers[] = {m->applied,      m->revision,   m->time_us,

@@ -29,6 +29,8 @@ struct store_digest {
     struct hash128 state;
 };
 
+/* The number of the layout on disk that this program reads and writes. */
+uint32_t store_format(void);
 /* Opens, creating an empty store (revision 0, the namespace `default`). Refuses another format
  * number. CLADE_ERR_IO, _CORRUPT, _UNSUPPORTED, _NO_SPACE, with a sentence. */
 int store_open(const struct store_options *options, struct store **ret, struct error *error);

@@ -402,6 +402,16 @@ const struct command commands[] = {
      FLAGS(FLAG_NO_WAIT), 1, 1,
      EXAMPLES("clade cluster member remove 2", "clade cluster member remove 2 --no-wait"), "remove",
      run_member},
+    {"cluster backup", "FILE", "write the whole store to a file, while it is used",
+     "The file holds all that was acknowledged when the command began, history too, as of one\n"
+     "revision; \"claded restore\" makes a new cluster of it. With --since it holds what was written\n"
+     "since another backup, as long as the node's archive reaches back to it. It is written as\n"
+     "FILE.tmp and renamed when it is whole and on the disk. The node gives it at its\n"
+     "catch_up_rate_bytes a second; --consistency local takes what a node has when there is no quorum.",
+     FLAGS(FLAG_SINCE_BACKUP, FLAG_FORCE), 1, 1,
+     EXAMPLES("clade cluster backup monday.backup",
+              "clade cluster backup tuesday.backup --since monday.backup"),
+     NULL, run_backup},
     {"cluster leader", "", "show which node leads", NULL, NULL, 0, 0,
      EXAMPLES("clade cluster leader", "clade -w json cluster leader"), NULL, run_leader},
     {"cluster leader transfer", "[NODE]", "hand leadership over, to the best node or the one given",

@@ -119,6 +119,8 @@ static const struct flag flags[FLAG_ID_COUNT] = {
     [FLAG_STRICT] = {"strict", 0, false, NULL, "stop at the first line that is refused"},
 
     [FLAG_NO_PROMOTE] = {"no-promote", 0, false, NULL, "it stays a standby: it has everything and does not vote"},
+    [FLAG_FORCE] = {"force", 0, false, NULL, "replace the file if it is there"},
+    [FLAG_SINCE_BACKUP] = {"since", 0, false, "FILE", "only what was written since that backup, full or incremental"},
     [FLAG_NO_WAIT] = {"no-wait", 0, false, NULL, "stop when the cluster has taken it up, not when it is done"},
 
     [FLAG_CLIENTS] = {"clients", 0, false, "N", "requests in flight at once (default 64)"},

@@ -118,6 +118,8 @@ enum flag_id {
     FLAG_STRICT,
     /* bench */
     FLAG_NO_PROMOTE,
+    FLAG_FORCE,
+    FLAG_SINCE_BACKUP,
     FLAG_NO_WAIT,
     FLAG_CLIENTS,
     FLAG_CONNECTIONS,

@@ -50,6 +50,7 @@ int run_leader(struct cli *cli);
 /* members of the cluster: the subject is the action of the protocol */
 int run_member(struct cli *cli);
 int run_member_list(struct cli *cli);
+int run_backup(struct cli *cli);
 /* in and out */
 int run_import(struct cli *cli);
 int run_export(struct cli *cli);

@@ -32,6 +32,7 @@ enum method {
     METHOD_STATUS,
     METHOD_TRANSFER,
     METHOD_MEMBER,
+    METHOD_BACKUP,
     METHOD_CANCEL,  /* a notification */
     METHOD_CREDIT,  /* a notification */
     METHOD_ERROR,   /* a notification, server to client */
@@ -92,6 +93,26 @@ struct member_params {
     bool wait;           /* for the configuration */
 };
 
+enum backup_action {
+    BACKUP_OPEN,    /* the store as it is now, or the place up to which entries are wanted */
+    BACKUP_READ,    /* bytes of the store's file */
+    BACKUP_ENTRIES, /* log entries */
+    BACKUP_CLOSE,
+    BACKUP_ACTION_COUNT
+};
+struct backup_params {
+    enum backup_action action;
+    uint64_t id;    /* the client's own number for this backup, not 0 */
+    bool entries;   /* open: the store itself is not wanted, but what follows on `after` */
+    uint64_t after; /* open with `entries`, entries: an index */
+    uint64_t until; /* entries: an index, not below `after` */
+    uint64_t copy;  /* read, close */
+    uint64_t offset;
+    uint64_t bytes;                     /* read, entries: about so many; not 0 */
+    enum clade_consistency consistency; /* open: linearizable, at_least or local */
+    uint64_t at_least;
+};
+
 /* Each checks types, ranges and unknown keys: CLADE_ERR_INVALID with `where`. */
 int hello_decode(const struct value *params, struct hello_params *ret, struct error *error);
 int txn_params_decode(const struct value *params, struct txn_params *ret, struct error *error);
@@ -102,6 +123,9 @@ int session_params_decode(enum method method,
 int transfer_decode(const struct value *params, uint64_t *ret_to, struct error *error);
 int member_params_decode(const struct value *params,
                          struct member_params *ret,
+                         struct error *error);
+int backup_params_decode(const struct value *params,
+                         struct backup_params *ret,
                          struct error *error);
 int cancel_decode(const struct value *params, uint32_t *ret_msgid, struct error *error);
 /* Of the notification that gives a watch more bytes. */

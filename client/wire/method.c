@@ -25,6 +25,7 @@ static const char *const method_names[] = {
     [METHOD_STATUS] = "status",
     [METHOD_TRANSFER] = "transfer",
     [METHOD_MEMBER] = "member",
+    [METHOD_BACKUP] = "backup",
     [METHOD_CANCEL] = "cancel",
     [METHOD_CREDIT] = "credit",
     [METHOD_ERROR] = "error",

@@ -304,6 +304,92 @@ int member_params_decode(const struct value *params, struct member_params *ret, 
     return rc;
 }
 
+/* --- backup --- */
+
+static int decode_backup_action(const struct value *params,
+                                enum backup_action *ret,
+                                struct error *error)
+{
+    static const char *const names[] = {[BACKUP_OPEN] = "open",
+                                        [BACKUP_READ] = "read",
+                                        [BACKUP_ENTRIES] = "entries",
+                                        [BACKUP_CLOSE] = "close"};
+    struct span text;
+    int rc = find_text(params, "action", CLADE_MAX_NAME_BYTES, &text, error);
+    if (rc != 0) {
+        return rc;
+    }
+    for (unsigned i = 0; i < BACKUP_ACTION_COUNT; i++) {
+        if (span_equal_str(text, names[i])) {
+            *ret = (enum backup_action)i;
+            return 0;
+        }
+    }
+    return error_set(error, CLADE_ERR_INVALID, "action", "is not open, read, entries or close");
+}
+
+static int decode_backup_consistency(const struct value *params,
+                                     struct backup_params *p,
+                                     struct error *error)
+{
+    struct span text = {0};
+    int rc = find_text(params, "consistency", CLADE_MAX_NAME_BYTES, &text, error);
+    rc = rc != 0 ? rc : find_uint(params, "at_least", &p->at_least, error);
+    if (rc != 0) {
+        return rc;
+    }
+    p->consistency = CLADE_LINEARIZABLE;
+    if (span_equal_str(text, "local")) {
+        p->consistency = CLADE_LOCAL;
+    } else if (span_equal_str(text, "at_least")) {
+        p->consistency = CLADE_AT_LEAST;
+    } else if (text.len > 0 && !span_equal_str(text, "linearizable")) {
+        return error_set(error, CLADE_ERR_INVALID, "consistency",
+                         "is not linearizable, at_least or local");
+    }
+    return 0;
+}
+
+static int check_backup(const struct backup_params *p, struct error *error)
+{
+    bool reads = p->action == BACKUP_READ || p->action == BACKUP_ENTRIES;
+    if (p->id == 0) {
+        return error_set(error, CLADE_ERR_INVALID, "id", "is missing, and is not 0");
+    }
+    if (reads && p->bytes == 0) {
+        return error_set(error, CLADE_ERR_INVALID, "bytes", "is missing, and is not 0");
+    }
+    if (p->action == BACKUP_ENTRIES && p->until < p->after) {
+        return error_set(error, CLADE_ERR_INVALID, "until", "is below after");
+    }
+    return 0;
+}
+
+int backup_params_decode(const struct value *params, struct backup_params *ret, struct error *error)
+{
+    static const char *const known[] = {"action",   "id",          "after", "until",
+                                        "copy",     "offset",      "bytes", "consistency",
+                                        "at_least", "deadline_ms", NULL};
+    struct backup_params p = {.entries = false};
+    const struct {
+        const char *key;
+        uint64_t *ret;
+    } numbers[] = {{"id", &p.id},     {"after", &p.after},   {"until", &p.until},
+                   {"copy", &p.copy}, {"offset", &p.offset}, {"bytes", &p.bytes}};
+    int rc = check_keys(params, known, error);
+    rc = rc != 0 ? rc : decode_backup_action(params, &p.action, error);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0] && rc == 0; i++) {
+        rc = find_uint(params, numbers[i].key, numbers[i].ret, error);
+    }
+    rc = rc != 0 ? rc : decode_backup_consistency(params, &p, error);
+    rc = rc != 0 ? rc : check_backup(&p, error);
+    if (rc == 0) {
+        p.entries = value_get(params, "after") != NULL;
+        *ret = p;
+    }
+    return rc;
+}
+
 int empty_params_decode(const struct value *params, struct error *error)
 {
     static const char *const known[] = {"deadline_ms", NULL};

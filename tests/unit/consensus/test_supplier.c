@@ -210,7 +210,7 @@ static void a_copy_that_nobody_reads_is_closed(void **state)
     supplier_tick(s);
     assert_int_equal(read_copy(w, 7, copy, 0, 100), CLADE_ERR_NOT_FOUND);
     assert_int_equal(node_of(w, 1)->notices, 1);
-    assert_non_null(strstr(node_of(w, 1)->notice, "stopped reading"));
+    assert_non_null(strstr(node_of(w, 1)->notice, "nobody reads it"));
     assert_int_equal(open_copy(w, 8, 1, 0), 0);
 }
 
