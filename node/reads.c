@@ -55,10 +55,19 @@ static void run_here(struct request *r)
     }
 }
 
+/* How long it may run on until its request is slow. */
+static uint64_t left_until_slow(const struct request *r, uint64_t now_us)
+{
+    uint64_t slow_us = slow_request_us(r->conn->serve->node);
+    uint64_t passed_us = now_us - r->started_us;
+    return slow_us > passed_us ? slow_us - passed_us : 0;
+}
+
 static bool run_job(struct job *job, struct reader *reader, const struct reader_slice *slice)
 {
     struct request *r = LIST_ENTRY(job, struct request, job);
     struct query_result *q = r->result;
+    uint64_t begin_us = node_now(r->conn->serve->node);
     const struct reader_budget budget = {.clock = r->conn->serve->node->clock,
                                          .deadline_us = r->deadline_us,
                                          .slice = slice,
@@ -66,11 +75,10 @@ static bool run_job(struct job *job, struct reader *reader, const struct reader_
                                          .visits_max = QUERY_VISITS_MAX,
                                          .cancelled = &q->cancelled,
                                          .effort = &q->effort,
-                                         .plan_after_us = slow_request_us(r->conn->serve->node)};
-    q->began_us = node_now(r->conn->serve->node);
+                                         .plan_after_us = left_until_slow(r, begin_us)};
     q->code = reader_query(reader, &r->query, r->conn->ns, &budget, &r->arena, &q->data, &q->answer,
                            &q->error);
-    q->ended_us = node_now(r->conn->serve->node);
+    q->worked_us += node_now(r->conn->serve->node) - begin_us;
     return q->code != 1;
 }
 

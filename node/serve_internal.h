@@ -53,8 +53,7 @@ struct query_result {
     struct error error;
     bool cancelled;
     struct reader_effort effort;
-    uint64_t began_us; /* by the worker */
-    uint64_t ended_us;
+    uint64_t worked_us; /* by workers, in all its runs */
 };
 
 enum pace { PACE_QUICK, PACE_SLOW };

@@ -48,12 +48,12 @@ static void add_times(struct line *l, const struct request *r, uint64_t took_us)
     }
     if (begin_us < r->started_us || begin_us > end_us) {
         begin_us = end_us; /* it never got there */
-    } else if (r->result != NULL) {
-        uint64_t ran_us = r->result->began_us != 0 ? r->result->began_us : end_us;
-        queued_us = ran_us - begin_us;
-        worked_us = r->result->began_us != 0 ? r->result->ended_us - ran_us : 0;
     } else {
         worked_us = end_us - begin_us;
+    }
+    if (r->result != NULL && r->result->worked_us < worked_us) {
+        queued_us = worked_us - r->result->worked_us;
+        worked_us = r->result->worked_us;
     }
     add(l, LOG_U64("ms", took_us / 1000));
     add(l, LOG_U64("wait_ms", (begin_us - r->started_us) / 1000));
