@@ -38,7 +38,8 @@ static bool take(struct node *n, const struct config *next, enum option_id id)
     config_value(next, id, to);
     if (!option_reloads(id)) {
         log_warning("setting needs a restart to change", LOG_STR("setting", option_key(id)),
-                    LOG_STR("from", from), LOG_STR("to", to));
+                    LOG_STR("from", from), LOG_STR("to", to),
+                    LOG_STR("runbook", "rolling restart and upgrade"));
         return false;
     }
     log_info("setting changed", LOG_STR("setting", option_key(id)), LOG_STR("from", from),

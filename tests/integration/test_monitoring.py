@@ -18,7 +18,8 @@ PROMETHEUS = ROOT / 'deploy' / 'prometheus'
 RULES = PROMETHEUS / 'clade.rules.yml'
 DASHBOARD = ROOT / 'deploy' / 'grafana' / 'clade.json'
 RUNBOOK = ROOT / 'deploy' / 'runbook.md'
-PAGE = re.compile(r'\(?runbook:\s*([a-z ]+?)\)')
+# In a sentence, or a field of its own in a log.
+PAGE = re.compile(r'runbook(?::\s*|", ")([a-z ]+?)[)"]')
 
 
 def expressions():

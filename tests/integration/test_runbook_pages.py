@@ -81,6 +81,8 @@ class Pages(Case):
         self.assertIsNot(c.leader(), leader)
         node = c.nodes[0]
         node.terminate()
+        said = self.run_page('Failing disk', c, DATA=str(node.data))
+        self.assertIn('sound', said[0])
         larger = c.folder / 'larger'
         larger.mkdir()
         self.assertIn('/larger/disk/clade/', copy)
