@@ -26,7 +26,9 @@
 #define SESSION_EVERY_S 60U
 #define CHANGE_EVERY_S  600U
 #define LEASE_MS        UINT64_C(300000)
-#define TIMEOUT_US      UINT32_C(5000000)
+/* Each is closed a minute later or lives as long as its lease; and one more of each. */
+#define SESSIONS_MAX (LEASE_MS / 1000 / SESSION_EVERY_S + 2)
+#define TIMEOUT_US   UINT32_C(5000000)
 
 /* Room for what goes up and down: a batch more or less that waits, a page more or less. */
 #define HEAP_SLACK_BYTES  (UINT64_C(256) << 10)
@@ -38,6 +40,7 @@
 struct figures {
     uint64_t heap_bytes;
     uint64_t descriptors;
+    uint64_t sessions;
     uint64_t store_bytes; /* in use */
     uint64_t file_bytes;  /* of the store */
     uint64_t log_bytes;
@@ -220,6 +223,7 @@ static void look(struct soak *s, struct figures *ret)
         struct error e = {0};
         CHECK(n->up && store_look(n->store, &store, &e) == 0);
         group_status(n->group, &group);
+        raise_to(&ret->sessions, store.sessions);
         raise_to(&ret->store_bytes, store.used_bytes - store.free_bytes);
         raise_to(&ret->file_bytes, store.used_bytes);
         raise_to(&ret->log_bytes, group.log_bytes);
@@ -229,11 +233,13 @@ static void look(struct soak *s, struct figures *ret)
 
 static void print_figures(const struct soak *s, unsigned hour, const struct figures *f)
 {
-    printf("hour %2u: heap %" PRIu64 " KiB, descriptors %" PRIu64 ", store %" PRIu64
-           " KiB of %" PRIu64 " KiB, log %" PRIu64 " bytes, archive %" PRIu64 " bytes; %" PRIu64
-           " sessions, %" PRIu64 " writes, %" PRIu64 " changes, %" PRIu64 " reads\n",
-           hour, f->heap_bytes >> 10, f->descriptors, f->store_bytes >> 10, f->file_bytes >> 10,
-           f->log_bytes, f->archive_bytes, s->opened, s->writes, s->changes, s->reads);
+    printf("hour %2u: heap %" PRIu64 " KiB, descriptors %" PRIu64 ", %" PRIu64
+           " sessions, store %" PRIu64 " KiB of %" PRIu64 " KiB, log %" PRIu64
+           " bytes, archive %" PRIu64 " bytes; %" PRIu64 " sessions opened, %" PRIu64
+           " writes, %" PRIu64 " changes, %" PRIu64 " reads\n",
+           hour, f->heap_bytes >> 10, f->descriptors, f->sessions, f->store_bytes >> 10,
+           f->file_bytes >> 10, f->log_bytes, f->archive_bytes, s->opened, s->writes, s->changes,
+           s->reads);
 }
 
 static bool is_within(const char *what, unsigned hour, uint64_t value, uint64_t most)
@@ -255,6 +261,7 @@ static bool is_flat(const struct soak *s,
     uint64_t history = (s->changes - base_changes) * CHANGE_BYTES_MAX + STORE_SLACK_BYTES;
     bool ok = is_within("heap", hour, f->heap_bytes, base->heap_bytes + HEAP_SLACK_BYTES);
     ok &= is_within("descriptors", hour, f->descriptors, base->descriptors);
+    ok &= is_within("sessions", hour, f->sessions, SESSIONS_MAX);
     ok &= is_within("store", hour, f->store_bytes, base->store_bytes + history);
     ok &= is_within("file of the store", hour, f->file_bytes, base->file_bytes + 2 * history);
     /* As they are bounded; a batch may stand above. */
