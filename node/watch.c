@@ -83,7 +83,7 @@ static void fail(struct watch *w, struct error *e)
 {
     struct request *r = w->request;
     if (e->code != CLADE_ERR_COMPACTED) {
-        e->revision = w->watcher.next; /* to go on from */
+        e->revision = w->told; /* to go on from; a step may be further, with what nobody is told */
     }
     watch_end(r);
     r->state = REQUEST_NEW;
@@ -232,7 +232,7 @@ static struct watch_batch *gather(struct serve *s, uint64_t published)
     LIST_FOREACH(n, &s->watches)
     {
         struct watch *w = LIST_ENTRY(n, struct watch, node);
-        if (!is_behind(w, published) || !takes_more(w) || w->stepping) {
+        if (w->stepping || !is_behind(w, published) || !takes_more(w)) {
             continue;
         }
         if (b == NULL) {
@@ -303,11 +303,14 @@ static void look(struct watch *w, uint64_t published, uint64_t now)
 {
     struct serve *s = w->request->conn->serve;
     uint64_t stall_us = config_now(s->node->config->watch_stall_ms) * 1000;
+    if (w->stepping) {
+        return; /* its place is the worker's; it takes, and is told of it as the step ends */
+    }
     if (!is_behind(w, published) || takes_more(w)) {
         w->stalled_us = 0;
     } else if (w->stalled_us == 0) {
         w->stalled_us = now;
-    } else if (now - w->stalled_us > stall_us && !w->stepping) {
+    } else if (now - w->stalled_us > stall_us) {
         struct error e = {.code = 0};
         (void)error_set(&e, CLADE_ERR_THROTTLED, NULL,
                         "the watcher took nothing for %u ms; it can go on from the revision that "
@@ -317,7 +320,7 @@ static void look(struct watch *w, uint64_t published, uint64_t now)
         return;
     }
     bool due = w->told != w->watcher.next || now - w->told_us > WATCH_HEARTBEAT_US;
-    if (due && !w->stepping && unsent(w->request->conn) < WATCH_UNSENT_BYTES) {
+    if (due && unsent(w->request->conn) < WATCH_UNSENT_BYTES) {
         w->watcher.events = 0;
         send_events(w, now);
     }

@@ -58,6 +58,21 @@ class Watching(Case):
             self.assertEqual(e.error['revision'], last + 1)
             watch.close()
 
+    def test_a_watch_that_is_cancelled_in_a_step_goes_on_from_what_it_was_told(self):
+        with Cluster(1) as c, c[1].client() as writer, c[1].client() as watcher:
+            for i in range(20):
+                writer.pipeline([('txn', {'command': wire.command([wire.artifact(f'b{i}-{j}')])})
+                                 for j in range(200)])
+            for i in range(100):
+                msgid = watcher.send('watch', {'from': 1})
+                for _ in range(i % 10):
+                    watcher.call('ping', {})
+                watcher.send_bytes(wire.frame([2, 'cancel', {'msgid': msgid}]))
+                e = self.refused('CANCELLED', watcher.receive, msgid)
+                told = [m[2]['next'] for m in watcher.notifications
+                        if m[1] == 'event' and m[2]['msgid'] == msgid]
+                self.assertEqual(e.error['revision'], told[-1])
+
     def test_heartbeats_say_how_far_a_filtered_watcher_is(self):
         with Cluster(1) as c, c[1].client() as client:
             watch = wire.Watch(c.addresses(), **{'from': 1, 'kinds': ['run']})
