@@ -76,6 +76,7 @@ BEFORE = (
     (r"watch .*stage = 'production'", r'clade version stage fraud/7 production'),
     (r'clade paths (version/fraud/7) (\S+)', r'clade link \1 trained_on \2'),
     (r'> ~/(\S+)/', r'mkdir -p ~/\1'),
+    (r'cluster backup .*--since (\S+)', r'clade cluster backup \1'),
 )
 
 
