@@ -45,7 +45,7 @@ void applier_free(struct applier *a)
 
 static bool is_of_a_batch(const struct apply_job *j)
 {
-    return j->kind == JOB_ENTRY || j->kind == JOB_ADVANCE;
+    return j->kind == JOB_ENTRY || j->kind == JOB_ADVANCE || j->kind == JOB_COMPACT;
 }
 
 static void on_result(void *arg, const struct apply_result *result)
@@ -59,6 +59,10 @@ static void on_result(void *arg, const struct apply_result *result)
 static int run_job(struct applier *a, const struct apply_job *j, struct error *error)
 {
     struct span entry = span_make(j->bytes, j->len);
+    bool more;
+    if (j->kind == JOB_COMPACT) {
+        return apply_compact(a->apply, get_u16le(j->bytes), &more, error);
+    }
     a->index = j->index;
     int rc = j->kind == JOB_ADVANCE
                  ? apply_advance(a->apply, j->previous, j->index, error)
@@ -86,7 +90,7 @@ static int run_batch(struct applier *a,
     uint64_t began_us = now(a);
     uint64_t ran_us = 0;
     int rc = apply_begin(a->apply, error);
-    while (rc == 0 && j != NULL && is_of_a_batch(j) &&
+    while (rc == 0 && j != NULL && is_of_a_batch(j) && (j == jobs || j->kind != JOB_COMPACT) &&
            (j == jobs || apply_batch_bytes(a->apply) < o->dirty_bytes_max)) {
         rc = run_job(a, j, error);
         j = j->next;
@@ -201,6 +205,13 @@ int applier_run(struct applier *a,
     case JOB_ENTRY:
     case JOB_ADVANCE:
         return run_batch(a, jobs, ret_next, error);
+    case JOB_COMPACT:
+        rc = run_batch(a, jobs, ret_next, error);
+        if (rc == CLADE_ERR_NO_SPACE) {
+            *ret_next = jobs->next; /* nothing waits for it, and it is asked for again */
+            rc = 0;
+        }
+        return rc;
     case JOB_EXPECT:
         rc = check_expectation(a, jobs, error);
         break;

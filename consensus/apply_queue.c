@@ -14,6 +14,7 @@ struct apply_queue {
     struct apply_job **tail;
     uint64_t last;
     uint64_t bytes;
+    bool compacts; /* a JOB_COMPACT waits */
     bool closed;
 };
 
@@ -156,6 +157,25 @@ bool apply_queue_try(struct apply_queue *q, uint64_t stamp_us, struct span item)
     return true;
 }
 
+void apply_queue_compact(struct apply_queue *q, uint16_t changes_max)
+{
+    struct apply_job *job = malloc(sizeof *job + 2);
+    if (job == NULL) {
+        return;
+    }
+    job->kind = JOB_COMPACT;
+    job->len = 2;
+    put_u16le(job->bytes, changes_max);
+    pthread_mutex_lock(&q->mutex);
+    if (q->compacts) {
+        free(job);
+    } else {
+        q->compacts = true;
+        link_job(q, job, q->last);
+    }
+    pthread_mutex_unlock(&q->mutex);
+}
+
 uint64_t apply_queue_last(struct apply_queue *q)
 {
     pthread_mutex_lock(&q->mutex);
@@ -189,6 +209,7 @@ struct apply_job *apply_queue_take(struct apply_queue *q, size_t jobs_max, size_
     size_t bytes = 0;
     while (q->head != NULL && jobs < jobs_max && (jobs == 0 || bytes + q->head->len <= bytes_max)) {
         last = q->head;
+        q->compacts = q->compacts && last->kind != JOB_COMPACT;
         jobs++;
         bytes += last->len;
         q->head = last->next;

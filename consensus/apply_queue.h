@@ -13,7 +13,8 @@ enum apply_job_kind {
     JOB_EXPECT,  /* the store holds `index` already, from elsewhere: to be checked */
     JOB_MARK,    /* all up to `index` is to be committed and synced, and its position told */
     JOB_SWAP,    /* the folder named by the bytes is to become the store */
-    JOB_TRY      /* a transaction's answer is asked for, and nothing of it is to stay */
+    JOB_TRY,     /* a transaction's answer is asked for, and nothing of it is to stay */
+    JOB_COMPACT  /* some of what is below the floors is to go */
 };
 
 struct apply_job {
@@ -23,7 +24,7 @@ struct apply_job {
     uint64_t index;
     size_t len;
     uint8_t bytes[]; /* ENTRY: the log entry; SWAP: u64 applied index, a path and a NUL;
-                        TRY: u64 time, an item */
+                        TRY: u64 time, an item; COMPACT: u16 changes */
 };
 
 struct apply_queue *apply_queue_new(void);
@@ -52,6 +53,10 @@ void apply_queue_swap(struct apply_queue *q, const char *path, uint64_t applied)
 /* Asks for what a transaction would answer, behind what was pushed: no part of the log. False when
  * memory is out. Any thread. */
 bool apply_queue_try(struct apply_queue *q, uint64_t stamp_us, struct span item);
+/* Asks for some of what is below the floors to go (apply_compact, `changes_max`): no part of the
+ * log. Nothing happens when that was asked for already and is not done, or memory is out. Any
+ * thread. */
+void apply_queue_compact(struct apply_queue *q, uint16_t changes_max);
 /* Index of the newest job pushed so far; 0 when none was. */
 uint64_t apply_queue_last(struct apply_queue *q);
 /* Bytes pushed and not yet released with apply_queue_done. */

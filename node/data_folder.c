@@ -134,7 +134,8 @@ static int sweep_stores(const struct data_folder *f, struct error *error)
     int r = 0;
     for (struct dirent *e; r == 0 && (e = readdir(d)) != NULL;) {
         char old[FILES_PATH_BYTES];
-        if (is_number(e->d_name) && strcmp(e->d_name, current_name(f)) != 0) {
+        bool former = is_number(e->d_name) && strcmp(e->d_name, current_name(f)) != 0;
+        if (former || strcmp(e->d_name, DATA_FOLDER_SHRINKING) == 0) {
             files_join(old, f->store_folder, e->d_name);
             r = files_remove_dir(old, 0, error);
         }

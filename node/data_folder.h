@@ -14,11 +14,14 @@
  *   store/identity   a stamp
  *   store/1/         LMDB; a higher number once a copy of another member's store took its place
  *   store/incoming/  a copy that is being received (consensus/catch_up.h)
+ *   store/shrinking/ a smaller one that is being written (shrink.h)
  *   settings.yaml    what the node runs with (reload.h); nothing but check-config reads it
  *   archive/         what was applied, for members that are behind (consensus/archive.h)
  */
 #include "node/config.h"
 #include "node/identity.h"
+
+#define DATA_FOLDER_SHRINKING "shrinking"
 
 struct data_folder {
     int lock_fd; /* -1 when it is not locked */

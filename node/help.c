@@ -21,6 +21,7 @@ static const char *const usages[] = {
     "claded [OPTIONS] restore --from FILE... --node N --member N=HOST:PORT [--revision R]",
     "claded [OPTIONS] restore --from FILE... --node N --member N=HOST:PORT [--time TIME]",
     "claded restore --check --from FILE...",
+    "claded [OPTIONS] shrink",
 };
 
 static const char *const summary =
@@ -42,6 +43,7 @@ static const struct row commands[] = {
      "on top of it, in that order. With --revision or --time as all was then. All of it\n"
      "is checked, every row too; with --check the files alone, and nothing is made.\n"
      "Further nodes join with 'clade cluster member add'. Sessions of clients end"},
+    {"shrink", "give back the space in a stopped node's store that nothing uses"},
 };
 
 static const struct row flags[] = {

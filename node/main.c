@@ -14,6 +14,7 @@
 #include "node/help.h"
 #include "node/node.h"
 #include "node/restore.h"
+#include "node/shrink.h"
 
 /* What the command line says beside the options of config.h. */
 struct arguments {
@@ -56,7 +57,8 @@ static bool is_check_config(const struct arguments *a)
 
 static int take_command(struct arguments *a, const char *word, struct error *e)
 {
-    static const char *const commands[] = {"run", "init", "check", "check-config", "restore"};
+    static const char *const commands[] = {"run",          "init",    "check",
+                                           "check-config", "restore", "shrink"};
     if (is_check_config(a) && a->config_file == NULL) {
         a->config_file = word;
         return 0;
@@ -348,6 +350,24 @@ static int check(const struct config *c)
     return status;
 }
 
+static int shrink(const struct config *c)
+{
+    struct error e = {.code = 0};
+    struct data_folder folder;
+    struct shrink_result result;
+    if (data_folder_open(c->data, c->cluster, c->node, &folder, &e) < 0) {
+        return complain(&e, exit_status_of(e.code));
+    }
+    int r = shrink_store(&folder, c->map_bytes, on_progress, &result, &e);
+    if (r == 0) {
+        printf("%s: %s%" PRIu64 " bytes before, %" PRIu64 " now\n", folder.store_path,
+               result.shrunk ? "" : "nothing to give back: ", result.before_bytes,
+               result.shrunk ? result.after_bytes : result.before_bytes);
+    }
+    data_folder_close(&folder);
+    return r == 0 ? EXIT_DONE : complain(&e, exit_status_of(e.code));
+}
+
 static int run(struct config *c)
 {
     /* Many arenas and a high threshold for giving back would multiply an idle node's memory. */
@@ -402,6 +422,9 @@ int main(int argc, char **argv)
     }
     if (is_command(&a, "restore")) {
         return restore(&c, &a);
+    }
+    if (is_command(&a, "shrink")) {
+        return shrink(&c);
     }
     return is_command(&a, "check") ? check(&c) : run(&c);
 }

@@ -27,13 +27,17 @@
 #include "node/throttle.h"
 #include "node/workers.h"
 
-#define DRAIN_MS          5000U
-#define DRAIN_MS_REMOVED  100U /* the log comes no more: what is in flight is never answered */
-#define PAUSE_MS          1000
-#define PAUSE_MS_BUSY     100                      /* while members' addresses are not known yet */
-#define PAUSE_MS_ERASING  32                       /* while rows are erased (storage/purge.h) */
-#define UNKNOWN_US        (UINT64_C(10) * 1000000) /* after that they are not waited for */
-#define REGISTER_RETRY_US (UINT64_C(2) * 1000000)
+#define DRAIN_MS             5000U
+#define DRAIN_MS_REMOVED     100U /* the log comes no more: what is in flight is never answered */
+#define PAUSE_MS             1000
+#define PAUSE_MS_BUSY        100 /* while members' addresses are not known yet */
+#define PAUSE_MS_COMPACTING  20  /* between two steps of compaction */
+#define COMPACT_CHANGES      16 /* of the change log, a step, while there are writes: a millisecond */
+#define COMPACT_CHANGES_IDLE 256
+#define RETAIN_US            (UINT64_C(5) * 1000000)
+#define PAUSE_MS_ERASING     32                       /* while rows are erased (storage/purge.h) */
+#define UNKNOWN_US           (UINT64_C(10) * 1000000) /* after that they are not waited for */
+#define REGISTER_RETRY_US    (UINT64_C(2) * 1000000)
 
 /* --- shared by all --- */
 
@@ -283,7 +287,9 @@ static void log_start(const struct node *n)
 struct housekeeping {
     struct node *node;
     bool headroom;
-    uint64_t register_us; /* when to propose our client address (again) */
+    uint64_t compacted_index; /* published when compaction was last asked for */
+    uint64_t retain_us;       /* when to look at retention again */
+    uint64_t register_us;     /* when to propose our client address (again) */
     uint64_t members_version;
     uint64_t changed_us; /* when that version was seen first */
     uint64_t counter;
@@ -323,6 +329,46 @@ static bool keep_erasing(struct housekeeping *h)
     bool more = atomic_load(&n->leader) == n->folder.identity.node && store_has_work(n->store);
     if (more) {
         propose_own(h, ITEM_TICK, (struct span){0});
+    }
+    return more;
+}
+
+/* The leader lets floors follow the retention of their namespaces: by the log, as of the time that
+ * the entry gets there. Its own clock only says when it is worth one. */
+static void keep_retention(struct housekeeping *h)
+{
+    struct node *n = h->node;
+    uint64_t ids[RETAIN_NAMESPACES_MAX];
+    uint8_t command[sizeof ids];
+    size_t len = 0;
+    struct error error = {.code = 0};
+    if (atomic_load(&n->leader) != n->folder.identity.node || node_now(n) < h->retain_us) {
+        return;
+    }
+    h->retain_us = node_now(n) + RETAIN_US;
+    if (store_past_retention(n->store, clock_wall_us(n->clock), ids, RETAIN_NAMESPACES_MAX, &len,
+                             &error) < 0) {
+        node_fatal(&error);
+    }
+    for (size_t i = 0; i < len; i++) {
+        put_u64le(command + 8 * i, ids[i]);
+    }
+    if (len > 0) {
+        propose_own(h, ITEM_RETAIN, span_make(command, 8 * len));
+    }
+}
+
+/* What is below the floors goes on every node by itself: a little with what is written anyway, more
+ * where nothing is. Whether there is more. */
+static bool keep_compacting(struct housekeeping *h)
+{
+    struct node *n = h->node;
+    bool more = store_has_past(n->store);
+    uint64_t index = atomic_load(&n->published_index);
+    bool idle = index == h->compacted_index && !apply_queue_waits(n->queue);
+    h->compacted_index = index;
+    if (more) {
+        apply_queue_compact(n->queue, idle ? COMPACT_CHANGES_IDLE : COMPACT_CHANGES);
     }
     return more;
 }
@@ -398,6 +444,8 @@ static const char *serve_until_told(struct node *n, struct supervisor *s, const 
         atomic_store(&n->main_beat_us, node_now(n));
         bool known = keep_members(&h);
         bool erasing = keep_erasing(&h);
+        bool compacting = keep_compacting(&h);
+        keep_retention(&h);
         if (node_now(n) >= headroom_us) {
             keep_headroom(&h);
             (void)store_close_old(n->store); /* what a swap left to readers */
@@ -408,7 +456,10 @@ static const char *serve_until_told(struct node *n, struct supervisor *s, const 
             headroom_us = node_now(n) + PAUSE_MS * UINT64_C(1000);
         }
         supervisor_look(s);
-        int ms = erasing ? PAUSE_MS_ERASING : known ? PAUSE_MS : PAUSE_MS_BUSY;
+        int ms = compacting ? PAUSE_MS_COMPACTING
+                 : erasing  ? PAUSE_MS_ERASING
+                 : known    ? PAUSE_MS
+                            : PAUSE_MS_BUSY;
         ms = supervisor_pause_ms(s, ms);
         const struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
         int sig = sigtimedwait(signals, NULL, &pause);

@@ -30,6 +30,7 @@ static void answer(struct request *r,
     head.cursor = a->cursor;
     head.has_read = a->has_read;
     head.read = a->read;
+    head.compacted = a->compacted;
     request_answer(r, &head, data);
 }
 

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "command/value.h"
 #include "storage/command.h"
+#include "storage/compact.h"
 #include "storage/member_internal.h"
 #include "storage/purge.h"
 #include "storage/session.h"
@@ -56,7 +57,8 @@ void apply_free(struct apply *a)
 
 int apply_begin(struct apply *a, struct error *error)
 {
-    return rows_begin(&a->rows, error);
+    int rc = rows_begin(&a->rows, error);
+    return rc != 0 ? rc : floors_load(&a->rows.view);
 }
 
 /* --- Items -------------------------------------------------------------------------------------
@@ -192,6 +194,10 @@ static int run_item(struct apply *a,
         break;
     case ITEM_TICK:
         rc = 0;
+        break;
+    case ITEM_RETAIN:
+        rc = compact_by_retention(&a->rows, &a->scratch, item->command,
+                                  max_u64(stamp_us, a->rows.meta.time_us));
         break;
     default:
         rc = member_set_wanted(&a->rows, item->command);
@@ -356,8 +362,9 @@ int apply_try(struct apply *a,
               struct error *error)
 {
     struct apply_result result;
-    int rc = rows_begin(&a->rows, error);
+    int rc = apply_begin(a, error);
     if (rc != 0) {
+        rows_abort(&a->rows);
         return rc;
     }
     a->rows.view.error = &a->error;
@@ -368,6 +375,17 @@ int apply_try(struct apply *a,
         *error = a->error;
     }
     rows_abort(&a->rows);
+    return rc;
+}
+
+int apply_compact(struct apply *a, unsigned changes_max, bool *ret_more, struct error *error)
+{
+    CHECK(a->rows.view.txn != NULL);
+    a->rows.view.error = &a->error;
+    int rc = compact_step(&a->rows, &a->arena, &a->scratch, changes_max, ret_more);
+    if (rc != 0 && error != NULL) {
+        *error = a->error;
+    }
     return rc;
 }
 

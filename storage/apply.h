@@ -53,5 +53,9 @@ int apply_try(struct apply *apply,
               apply_result_cb cb,
               void *arg,
               struct error *error);
+/* Goes on with taking away what is below the floors (compact.h), within the batch: as much as
+ * `changes_max` changes of the change log brought to an end. Nothing that can be read, and no
+ * digest, depends on it. *ret_more: it is not done. Returns 0 or a disk error, as above. */
+int apply_compact(struct apply *apply, unsigned changes_max, bool *ret_more, struct error *error);
 /* Bytes that this batch has dirtied so far, about; to bound a batch. */
 uint64_t apply_batch_bytes(const struct apply *apply);

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "command/value.h"
+#include "storage/compact.h"
 #include "storage/resolve.h"
 #include "storage/usage.h"
 #include "storage/varint.h"
@@ -23,7 +24,7 @@ static const op_function operations[OP_KIND_END] = {
     [OP_SET_STAGE] = op_set_stage, [OP_SET_TARGETS] = op_set_targets,
     [OP_HOLD] = op_hold,           [OP_RELEASE] = op_release,
     [OP_UNDELETE] = op_undelete,   [OP_LOG] = op_log,
-    [OP_PURGE] = op_purge,
+    [OP_PURGE] = op_purge,         [OP_COMPACT] = op_compact,
 };
 
 int command_check_answer(struct command *c)

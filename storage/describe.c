@@ -2,12 +2,13 @@
  * of use; older ones are counted. */
 #include "base/check.h"
 #include "command/value.h"
+#include "storage/floor.h"
 #include "storage/namespace.h"
 #include "storage/reading.h"
 #include "storage/series.h"
 #include "storage/usage.h"
 
-#define STORE_MEMBERS    10
+#define STORE_MEMBERS    11
 #define EDGE_ARENA_BYTES (4u << 20)
 
 struct figures {
@@ -191,7 +192,7 @@ static int count_kind(struct figures *f, uint64_t ns, enum kind kind)
 /* What is in the namespace, but for those under it. */
 static int count_namespace(struct figures *f, uint64_t ns)
 {
-    int rc = 0;
+    int rc = floor_check_namespace(f->r->view, ns);
     for (int kind = KIND_TYPE; kind < KIND_COUNT && rc == 0; kind++) {
         rc = count_kind(f, ns, (enum kind)kind);
     }
@@ -344,10 +345,36 @@ static int put_quotas(struct figures *f, struct buffer *out)
     return rc == 1 ? 0 : rc;
 }
 
+/* Since when the namespace's history can be read, where that is not since ever. */
+static int put_floor(struct figures *f, struct buffer *out, uint32_t *members)
+{
+    struct floor floor;
+    int rc = floor_of_namespace(f->r->view, f->ns->id, &floor);
+    if (rc != 0 || floor.revision == 0) {
+        return rc;
+    }
+    value_put_str(out, "compacted");
+    value_put_map(out, 2 + (floor.by.len > 0));
+    value_put_str(out, "before");
+    value_put_uint(out, floor.revision);
+    value_put_str(out, "time");
+    value_put_uint(out, floor.time_us);
+    if (floor.by.len > 0) {
+        value_put_str(out, "by");
+        value_put_span(out, floor.by);
+    }
+    ++*members;
+    return 0;
+}
+
 static int put_inherited(struct figures *f, struct buffer *out, uint32_t *members)
 {
     struct thing *says;
-    int rc = namespace_find(f->r->view, f->r->scratch, f->ns->id, FIELD_RETENTION_S, &says);
+    int rc = put_floor(f, out, members);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = namespace_find(f->r->view, f->r->scratch, f->ns->id, FIELD_RETENTION_S, &says);
     if (rc == 0) {
         value_put_str(out, "retention_s");
         value_put_uint(out, says->fields[FIELD_RETENTION_S].number);
@@ -379,6 +406,11 @@ static int put_store(struct reading *r, struct buffer *out)
     if (rc != 0) {
         return rc;
     }
+    struct floor_pass pass = {.next = 1};
+    rc = floor_pass_get(r->view, &pass);
+    if (rc < 0) {
+        return rc;
+    }
     rc = mdb_stat(r->view->txn, r->view->env->tables[TABLE_PURGES], &purges);
     if (rc != 0) {
         return lmdb_error(rc, r->error, "counting what is purged");
@@ -401,6 +433,8 @@ static int put_store(struct reading *r, struct buffer *out)
     value_put_uint(out, r->meta.sessions);
     value_put_str(out, "purging"); /* things that are not erased to the end yet */
     value_put_uint(out, purges.ms_entries);
+    value_put_str(out, "compacting"); /* revisions that this node has yet to look at */
+    value_put_uint(out, pass.end + 1 - pass.next);
     value_put_str(out, "used_bytes");
     value_put_uint(out, environment_used_bytes(r->view->env));
     value_put_str(out, "map_bytes");

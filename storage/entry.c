@@ -65,7 +65,7 @@ int item_decode(struct span bytes, struct item *ret, size_t *ret_len, struct err
     if (len > bytes.len) {
         return malformed(error, 0, "an item is longer than the entry");
     }
-    if (h[4] < ITEM_TXN || h[4] > ITEM_TICK) {
+    if (h[4] < ITEM_TXN || h[4] > ITEM_RETAIN) {
         return malformed(error, 4, "an item is of an unknown kind");
     }
     if (h[5] != 0) {

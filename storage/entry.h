@@ -45,7 +45,9 @@ enum item_kind {
     ITEM_MEMBER = 4,        /* command: u64 node, then its client address as text */
     ITEM_MEMBER_WANTED = 5, /* command: u64 node, u8 wanted (1 to 3), then its peer address as text;
                                empty keeps what is there */
-    ITEM_TICK = 6           /* nothing: its entry lets the store go on with store_has_work */
+    ITEM_TICK = 6,          /* nothing: its entry lets the store go on with store_has_work */
+    ITEM_RETAIN = 7         /* command: u64 ids of namespaces whose floors go to where their
+                               retention has them (compact.h) */
 };
 
 /* What a member shall be. The numbers stand in logs and stores. */

@@ -19,6 +19,7 @@
 #define MAP_BYTES_MAX   (1024 * GIB)
 #define MAP_BYTES_MIN   GIB
 #define READERS_DEFAULT 126
+#define FULL_BYTES      (1u << 20) /* with less than this free, a failed write is a full disk */
 
 static bool stat_data(const char *path, struct stat *ret)
 {
@@ -219,6 +220,27 @@ int environment_open(const struct store_options *options,
     *ret_meta = meta;
     *ret = env;
     return 0;
+}
+
+/* LMDB reports the short write of a full disk as EIO, which is waited out, unlike a broken one: of
+ * that the kernel says EIO too. (What a failed sync lost is not written again.) */
+static int explain_commit(MDB_env *env, int rc, int said)
+{
+    int fd;
+    struct statvfs fs;
+    if (rc == EIO && said != EIO && mdb_env_get_fd(env, &fd) == 0 && fstatvfs(fd, &fs) == 0 &&
+        (uint64_t)fs.f_bavail * fs.f_frsize < FULL_BYTES) {
+        return ENOSPC;
+    }
+    return rc;
+}
+
+int environment_commit(struct environment *env, MDB_txn *txn, struct error *error)
+{
+    errno = 0;
+    int rc = mdb_txn_commit(txn);
+    int said = errno;
+    return rc == 0 ? 0 : lmdb_error(explain_commit(env->mdb, rc, said), error, "committing");
 }
 
 void environment_close(struct environment *env)

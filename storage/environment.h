@@ -22,6 +22,8 @@ int environment_open(const struct store_options *options,
                      struct environment **ret,
                      struct meta *ret_meta,
                      struct error *error);
+/* Commits a write transaction, which is gone then in any case. 0 or a disk error. */
+int environment_commit(struct environment *env, MDB_txn *txn, struct error *error);
 /* No transaction may be left. Accepts NULL. */
 void environment_close(struct environment *env);
 /* Bytes of the file in use. */

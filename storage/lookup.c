@@ -1,6 +1,7 @@
 #include "storage/lookup.h"
 
 #include "base/check.h"
+#include "storage/floor.h"
 
 #define LATEST_ARENA_BYTES (4u << 20)
 #define HOLDER_STEPS_MAX   1000   /* holders of a name that a look for its last one passes over */
@@ -20,6 +21,9 @@ static int find_record(struct view *v, struct arena *arena, uint64_t id, struct 
         return arena_failure(arena, bytes.len, v->error);
     }
     rc = record_decode(copy, id, arena, ret, v->error);
+    if (rc == 0) {
+        rc = floor_check_thing(v, ret);
+    }
     if (rc != 0 || ret->changed.revision <= v->revision) {
         return rc;
     }
@@ -153,17 +157,20 @@ static int holder_of_row(struct view *v,
     return rc;
 }
 
-int lookup_name(struct view *v,
-                struct arena *arena,
-                enum name_space space,
-                uint64_t ns,
-                enum kind kind,
-                struct span text,
-                bool any_state,
-                struct thing **ret)
+/* As lookup_name, but that nobody is found where the rows may be gone. Rows at or below the highest
+ * floor do not count as steps: which of them are left is each node's own affair, and apply looks
+ * here too. */
+static int find_holder(struct view *v,
+                       struct arena *arena,
+                       enum name_space space,
+                       uint64_t ns,
+                       enum kind kind,
+                       struct span text,
+                       bool any_state,
+                       struct thing **ret)
 {
     uint64_t at = v->revision;
-    for (int i = 0; i < HOLDER_STEPS_MAX; i++) {
+    for (int i = 0; i < HOLDER_STEPS_MAX;) {
         struct key key = key_name(space, ns, kind, text, at);
         uint64_t id = 0;
         uint64_t created = 0;
@@ -177,12 +184,32 @@ int lookup_name(struct view *v,
             if (rc == 1 && any_state && created > 0) {
                 /* It was called so once. Who held the name before? */
                 at = created - 1;
+                i += ended == 0 || ended > v->floor_max;
                 continue;
             }
         }
         return rc;
     }
     return 1;
+}
+
+int lookup_name(struct view *v,
+                struct arena *arena,
+                enum name_space space,
+                uint64_t ns,
+                enum kind kind,
+                struct span text,
+                bool any_state,
+                struct thing **ret)
+{
+    /* Below the floor a row that is there tells who held the name, if what is known of that one
+     * reaches back; who held it last, and that nobody did, cannot be told. */
+    int checked = any_state ? floor_check_namespace(v, ns) : 0;
+    int rc = checked != 0 ? 1 : find_holder(v, arena, space, ns, kind, text, any_state, ret);
+    if (checked == 0 && (rc == 1 || rc == CLADE_ERR_COMPACTED)) {
+        checked = floor_check_namespace(v, ns);
+    }
+    return checked != 0 ? checked : rc;
 }
 
 int lookup_namespace(struct view *v, struct arena *arena, struct span path, uint64_t *ret)
@@ -443,10 +470,11 @@ int lookup_edges_of(struct view *v,
         if (checked != 0 || edge.label != label) {
             return checked;
         }
-        if (*visits_left == 0) {
+        bool counts = edge.ended == 0 || edge.ended > v->floor_max;
+        if (counts && *visits_left == 0) {
             return 1;
         }
-        --*visits_left;
+        *visits_left -= counts;
         int done = lives_at(edge.created, edge.ended, v->revision) ? cb(arg, &edge) : 0;
         if (done != 0) {
             return done;

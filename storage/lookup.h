@@ -1,7 +1,8 @@
 #pragma once
 /* What a view says of things, names, labels and edges, as of its revision. Functions return 0, 1
  * when there is no such thing at that revision, or a negative CLADE_ERR_* with view->error
- * filled, unless they say otherwise. What they return lives in the arena. */
+ * filled, unless they say otherwise; of things and names CLADE_ERR_COMPACTED where the revision is
+ * below their floor (floor.h). What they return lives in the arena. */
 #include "command/reference.h"
 #include "storage/keys.h"
 #include "storage/record.h"
@@ -77,7 +78,8 @@ int lookup_edges(struct view *v, enum table table, uint64_t id, lookup_edge_cb c
  * then. */
 int lookup_all_edges(struct view *v, enum table table, uint64_t id, lookup_edge_cb cb, void *arg);
 /* The same as lookup_edges for the edges of one label. Each row that is read, of ended edges too,
- * is taken off *visits_left; 1 when none is left. */
+ * is taken off *visits_left, but for those that compaction may have taken on some nodes; 1 when
+ * none is left. */
 int lookup_edges_of(struct view *v,
                     enum table table,
                     uint64_t id,

@@ -2,6 +2,7 @@
  */
 #include <inttypes.h>
 
+#include "storage/floor.h"
 #include "storage/namespace.h"
 #include "storage/pointer.h"
 #include "storage/stages.h"
@@ -114,6 +115,9 @@ static int set_hold(struct command *c, const struct op *op, const struct field_v
     held.fields[FIELD_HOLD] = *hold;
     if (changed) {
         rc = thing_replace(c, thing, &held);
+    }
+    if (rc == 0 && is->set != hold->set) {
+        rc = hold->set ? floor_hold(c->rows, thing) : floor_release(c->rows, thing);
     }
     return rc != 0 ? rc : command_answer(c, changed ? "changed" : "unchanged", &held);
 }

@@ -10,6 +10,7 @@
 
 #include <inttypes.h>
 
+#include "storage/floor.h"
 #include "storage/pointer.h"
 #include "storage/series_erase.h"
 #include "storage/stages.h"
@@ -17,6 +18,8 @@
 #include "storage/usage.h"
 #include "storage/value_rows.h"
 #include "storage/varint.h"
+
+#define HOLDERS_MAX 1000 /* of a name, that a look for those of one thing passes over */
 
 /* --- The operation --------------------------------------------------------------------------- */
 
@@ -70,7 +73,46 @@ static struct thing tombstone_of(struct command *c, const struct thing *t)
     return left;
 }
 
-/* What is left of the thing from now on; its uris find it no more. */
+/* The newest row of a text that is of the thing and was made at key's revision at the latest: one
+ * that its state brought, or one before it whose own row of history compaction took. */
+static int erase_text(struct rows *rows, enum table table, const struct key *key, uint64_t id)
+{
+    struct row row;
+    int rc = view_seek(&rows->view, table, key_span(key), &row);
+    for (int i = 0; i < HOLDERS_MAX && rc == 0 && key_name_same(row.key, key); i++) {
+        if (table != TABLE_NAMES || get_u64le(row.value.data) == id) {
+            struct key found = {.len = (uint16_t)row.key.len};
+            memcpy(found.bytes, row.key.data, row.key.len);
+            return row_delete(rows, table, key_span(&found));
+        }
+        rc = view_next(&rows->view, table, &row);
+    }
+    return rc < 0 ? rc : 0;
+}
+
+static int erase_name(struct rows *rows,
+                      const struct thing *t,
+                      enum name_space space,
+                      struct span text,
+                      uint64_t made)
+{
+    struct key key = key_name(space, t->ns, t->kind, text, made);
+    return erase_text(rows, TABLE_NAMES, &key, t->id);
+}
+
+/* Rows of names that the state has, made at `made` at the latest. */
+static int erase_names(struct rows *rows, const struct thing *t, uint64_t made)
+{
+    const struct field_value *ids = &t->fields[FIELD_EXTERNAL_IDS];
+    uint64_t named = t->named < made ? t->named : made;
+    int rc = t->kind == KIND_VERSION ? 0 : erase_name(rows, t, NAME_SPACE_NAMES, t->name, named);
+    for (size_t i = 0; i < ids->len && rc == 0; i++) {
+        rc = erase_name(rows, t, NAME_SPACE_EXTERNAL, ids->texts[i], made);
+    }
+    return rc;
+}
+
+/* What is left of the thing from now on; its names and uris find it no more. */
 static int begin(struct command *c, const struct thing *t)
 {
     uint8_t value[PURGE_VALUE_BYTES] = {0};
@@ -83,6 +125,7 @@ static int begin(struct command *c, const struct thing *t)
         rc = thing_forget_uri(c, t, uris->texts[i]);
     }
     rc = rc != 0 ? rc : values_forget(c, t);
+    rc = rc != 0 ? rc : erase_names(c->rows, t, UINT64_MAX);
     return rc != 0 || t->kind == KIND_VERSION ? rc : thing_lose_name(c, t);
 }
 
@@ -132,33 +175,6 @@ struct eraser {
     struct arena *scratch;
 };
 
-/* The name row that the thing's state brought. It is there if the state began with the name. */
-static int erase_name(struct eraser *e,
-                      const struct thing *t,
-                      enum name_space space,
-                      struct span text)
-{
-    struct key key = key_name(space, t->ns, t->kind, text, t->changed.revision);
-    struct span value;
-    int rc = view_get(e->view, TABLE_NAMES, key_span(&key), &value);
-    if (rc != 0) {
-        return rc == 1 ? 0 : rc;
-    }
-    return value.len != NAME_VALUE_BYTES || get_u64le(value.data) != t->id
-               ? 0
-               : row_delete(e->rows, TABLE_NAMES, key_span(&key));
-}
-
-static int erase_names(struct eraser *e, const struct thing *t)
-{
-    const struct field_value *ids = &t->fields[FIELD_EXTERNAL_IDS];
-    int rc = t->kind == KIND_VERSION ? 0 : erase_name(e, t, NAME_SPACE_NAMES, t->name);
-    for (size_t i = 0; i < ids->len && rc == 0; i++) {
-        rc = erase_name(e, t, NAME_SPACE_EXTERNAL, ids->texts[i]);
-    }
-    return rc;
-}
-
 static int erase_if_there(struct eraser *e, enum table table, const struct key *key)
 {
     struct span value;
@@ -172,7 +188,7 @@ static int erase_uris(struct eraser *e, const struct thing *t)
     int rc = 0;
     for (size_t i = 0; i < uris->len && rc == 0; i++) {
         struct key key = key_uri(uris->texts[i], t->ns, t->id, t->changed.revision);
-        rc = erase_if_there(e, TABLE_URIS, &key);
+        rc = erase_text(e->rows, TABLE_URIS, &key, t->id);
     }
     return rc;
 }
@@ -240,7 +256,7 @@ static int erase_state(struct eraser *e, uint64_t id, struct row row)
     memcpy(key.bytes, row.key.data, row.key.len);
     key.len = (uint16_t)row.key.len;
     int rc = record_decode(record, id, e->scratch, state, e->view->error);
-    rc = rc != 0 ? rc : erase_names(e, state);
+    rc = rc != 0 ? rc : erase_names(e->rows, state, state->changed.revision);
     rc = rc != 0 ? rc : erase_uris(e, state);
     rc = rc != 0 ? rc : values_erase_state(e->rows, state);
     rc = rc != 0 ? rc : erase_pointers(e, state, get_u64be(key.bytes + 8));
@@ -289,25 +305,41 @@ static int first_of(struct eraser *e, enum purge_phase phase, uint64_t *ret_id, 
     return row.key.data[0] == phase ? 0 : 1;
 }
 
-/* The props of one of the thing's edges, which are charged as long as the edge is. */
-static int erase_props(struct eraser *e, uint64_t id)
+/* The first row of props of the thing's edges; 1 when there is none. */
+static int first_props(struct eraser *e, uint64_t id, struct key *ret_key, struct edge_props *ret)
 {
     struct key from = key_u64(id);
-    struct edge_props p;
-    struct thing *thing;
     struct row row;
     int rc = view_seek(e->view, TABLE_EDGE_PROPS, key_span(&from), &row);
     if (rc != 0 || !key_begins(row.key, &from)) {
         return rc < 0 ? rc : 1;
     }
-    struct key key = {.len = (uint16_t)row.key.len};
-    memcpy(key.bytes, row.key.data, row.key.len);
-    rc = edge_props_decode(e->view, e->scratch, &row, &p);
-    rc = rc != 0 ? rc : lookup_thing(e->view, e->scratch, id, &thing);
-    if (rc == 0 && p.ended == 0) {
-        rc = usage_take_bytes(e->rows, e->scratch, thing->ns, usage_props_bytes(&p.props));
+    *ret_key = (struct key){.len = (uint16_t)row.key.len};
+    memcpy(ret_key->bytes, row.key.data, row.key.len);
+    return edge_props_decode(e->view, e->scratch, &row, ret);
+}
+
+/* The props of one of the thing's edges, which are charged as long as the edge is. Those that ended
+ * at its floor or before are no row that counts: some nodes have taken them away already. */
+static int erase_props(struct eraser *e, uint64_t id)
+{
+    struct edge_props p;
+    struct thing *thing;
+    struct key key;
+    uint64_t floor;
+    for (;;) {
+        int rc = first_props(e, id, &key, &p);
+        rc = rc != 0 ? rc : lookup_thing(e->view, e->scratch, id, &thing);
+        rc = rc != 0 ? rc : floor_of_thing(e->view, thing, &floor);
+        if (rc == 0 && p.ended == 0) {
+            rc = usage_take_bytes(e->rows, e->scratch, thing->ns, usage_props_bytes(&p.props));
+        }
+        rc = rc != 0 ? rc : row_delete(e->rows, TABLE_EDGE_PROPS, key_span(&key));
+        if (rc != 0 || p.ended == 0 || p.ended > floor) {
+            return rc;
+        }
+        arena_reset(e->scratch);
     }
-    return rc != 0 ? rc : row_delete(e->rows, TABLE_EDGE_PROPS, key_span(&key));
 }
 
 /* A row of the first thing that has any in the sums, or, when it has none any more, its place among

@@ -1,6 +1,7 @@
 /* audit: transactions, the newest first, as far as they pass. There is no index by principal: it
  * reads the change log, and says how much of it. */
 #include "command/value.h"
+#include "storage/floor.h"
 #include "storage/told.h"
 
 #define AUDIT_ROWS_MAX 1000000u /* of one page */
@@ -35,6 +36,13 @@ static int audit_bounds(struct reading *r, struct audit *a)
     return rc;
 }
 
+/* Below which revision something is left out of what is asked for. */
+static int audit_floor(struct reading *r, const struct audit *a, uint64_t *ret)
+{
+    return a->query.changes.id != 0 ? floor_of_id(r->view, r->scratch, a->query.changes.id, ret)
+                                    : floor_under(r->view, r->query->changes.under, ret);
+}
+
 static int audit_thing(struct reading *r, struct audit *a)
 {
     struct thing *thing;
@@ -53,11 +61,27 @@ static int audit_thing(struct reading *r, struct audit *a)
     return 0;
 }
 
+/* The row of the change log at `below` - 1, or the next one down where compaction has taken some; 1
+ * when there is none. */
+static int audit_row(struct reading *r, struct audit *a, struct row *ret)
+{
+    struct key key = key_u64(a->below);
+    int rc = view_before(r->view, TABLE_CHANGES, key_span(&key), ret);
+    uint64_t revision = rc == 0 && ret->key.len == 8 ? get_u64be(ret->key.data) : 0;
+    if (rc < 0) {
+        return rc;
+    }
+    if (revision + 1 < a->below && a->below - 1 > r->view->floor_max) {
+        return told_compacted(r, a->below - 1);
+    }
+    a->below = revision + 1;
+    return revision < a->low ? 1 : 0;
+}
+
 /* One revision: 0, 1 when the page ends before it, or a code. */
 static int audit_step(struct told *t, struct audit *a)
 {
     struct reading *r = t->r;
-    uint64_t revision = a->below - 1;
     if (r->items >= r->query->limit) {
         r->full = true;
         return 1;
@@ -66,14 +90,15 @@ static int audit_step(struct told *t, struct audit *a)
         r->stopped = true;
         return 1;
     }
-    struct key key = key_u64(revision);
-    struct span row;
-    int rc = view_get(r->view, TABLE_CHANGES, key_span(&key), &row);
+    struct row row;
+    int rc = audit_row(r, a, &row);
     if (rc == 1) {
-        return told_compacted(r, revision);
+        a->below = a->low;
+        return 0;
     }
+    uint64_t revision = a->below - 1;
     if (rc == 0) {
-        rc = told_begin(t, revision, row);
+        rc = told_begin(t, revision, row.value);
     }
     size_t mark = r->out->len;
     if (rc == 0) {
@@ -104,8 +129,14 @@ int read_audit(struct reading *r)
     if (rc == 0) {
         rc = audit_thing(r, &a);
     }
+    uint64_t floor = 0;
+    rc = rc != 0 ? rc : audit_floor(r, &a, &floor);
     if (rc != 0) {
         return rc;
+    }
+    r->compacted = floor >= a.low ? floor : 0;
+    if (a.query.changes.id != 0 && floor >= a.low) {
+        a.low = floor + 1;
     }
     told_open(&t, r);
     size_t at = value_begin_array(r->out);

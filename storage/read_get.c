@@ -1,6 +1,7 @@
 /* get: many references, each answered by its thing or by its error. */
 #include "base/check.h"
 #include "command/value.h"
+#include "storage/floor.h"
 #include "storage/reading.h"
 #include "storage/resolve.h"
 
@@ -61,7 +62,11 @@ static int by_index(struct reading *r, const struct query_target *target, struct
         uri ? key_uri(target->what, r->ns, 0, UINT64_MAX) : key_digest(target->what, r->ns, 0);
     size_t prefix = from.len - (uri ? 16u : 8u);
     struct row row;
-    int rc = view_seek(r->view, table, key_span(&from), &row);
+    int rc = floor_check_namespace(r->view, r->ns);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = view_seek(r->view, table, key_span(&from), &row);
     for (; rc == 0; rc = view_next(r->view, table, &row)) {
         uint64_t id;
         bool wanted = false;

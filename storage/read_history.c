@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "command/value.h"
 #include "storage/change_log.h"
+#include "storage/floor.h"
 #include "storage/pointer.h"
 #include "storage/reading.h"
 
@@ -44,8 +45,9 @@ struct history {
     struct event *events;
     size_t len;
     size_t capacity;
-    size_t at;      /* the next one to be shown */
-    uint64_t floor; /* events at or below it were dropped */
+    size_t at;          /* the next one to be shown */
+    uint64_t floor;     /* events at or below it were dropped */
+    uint64_t compacted; /* what changed at or below it is not told */
     struct state states[2];
     struct state *to;   /* after the next change of the record */
     struct state *from; /* before it */
@@ -91,7 +93,7 @@ static int add_event(struct history *h,
                      uint64_t revision,
                      const struct edge *e)
 {
-    if (revision >= h->below || revision <= h->floor) {
+    if (revision >= h->below || revision <= h->floor || revision <= h->compacted) {
         return 0;
     }
     if (h->len == EVENTS_MAX) {
@@ -253,10 +255,17 @@ static int put_record_change(struct history *h, bool logged)
     return history_put_fields(h->r, from, h->to->thing, logged);
 }
 
+/* Whether the record has a change that is to be told. */
+static bool has_record(const struct history *h)
+{
+    return h->to->thing != NULL &&
+           (h->compacted == 0 || h->to->thing->changed.revision > h->compacted);
+}
+
 /* The revision that is next: 0 when there is none. */
 static uint64_t next_revision(const struct history *h)
 {
-    uint64_t record = h->to->thing != NULL ? h->to->thing->changed.revision : 0;
+    uint64_t record = has_record(h) ? h->to->thing->changed.revision : 0;
     uint64_t event = h->at < h->len ? h->events[h->at].revision : 0;
     return record > event ? record : event;
 }
@@ -298,9 +307,8 @@ static int show(struct history *h, uint64_t revision, bool of_record)
 static int step(struct history *h)
 {
     struct reading *r = h->r;
-    bool has_record = h->to->thing != NULL;
     uint64_t revision = next_revision(h);
-    if (!has_record && h->at == h->len && h->floor == 0) {
+    if (!has_record(h) && h->at == h->len && h->floor == 0) {
         return 2;
     }
     if (r->items >= r->query->limit || (h->floor > 0 && revision <= h->floor)) {
@@ -311,7 +319,7 @@ static int step(struct history *h)
         return 1;
     }
     reading_next_item(r);
-    bool of_record = has_record && h->to->thing->changed.revision == revision;
+    bool of_record = has_record(h) && h->to->thing->changed.revision == revision;
     h->from->thing = NULL;
     int rc = 0;
     if (of_record && !h->purged && h->to->thing->created.revision < revision) {
@@ -380,6 +388,12 @@ int read_history(struct reading *r)
         return rc;
     }
     h.id = thing->id;
+    uint64_t created = thing->created.revision;
+    rc = floor_of_id(r->view, r->scratch, h.id, &h.compacted);
+    if (rc != 0) {
+        return rc;
+    }
+    r->compacted = created <= h.compacted ? h.compacted : 0;
     h.to = &h.states[0];
     h.from = &h.states[1];
     arena_init(&h.states[0].arena, STATE_ARENA_BYTES);

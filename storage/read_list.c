@@ -201,7 +201,8 @@ int read_list(struct reading *r)
 {
     struct listing l = {.r = r};
     uint64_t number;
-    int rc = split_position(&l, &number);
+    int rc = reading_check_floor(r);
+    rc = rc != 0 ? rc : split_position(&l, &number);
     if (rc == 0) {
         rc = find_under(&l);
     }

@@ -638,7 +638,8 @@ int read_search(struct reading *r)
 {
     struct answering a = {.query = r->query};
     search_begin(&a.s, r, r->query->search, r->query->list_kind);
-    int rc = search_plan(&a.s, a.s.search->filter, &a.source);
+    int rc = reading_check_floor(r);
+    rc = rc != 0 ? rc : search_plan(&a.s, a.s.search->filter, &a.source);
     rc = rc != 0 ? rc : choose_way(&a);
     rc = rc != 0 ? rc : take_position(&a);
     rc = rc != 0 ? rc : answer(&a);

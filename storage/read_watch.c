@@ -1,6 +1,7 @@
 /* watch: one step of many watchers through the change log. */
 #include <stdlib.h>
 
+#include "storage/floor.h"
 #include "storage/told.h"
 
 static int by_namespace(const void *a, const void *b)
@@ -98,6 +99,43 @@ static int tell_all(
     return 0;
 }
 
+/* Whoever is not beyond the floors of what it watches would miss something. */
+static int check_floors(struct reading *r, struct watcher *watchers[], size_t len)
+{
+    int rc = 0;
+    for (size_t i = 0; i < len && rc == 0; i++) {
+        struct watcher *w = watchers[i];
+        uint64_t floor = 0;
+        if (w->next <= r->view->floor_max) {
+            rc = floor_under(r->view, w->query->changes.under, &floor);
+        }
+        if (rc == 0 && w->code == 0 && w->next <= floor) {
+            w->code = told_refuse(&w->error, w->next, floor + 1);
+        }
+    }
+    return rc;
+}
+
+/* The revisions from `from` on of which nothing is left are passed over. */
+static int pass_over(
+    struct reading *r, struct watcher *watchers[], size_t len, uint64_t from, uint64_t *ret_next)
+{
+    struct key key = key_u64(from);
+    struct row row;
+    int rc = view_seek(r->view, TABLE_CHANGES, key_span(&key), &row);
+    if (rc < 0) {
+        return rc;
+    }
+    uint64_t next = rc == 0 ? get_u64be(row.key.data) : r->meta.revision + 1;
+    for (size_t i = 0; i < len; i++) {
+        if (watchers[i]->next == from && is_active(watchers[i])) {
+            watchers[i]->next = next;
+        }
+    }
+    *ret_next = next;
+    return 0;
+}
+
 static int watch(struct told *t, struct watcher *watchers[], size_t len)
 {
     struct reading *r = t->r;
@@ -105,12 +143,18 @@ static int watch(struct told *t, struct watcher *watchers[], size_t len)
     size_t bytes = 0;
     bool more = true;
     int rc = find_namespaces(r, watchers, len);
+    rc = rc != 0 ? rc : check_floors(r, watchers, len);
     for (unsigned rows = 0;
          rc == 0 && more && !r->stopped && rows < WATCH_STEP_ROWS && revision <= r->meta.revision;
          rows++, revision++) {
         struct key key = key_u64(revision);
         struct span row;
         rc = view_get(r->view, TABLE_CHANGES, key_span(&key), &row);
+        if (rc == 1 && revision <= r->view->floor_max) {
+            rc = pass_over(r, watchers, len, revision, &revision);
+            revision--;
+            continue;
+        }
         if (rc == 1) {
             rc = told_compacted(r, revision);
             if (rc == CLADE_ERR_COMPACTED) {

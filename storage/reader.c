@@ -7,6 +7,7 @@
 #include "base/time_text.h"
 #include "command/value.h"
 #include "storage/changes.h"
+#include "storage/floor.h"
 #include "storage/reading.h"
 #include "storage/varint.h"
 #include "storage/walk.h"
@@ -434,28 +435,6 @@ static int use_cursor(struct reading *r, uint64_t *ret_hash)
     return 0;
 }
 
-int reading_revision(struct reading *r,
-                     const struct query_as_of *as_of,
-                     const char *where,
-                     uint64_t *ret)
-{
-    *ret = r->meta.revision;
-    if (as_of->form == AS_OF_TIME) {
-        return lookup_revision_at(r->view, as_of->time_us, ret);
-    }
-    if (as_of->form == AS_OF_REVISION) {
-        if (as_of->revision > r->meta.revision) {
-            error_set(r->error, CLADE_ERR_INVALID, where,
-                      "revision %" PRIu64 " has not been yet; the newest is %" PRIu64,
-                      as_of->revision, r->meta.revision);
-            r->error->revision = r->meta.revision;
-            return CLADE_ERR_INVALID;
-        }
-        *ret = as_of->revision;
-    }
-    return 0;
-}
-
 static int find_namespace(struct reading *r, struct span ns_default)
 {
     struct span path = r->query->ns.len > 0 ? r->query->ns : ns_default;
@@ -533,6 +512,7 @@ static int finish(struct reading *r, uint64_t query_hash, struct reader_answer *
         .complete = !r->full && !r->stopped,
         .has_read = r->query->kind == QUERY_AUDIT,
         .read = r->read_rows,
+        .compacted = r->compacted,
     };
     if (ret->complete || r->next_len == 0) {
         return 0;
@@ -618,6 +598,7 @@ int reader_query(struct reader *reader,
     r.began_us = atomic_load_explicit(&reader->began_us, memory_order_relaxed);
     begin_effort(&r);
     rc = view_meta(v, &r.meta);
+    rc = rc != 0 ? rc : floors_load(v);
     if (rc == 0) {
         use_index(&r, reader->store);
         rc = prepare(&r, ns_default, &query_hash);
@@ -661,6 +642,7 @@ int reader_watch(struct reader *reader,
         .error = v->error,
     };
     rc = view_meta(v, &r.meta);
+    rc = rc != 0 ? rc : floors_load(v);
     if (rc == 0) {
         v->revision = r.meta.revision;
         rc = read_watch(&r, watchers, len);

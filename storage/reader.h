@@ -57,6 +57,8 @@ struct reader_answer {
     bool complete;
     bool has_read; /* `read` says how many transactions were looked at for it */
     uint64_t read;
+    uint64_t compacted; /* what was at this revision and before is not told: it was compacted; 0 =
+                           nothing is left out for that */
     /* MessagePack: the value of "data" is appended to the caller's buffer; the cursor is text, in
      * the arena; len 0 when there is no more */
     struct span cursor;

@@ -33,6 +33,7 @@ struct reading {
     uint64_t read_rows;                /* of the change log */
     uint64_t met;                      /* things, by walks */
     uint64_t began_us;                 /* monotonic; 0 = there is no clock */
+    uint64_t compacted;                /* as in struct reader_answer */
     uint32_t steps;                    /* since the last look at the clock */
     bool full;                         /* an item did not fit: the answer ends before it */
     bool stopped;                      /* the budget is used up */
@@ -66,6 +67,10 @@ bool reading_has_room(const struct reading *r, size_t bytes);
 /* The same after render_thing has returned `rc`. */
 int reading_rendered(struct reading *r, int rc, size_t mark);
 void reading_set_next(struct reading *r, struct span position);
+/* What goes by rows of a namespace asks for its floor first: rows that are gone lead to nothing. Of
+ * namespaces, which are the root's, there is none. What goes by references or along edges meets the
+ * floor of each thing (lookup.h, walk.h). 0 or a code. */
+int reading_check_floor(struct reading *r);
 /* A cursor whose position is not of the form that the query makes. */
 int reading_bad_cursor(struct reading *r);
 

@@ -107,6 +107,9 @@ int render_ref_of_id(struct render *r, uint64_t id, struct span *ret)
 {
     struct thing *thing;
     int rc = thing_of(r, id, &thing);
+    if (rc == CLADE_ERR_COMPACTED) {
+        return ref_by_id(r, id, ret); /* what it was called then is not known any more */
+    }
     return rc != 0 ? rc : render_ref(r, thing, ret);
 }
 
@@ -129,20 +132,6 @@ static void put_stamp(const char *key,
     value_put_span(out, stamp->principal);
 }
 
-/* A type is written as users write it: without its kind. */
-static int put_type(struct render *r, uint64_t id, struct buffer *out)
-{
-    struct thing *type;
-    int rc = thing_of(r, id, &type);
-    if (rc != 0) {
-        return rc;
-    }
-    const uint8_t *colon = memchr(type->name.data, ':', type->name.len);
-    size_t skip = colon != NULL ? (size_t)(colon - type->name.data) + 1 : 0;
-    value_put_span(out, span_skip(type->name, skip));
-    return 0;
-}
-
 static int put_reference(struct render *r, uint64_t id, struct buffer *out)
 {
     struct span ref;
@@ -151,6 +140,23 @@ static int put_reference(struct render *r, uint64_t id, struct buffer *out)
         value_put_span(out, ref);
     }
     return rc;
+}
+
+/* A type is written as users write it: without its kind. */
+static int put_type(struct render *r, uint64_t id, struct buffer *out)
+{
+    struct thing *type;
+    int rc = thing_of(r, id, &type);
+    if (rc == CLADE_ERR_COMPACTED) {
+        return put_reference(r, id, out);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    const uint8_t *colon = memchr(type->name.data, ':', type->name.len);
+    size_t skip = colon != NULL ? (size_t)(colon - type->name.data) + 1 : 0;
+    value_put_span(out, span_skip(type->name, skip));
+    return 0;
 }
 
 /* --- Props ---------------------------------------------------------------------------------- */

@@ -1,8 +1,5 @@
 #include "storage/rows.h"
 
-#include <errno.h>
-#include <sys/statvfs.h>
-
 #include "base/bytes.h"
 #include "base/check.h"
 #include "storage/adjacency_log.h"
@@ -13,8 +10,7 @@ enum undo_op { UNDO_INSERTED = 1, UNDO_REPLACED, UNDO_DELETED, UNDO_EDGE_ADDED, 
 #define UNDO_TAIL_BYTES  8
 #define KEEP_BYTES       (4u << 20)
 #define EDGES_BYTES_MAX  ((size_t)1 << 30)
-#define FULL_BYTES       (1u << 20) /* with less than this free, a failed write is a full disk */
-#define PAGE_SHARE_BYTES 256        /* what a row costs in dirtied pages beside its bytes, about */
+#define PAGE_SHARE_BYTES 256 /* what a row costs in dirtied pages beside its bytes, about */
 
 static MDB_val to_val(struct span s)
 {
@@ -273,19 +269,6 @@ static void forget_txn(struct rows *r)
     r->store->writing = false;
 }
 
-/* LMDB reports the short write of a full disk as EIO, which is waited out, unlike a broken one: of
- * that the kernel says EIO too. (What a failed sync lost is not written again.) */
-static int explain_commit(MDB_env *env, int rc, int said)
-{
-    int fd;
-    struct statvfs fs;
-    if (rc == EIO && said != EIO && mdb_env_get_fd(env, &fd) == 0 && fstatvfs(fd, &fs) == 0 &&
-        (uint64_t)fs.f_bavail * fs.f_frsize < FULL_BYTES) {
-        return ENOSPC;
-    }
-    return rc;
-}
-
 int rows_commit(struct rows *r, struct error *error)
 {
     CHECK(r->view.txn != NULL);
@@ -304,16 +287,13 @@ int rows_commit(struct rows *r, struct error *error)
         .txn = mdb_txn_id(r->view.txn),
     };
     lineage_index_before_commit(&r->view.env->lineage, &batch, r->store);
-    errno = 0;
-    rc = mdb_txn_commit(r->view.txn);
-    int said = errno;
+    rc = environment_commit(r->view.env, r->view.txn, error);
     forget_txn(r);
     if (rc == 0) {
         store_publish(r->store, &r->meta);
     }
     lineage_index_after_commit(&r->view.env->lineage, &batch, rc == 0, r->store);
-    return rc == 0 ? 0
-                   : lmdb_error(explain_commit(r->view.env->mdb, rc, said), error, "committing");
+    return rc;
 }
 
 void rows_abort(struct rows *r)
@@ -329,6 +309,7 @@ void rows_mark(struct rows *r)
     empty(&r->undo, UNDO_BYTES_MAX);
     r->edges_mark = r->edges.len;
     r->saved = r->meta;
+    r->saved_floor = r->view.floor_max;
     r->logging = true;
 }
 
@@ -367,6 +348,7 @@ int rows_undo(struct rows *r)
         r->undo.len = (size_t)(key - r->undo.data);
     }
     r->meta = r->saved;
+    r->view.floor_max = r->saved_floor;
     r->undoing = false;
     r->edges.len = r->edges_mark;
     return rc;

@@ -14,9 +14,10 @@
 
 struct rows {
     struct store *store;
-    struct view view;  /* the batch's write transaction */
-    struct meta meta;  /* as of the last write */
-    struct meta saved; /* as of rows_mark */
+    struct view view;     /* the batch's write transaction */
+    struct meta meta;     /* as of the last write */
+    struct meta saved;    /* as of rows_mark */
+    uint64_t saved_floor; /* view.floor_max then */
     struct buffer undo;
     struct buffer edges; /* the batch's changes for the lineage index (adjacency_log.h) */
     size_t edges_mark;   /* of them, those before rows_mark */

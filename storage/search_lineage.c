@@ -1,5 +1,6 @@
 /* What the lineage predicates of a search mean. Where the others are known, the things that stand
  * in the relation to them are a set, made once; else each thing's edges are looked at. */
+#include "storage/floor.h"
 #include "storage/resolve.h"
 #include "storage/search.h"
 #include "storage/walk.h"
@@ -97,6 +98,19 @@ struct front {
     struct ids met; /* and not walked from */
 };
 
+/* Its own memory: whoever asks for the set has something in the reading's. */
+static int check_floor(struct search_run *s, uint64_t id)
+{
+    struct arena arena;
+    if (s->r->view->revision >= s->r->view->floor_max) {
+        return 0;
+    }
+    arena_init(&arena, READING_SCRATCH_BYTES);
+    int rc = floor_check_id(s->r->view, &arena, id);
+    arena_release(&arena);
+    return rc;
+}
+
 /* 1 when the budget has ended. */
 static int on_edge(void *arg, const struct edge *edge)
 {
@@ -111,6 +125,10 @@ static int on_edge(void *arg, const struct edge *edge)
     }
     if (added < 0 || !ids_reserve(&f->met, 1)) {
         return out_of_memory(f->s);
+    }
+    int rc = check_floor(f->s, edge->other);
+    if (rc != 0) {
+        return rc;
     }
     f->met.data[f->met.len++] = edge->other;
     return visits_max != 0 && f->met.len > visits_max ? 1 : 0;

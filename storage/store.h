@@ -50,6 +50,18 @@ int store_sync(struct store *store, struct error *error);
 /* Whether something waits to be erased, which each log entry goes on with: where nothing else is
  * written, the leader logs an ITEM_TICK now and then. Any thread. */
 bool store_has_work(struct store *store);
+/* Whether history below the floors is left on this node, which apply_compact takes away. Any
+ * thread. */
+bool store_has_past(struct store *store);
+#define RETAIN_NAMESPACES_MAX 256 /* that one ITEM_RETAIN names */
+/* Up to ids_max namespaces whose retention lets their floor move at `now_us` of store time: what an
+ * ITEM_RETAIN is to name. Returns 0 or a disk error. Any thread. */
+int store_past_retention(struct store *store,
+                         uint64_t now_us,
+                         uint64_t *ids,
+                         size_t ids_max,
+                         size_t *ret_len,
+                         struct error *error);
 /* Calls `cb` for each namespace that bounds its writes, as of the last commit; the path is borrowed
  * until it returns. Returns 0 or a disk error. Any thread. */
 int store_rates(struct store *store,

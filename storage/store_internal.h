@@ -41,6 +41,7 @@ enum table {
     TABLE_STAGES = 23,
     TABLE_USAGE = 24,
     TABLE_VALUES = 25,
+    TABLE_FLOORS = 26,
     TABLE_COUNT
 };
 

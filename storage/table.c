@@ -38,6 +38,7 @@ static const struct table_info tables[TABLE_COUNT] = {
     [TABLE_STAGES]    = {"stages",    SUM_DATA,  0, false, 16},
     [TABLE_USAGE]     = {"usage",     SUM_DATA,  0, false, 0},
     [TABLE_VALUES]    = {"values",    SUM_DATA,  0, false, 8},
+    [TABLE_FLOORS]    = {"floors",    SUM_STATE, 0, false, 0},
     /* clang-format on */
 };
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "storage/floor.h"
 
 #define HEADS_BYTES_MAX (64u << 20)
 #define REF_WHOLE       UINT64_MAX /* no namespace's id: references are written with theirs */
@@ -144,6 +145,19 @@ static int take_thing(struct told *t, struct told_thing *x)
     return 0;
 }
 
+/* Whether what the revision changed of the thing is below its floor. */
+static int is_compacted(struct told *t, uint64_t id, bool *ret)
+{
+    uint64_t floor = 0;
+    int rc = 0;
+    if (t->revision <= t->r->view->floor_max) {
+        reading_next_item(t->r);
+        rc = floor_of_id(t->r->view, t->r->scratch, id, &floor);
+    }
+    *ret = rc == 0 && floor >= t->revision;
+    return rc;
+}
+
 /* The things that the revision changed. */
 static int take_apart(struct told *t)
 {
@@ -159,8 +173,11 @@ static int take_apart(struct told *t)
             end++;
         }
         *x = (struct told_thing){.id = t->changes[i].change.id, .first = i, .len = end - i};
-        rc = take_thing(t, x);
-        t->len++;
+        bool gone;
+        rc = is_compacted(t, x->id, &gone);
+        rc = rc != 0 || gone ? rc : take_thing(t, x);
+        t->leaves_out = t->leaves_out || gone;
+        t->len += !gone;
         i = end;
     }
     t->taken_apart = rc == 0;
@@ -187,6 +204,7 @@ int told_begin(struct told *t, uint64_t revision, struct span row)
     t->revision = revision;
     t->len = 0;
     t->taken_apart = false;
+    t->leaves_out = false;
     t->r->view->revision = revision;
     return change_row_decode(row, revision, &t->who, t->r->error);
 }
@@ -553,7 +571,7 @@ int told_put(struct told *t, const struct query *q, struct buffer *out)
         members++;
     }
     value_end(out, at, members);
-    bool nothing = filtered && n == 0 && left_out == 0;
+    bool nothing = (filtered || t->leaves_out) && n == 0 && left_out == 0;
     if (rc != 0 || nothing) {
         out->len = begin;
     }
@@ -573,6 +591,16 @@ void told_close(struct told *t)
     buffer_release(&t->bytes);
 }
 
+int told_refuse(struct error *error, uint64_t revision, uint64_t oldest)
+{
+    error_set(error, CLADE_ERR_COMPACTED, "from",
+              "the changes of revision %" PRIu64
+              " are gone; the oldest that are left are those of %" PRIu64,
+              revision, oldest);
+    error->revision = oldest;
+    return CLADE_ERR_COMPACTED;
+}
+
 int told_compacted(struct reading *r, uint64_t revision)
 {
     struct key first = key_u64(revision);
@@ -582,10 +610,5 @@ int told_compacted(struct reading *r, uint64_t revision)
         return rc;
     }
     uint64_t oldest = rc == 0 && row.key.len == 8 ? get_u64be(row.key.data) : 0;
-    error_set(r->error, CLADE_ERR_COMPACTED, "from",
-              "the changes of revision %" PRIu64
-              " are gone; the oldest that are left are those of %" PRIu64,
-              revision, oldest);
-    r->error->revision = oldest;
-    return CLADE_ERR_COMPACTED;
+    return told_refuse(r->error, revision, oldest);
 }

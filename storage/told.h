@@ -37,6 +37,7 @@ struct told {
     struct told_thing *things;
     size_t len;
     bool taken_apart;
+    bool leaves_out;     /* things whose history was compacted */
     struct buffer bytes; /* of things that were asked for */
 };
 
@@ -49,5 +50,7 @@ void told_use_namespace(struct told *t, uint64_t ns);
 /* Appends the revision, as far as the query lets it pass: 0, 1 when nothing of it does, or a
  * code. */
 int told_put(struct told *t, const struct query *q, struct buffer *out);
+/* Says that those of a revision cannot be told any more: CLADE_ERR_COMPACTED. */
+int told_refuse(struct error *error, uint64_t revision, uint64_t oldest);
 /* CLADE_ERR_COMPACTED: the change log begins above the revision; or another code. */
 int told_compacted(struct reading *r, uint64_t revision);

@@ -85,7 +85,54 @@ static int erase_key(struct rows *rows, const struct key *key)
     return rc == 0 ? row_delete(rows, TABLE_VALUES, key_span(key)) : rc == 1 ? 0 : rc;
 }
 
-/* A row that began with the state, at f->revision. */
+/* The newest row of the value that began at `began` at the latest: its key and when it ended (0: it
+ * holds); 1 when there is none. */
+static int find_newest(struct follower *f,
+                       const struct value_code *value,
+                       uint64_t began,
+                       struct key *ret,
+                       uint64_t *ret_ended)
+{
+    struct key key = row_key(f, value, ~began);
+    struct row row;
+    int rc = view_seek(f->view, TABLE_VALUES, key_span(&key), &row);
+    if (rc != 0) {
+        return rc;
+    }
+    if (row.key.len != key.len || memcmp(row.key.data, key.bytes, key.len - 8u) != 0) {
+        return 1;
+    }
+    if (row.value.len != VALUE_ROW_BYTES) {
+        return row_corrupt(f->error, TABLE_VALUES, row.key, "has a wrong length");
+    }
+    memcpy(key.bytes, row.key.data, row.key.len);
+    *ret = key;
+    *ret_ended = get_u64le(row.value.data + 8);
+    return 0;
+}
+
+/* A row of the state that began at f->revision, or of one before it that compaction took. */
+static int erase_of_state(struct follower *f, const struct value_code *value)
+{
+    struct key key;
+    uint64_t ended;
+    int rc = find_newest(f, value, f->revision, &key, &ended);
+    return rc == 0 ? row_delete(f->rows, TABLE_VALUES, key_span(&key)) : rc == 1 ? 0 : rc;
+}
+
+/* A row that ended at f->revision. */
+static int erase_ended(struct follower *f, const struct value_code *value)
+{
+    struct key key;
+    uint64_t ended;
+    int rc = find_newest(f, value, f->revision - 1, &key, &ended);
+    if (rc == 0 && ended == f->revision) {
+        rc = row_delete(f->rows, TABLE_VALUES, key_span(&key));
+    }
+    return rc == 1 ? 0 : rc;
+}
+
+/* A row that began at f->revision. */
 static int erase_value(struct follower *f, const struct value_code *value)
 {
     struct key key = row_key(f, value, ~f->revision);
@@ -217,8 +264,18 @@ int values_forget(struct command *c, const struct thing *t)
 int values_erase_state(struct rows *rows, const struct thing *state)
 {
     struct follower f = follower_of(rows, state->changed.revision, state->id);
-    f.each = erase_value;
+    f.each = erase_of_state;
     return each_difference(&f, state, NULL);
+}
+
+int values_erase_ended(struct rows *rows,
+                       const struct thing *was,
+                       const struct thing *next,
+                       uint64_t ended)
+{
+    struct follower f = follower_of(rows, ended, was->id);
+    f.each = erase_ended;
+    return each_difference(&f, was, next);
 }
 
 /* --- What is not in records ------------------------------------------------------------------- */

@@ -1,6 +1,6 @@
 #pragma once
-/* The rows of the table `values`, kept by commands and taken away by purging. All return 0 or a
- * code. */
+/* The rows of the table `values`, kept by commands and taken away by purging and compaction. All
+ * return 0 or a code. */
 #include "storage/command.h"
 #include "storage/value_key.h"
 
@@ -22,8 +22,13 @@ int values_begin(struct rows *rows, const struct thing *t);
 
 /* Takes the rows of all that the thing has in its record away, whenever they were written. */
 int values_forget(struct command *c, const struct thing *t);
-/* Takes the rows away that a state brought, which began at its `changed` revision. */
+/* Takes the rows away that a state has, which began at its `changed` revision. */
 int values_erase_state(struct rows *rows, const struct thing *state);
+/* Takes the rows away that ended at a revision, when the state `next` came after `was`. */
+int values_erase_ended(struct rows *rows,
+                       const struct thing *was,
+                       const struct thing *next,
+                       uint64_t ended);
 /* Takes a row of what is gone for good away, if it is there. */
 int values_erase_param(
     struct rows *rows, const struct thing *t, struct span key, struct span value, uint64_t began);

@@ -14,6 +14,7 @@ struct view {
     unsigned bound;                   /* bit per cursor that belongs to `txn` */
     bool renewable;                   /* a read transaction's, kept from one query to the next */
     uint64_t revision;                /* reads are as of it; UINT64_MAX = newest */
+    uint64_t floor_max;               /* below it reads look at compaction floors (floor.h) */
     struct error *error;              /* may be NULL */
 };
 

@@ -1,5 +1,7 @@
 #include "storage/walk.h"
 
+#include "storage/floor.h"
+
 #define HEADS_AHEAD  16 /* things of a level whose block is asked for */
 #define BLOCKS_AHEAD 8  /* and whose edges are */
 #define KEPT_BYTES   ((size_t)32 << 20)
@@ -216,6 +218,27 @@ static int next_by_tables(struct walk *w, size_t end)
     return 0;
 }
 
+/* --- Floors ----------------------------------------------------------------------------------- */
+
+/* Edges of a thing below its floor may be gone: where any namespace has such a one, each thing that
+ * was met is looked at. */
+static int check_floors(struct walk *w, size_t begin)
+{
+    struct reading *r = w->r;
+    struct arena arena;
+    int rc = 0;
+    if (w->revision >= r->view->floor_max) {
+        return 0;
+    }
+    arena_init(&arena, READING_SCRATCH_BYTES);
+    for (size_t i = begin; i < w->memory->order.len && rc == 0; i++) {
+        arena_reset(&arena);
+        rc = reading_step(r) ? 2 : floor_check_id(r->view, &arena, w->memory->order.data[i]);
+    }
+    arena_release(&arena);
+    return rc;
+}
+
 /* --- Walking ---------------------------------------------------------------------------------- */
 
 int walk_begin(struct walk *w, uint64_t start)
@@ -241,6 +264,7 @@ int walk_next(struct walk *w)
     struct ids *order = &w->memory->order;
     size_t end = order->len;
     int rc = w->r->index != NULL ? next_by_index(w, end) : next_by_tables(w, end);
+    rc = rc != 0 ? rc : check_floors(w, end);
     if (rc == 0 && ((!w->unordered && !ids_sort(order, end, &w->memory->spare)) ||
                     !ids_reserve(&w->memory->levels, 1))) {
         rc = out_of_memory(w);

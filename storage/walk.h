@@ -56,7 +56,8 @@ struct walk {
 /* At the start, which is at depth 0. `memory` is the walk's until walk_end. 0 or a code. */
 int walk_begin(struct walk *w, uint64_t start);
 /* One level further. 0; 1 when there is nothing more; 2 when the budget is used up (`stopped` is
- * set): then the level before is still the last; or a code. */
+ * set): then the level before is still the last; or a code, CLADE_ERR_COMPACTED when something was
+ * met whose floor is above the walk's revision. */
 int walk_next(struct walk *w);
 void walk_end(struct walk *w);
 

@@ -228,6 +228,13 @@ const struct command commands[] = {
     {"namespace delete", "PATH...", "delete empty namespaces",
      "Nothing live may be in one, and none may stand under it. " BULK_HELP, NULL, 1,
      COMMAND_ARGS_ANY, EXAMPLES("clade namespace delete vision/edge"), "namespace", run_delete},
+    {"namespace compact", "PATH...", "let go of the history of namespaces before a time",
+     "Reads as of earlier are refused (COMPACTED) from then on; each node takes\n"
+     "the rows away in the background. What is held keeps its history, and nothing goes that is younger\n"
+     "than 15 minutes. Namespaces under it are compacted by themselves. " BULK_HELP,
+     FLAGS(FLAG_BEFORE), 1, COMMAND_ARGS_ANY,
+     EXAMPLES("clade namespace compact vision --before 2026-01-01", "clade namespace compact vision --before 2026-03-01T12:00:00 --reason 'the year is closed'"),
+     "namespace", run_compact},
     GET("namespace", "clade namespace get vision"),
     LIST("namespace", FLAGS(READ_FLAGS), "clade namespace list"),
     HISTORY("namespace", "vision"),

@@ -33,7 +33,18 @@ const struct concept concepts[] = {
      "the change before.",
      WORDS("clade deployment get prod/eu/fraud --as-of 2026-03-01",
            "clade deployment list --as-of 2026-03-01", "clade get version/fraud@champion --as-of 1234"),
-     WORDS("revision", "history", "deployment")},
+     WORDS("revision", "history", "compaction", "deployment")},
+    {"compaction", WORDS("compact", "compacted", "retention", "floor"), "letting go of history that is old enough",
+     "History is kept for ever unless a namespace says how long (--retention 90d; those below it "
+     "inherit it) or somebody lets go of it by hand. From then on what was before a revision, the "
+     "floor, cannot be read: COMPACTED, with the oldest revision that can. History, audits and "
+     "watches end there and say so. What is now, and what was at the floor and since, reads as "
+     "before. A thing that is held keeps its history, and nothing goes that is younger than 15 "
+     "minutes, the life of a cursor. Each node takes the rows away in the background; their space is "
+     "used again by new writes, and given back by claded shrink on a stopped node.",
+     WORDS("clade namespace update risk --retention 90d",
+           "clade namespace compact risk --before 2026-01-01", "clade -n risk describe"),
+     WORDS("history", "as_of", "hold", "namespace")},
     {"consistency", WORDS("linearizable", "stale", "at-least", "local"), "how new an answer must be",
      "linearizable (the default): it has everything that anybody's write was acknowledged for before "
      "you asked. Any node answers; it asks the leader how far to be.\n"
@@ -123,7 +134,8 @@ const struct concept concepts[] = {
      WORDS("clade history version/fraud/7", "clade alias history fraud", "clade deployment history prod/eu/fraud"),
      WORDS("revision", "as_of", "deletion")},
     {"hold", WORDS("legal-hold", "release"), "keeps a thing from being deleted",
-     "While it is set, delete and purge are refused, saying why it is held. It is a "
+     "While it is set, delete and purge are refused, saying why it is held, and its history is not "
+     "compacted: below the floor of its namespace it is read by id/N. It is a "
      "decision, not a lock: everything else about the thing may change.",
      WORDS("clade hold version/fraud/6 --reason 'audit 2026-12'", "clade release version/fraud/6"),
      WORDS("deletion", "purge")},

@@ -61,6 +61,7 @@ static const struct flag flags[FLAG_ID_COUNT] = {
     [FLAG_AS] = {"as", 0, false, "NAME", "a name for the operation"},
     [FLAG_QUOTA] = {"quota", 0, true, "WHAT=N", "at most so many things, edges, bytes or writes_per_s, all under it included; \"none\" takes it away; may be repeated"},
     [FLAG_RETENTION] = {"retention", 0, false, "TIME", "how long history is kept, there and below: 90d, 12h; \"none\" inherits it"},
+    [FLAG_BEFORE] = {"before", 0, false, "WHEN", "a revision, a time or a date: what was then can still be read"},
     [FLAG_DEFAULT] = {"default", 0, true, "KIND.FIELD=VALUE", "what new things get: KIND.type, KIND.tags.KEY; may be repeated"},
     [FLAG_NO_DEFAULT] = {"no-default", 0, true, "KIND.FIELD", "takes a default away; may be repeated"},
 

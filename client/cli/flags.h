@@ -70,6 +70,7 @@ enum flag_id {
     FLAG_IF,
     FLAG_QUOTA,
     FLAG_RETENTION,
+    FLAG_BEFORE,
     FLAG_DEFAULT,
     FLAG_NO_DEFAULT,
     /* reads */

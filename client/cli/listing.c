@@ -228,7 +228,8 @@ static int run_pages(struct listing *l,
                      listing_fetch fetch,
                      void *arg,
                      uint64_t limit,
-                     bool *ret_complete)
+                     bool *ret_complete,
+                     uint64_t *ret_compacted)
 {
     char *cursor = NULL;
     int code = EXIT_DONE;
@@ -247,6 +248,7 @@ static int run_pages(struct listing *l,
         const char *next = clade_response_cursor(response);
         cursor = next == NULL ? NULL : strdup(next);
         *ret_complete = clade_response_complete(response);
+        *ret_compacted = clade_response_compacted(response);
         more = cursor != NULL && !*ret_complete && (limit == 0 || l->items < limit);
         clade_response_free(response);
         if (more && !cli_output_works(l->cli)) {
@@ -273,9 +275,17 @@ int listing_run(struct cli *cli,
         table_init(&l.table, columns->columns, columns->len);
     }
     bool complete = false;
-    int code = run_pages(&l, read, fetch, arg, limit, &complete);
+    uint64_t compacted = 0;
+    int code = run_pages(&l, read, fetch, arg, limit, &complete, &compacted);
     if (l.begun && cli->settings.write == WRITE_JSON) {
-        (void)fprintf(cli->out, "],\"complete\":%s}\n", complete ? "true" : "false");
+        (void)fprintf(cli->out, "],\"complete\":%s", complete ? "true" : "false");
+        if (compacted != 0) {
+            (void)fprintf(cli->out, ",\"compacted\":%llu", (unsigned long long)compacted);
+        }
+        (void)fputs("}\n", cli->out);
+    } else if (code == EXIT_DONE && complete && compacted != 0) {
+        cli_say(cli, "what was changed up to revision %llu was compacted and is not shown",
+                (unsigned long long)compacted);
     }
     if (!cli_output_works(cli)) {
         code = EXIT_REFUSED; /* a reader such as head that has seen enough */

@@ -16,6 +16,7 @@ int run_log(struct cli *cli);
 int run_finish(struct cli *cli);
 int run_metrics(struct cli *cli);
 int run_purge(struct cli *cli);
+int run_compact(struct cli *cli);
 /* reads: the subject is the kind, NULL for references of any kind */
 int run_get(struct cli *cli);
 int run_list(struct cli *cli);

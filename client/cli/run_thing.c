@@ -339,6 +339,19 @@ static int add_purge(struct cli *cli, struct clade_txn *txn, const char *ref)
     return EXIT_DONE;
 }
 
+static int add_compact(struct cli *cli, struct clade_txn *txn, const char *ref)
+{
+    const char *text = args_get(&cli->args, FLAG_BEFORE);
+    char before[40];
+    if (text == NULL || !settings_parse_as_of(text, before)) {
+        return cli_usage(cli, "say up to when, --before: a revision, a time or a date%s%s%s",
+                         text == NULL ? "" : ", not \"", text == NULL ? "" : text,
+                         text == NULL ? "" : "\"");
+    }
+    (void)clade_txn_compact(txn, ref, before);
+    return EXIT_DONE;
+}
+
 /* One transaction for names[at] and those that follow; *ret_taken says how many it took. */
 static int run_batch(struct cli *cli,
                      struct clade_txn *txn,
@@ -445,6 +458,11 @@ int run_hold(struct cli *cli)
 int run_release(struct cli *cli)
 {
     return run_ops(cli, NULL, add_release);
+}
+
+int run_compact(struct cli *cli)
+{
+    return run_ops(cli, cli->args.command->subject, add_compact);
 }
 
 int run_purge(struct cli *cli)

@@ -2,6 +2,7 @@
 /* What transactions, references and queries check alike. Each answers 0 or fills *error, with
  * `where` relative to what it was given, and returns its code. */
 #include "base/error.h"
+#include "command/as_of.h"
 #include "command/field.h"
 #include "command/reference.h"
 #include "command/value.h"
@@ -61,6 +62,12 @@ int check_fail_choice(struct error *error,
 int check_fail_kind(struct error *error, const char *key, struct span got);
 /* A time: an unsigned integer, or RFC 3339 text with an offset. */
 int take_time(const struct value *v, uint64_t *ret, struct error *error);
+
+/* A revision, or a time with an offset; the key must be there. */
+int take_as_of(const struct value *map,
+               const char *key,
+               struct query_as_of *ret,
+               struct error *error);
 
 /* CLADE_ERR_INVALID when ref is known to be of another kind than `kind`. */
 int check_ref_kind(enum kind is, enum kind wanted, struct error *error);

@@ -31,43 +31,9 @@ static const char *const watch_keys[] = {"from", "credit", "ns", CHANGE_KEYS, "d
 static const char *const search_keys[] = {"kind", "query", READ_KEYS, NULL};
 static const char *const count_keys[] = {"kind", "query", "by", READ_KEYS, NULL};
 
-static bool is_digits(struct span s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        if (s.data[i] < '0' || s.data[i] > '9') {
-            return false;
-        }
-    }
-    return s.len > 0;
-}
-
-static bool parse_as_of(const struct value *v, struct query_as_of *ret)
-{
-    struct span text = value_string(v);
-    if (value_type(v) == CLADE_UINT) {
-        *ret = (struct query_as_of){.form = AS_OF_REVISION, .revision = value_uint(v)};
-        return true;
-    }
-    if (is_digits(text)) {
-        ret->form = AS_OF_REVISION;
-        return check_number(text, &ret->revision);
-    }
-    /* A date alone has no offset: its end depends on where one is. */
-    bool is_date = text.len == sizeof "2026-03-01" - 1;
-    ret->form = AS_OF_TIME;
-    return !is_date && time_parse(text, &ret->time_us) == 0;
-}
-
 int query_take_as_of(const struct decode *d, const char *key, struct query_as_of *ret)
 {
-    const struct value *v = value_get(d->params, key);
-    if (v != NULL && !parse_as_of(v, ret)) {
-        return check_fail(
-            d->error, CLADE_ERR_INVALID, key,
-            "expected a revision (an integer), or a time as RFC 3339 has it with an offset "
-            "(2026-03-01T12:00:00Z)");
-    }
-    return 0;
+    return value_get(d->params, key) == NULL ? 0 : take_as_of(d->params, key, ret, d->error);
 }
 
 /* The elements of an array of strings, in the arena; none when it is absent. */

@@ -2,6 +2,7 @@
 /* Reads as the client library builds them, the wire carries them and storage answers them. */
 #include "base/arena.h"
 #include "base/error.h"
+#include "command/as_of.h"
 #include "command/filter.h"
 #include "command/reference.h"
 #include "command/value.h"
@@ -29,12 +30,6 @@ enum query_kind {
 /* Which way paths go: PATHS_EITHER is upstream if there are such, else downstream. */
 enum query_paths { PATHS_EITHER, PATHS_UP, PATHS_DOWN };
 #define QUERY_PATHS_MAX 1000
-
-struct query_as_of {
-    enum { AS_OF_NOW, AS_OF_REVISION, AS_OF_TIME } form;
-    uint64_t revision; /* AS_OF_REVISION */
-    uint64_t time_us;  /* AS_OF_TIME: the last revision stamped at or before it */
-};
 
 /* One reference of a get: a reference, a digest or a uri. */
 struct query_target {

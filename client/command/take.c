@@ -267,6 +267,50 @@ int take_time(const struct value *v, uint64_t *ret, struct error *error)
     return 0;
 }
 
+static bool is_digits(struct span s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.data[i] < '0' || s.data[i] > '9') {
+            return false;
+        }
+    }
+    return s.len > 0;
+}
+
+static bool parse_as_of(const struct value *v, struct query_as_of *ret)
+{
+    struct span text = value_string(v);
+    if (value_type(v) == CLADE_UINT) {
+        *ret = (struct query_as_of){.form = AS_OF_REVISION, .revision = value_uint(v)};
+        return true;
+    }
+    if (is_digits(text)) {
+        ret->form = AS_OF_REVISION;
+        return check_number(text, &ret->revision);
+    }
+    /* A date alone has no offset: its end depends on where one is. */
+    bool is_date = text.len == sizeof "2026-03-01" - 1;
+    ret->form = AS_OF_TIME;
+    return !is_date && time_parse(text, &ret->time_us) == 0;
+}
+
+int take_as_of(const struct value *map,
+               const char *key,
+               struct query_as_of *ret,
+               struct error *error)
+{
+    const struct value *v = value_get(map, key);
+    if (v == NULL) {
+        return check_fail(error, CLADE_ERR_INVALID, key, "the key \"%s\" is missing", key);
+    }
+    if (parse_as_of(v, ret)) {
+        return 0;
+    }
+    return check_fail(error, CLADE_ERR_INVALID, key,
+                      "expected a revision (an integer), or a time as RFC 3339 has it with an "
+                      "offset (2026-03-01T12:00:00Z)");
+}
+
 int check_ref_kind(enum kind is, enum kind wanted, struct error *error)
 {
     if (is == KIND_NONE || wanted == KIND_NONE || is == wanted) {

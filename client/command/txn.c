@@ -22,6 +22,7 @@ static const char *const link_keys[] = {"op", "as", "from", "label", "to", "prop
 static const char *const unlink_keys[] = {"op", "as", "from", "label", "to", NULL};
 static const char *const delete_keys[] = {"op", "as", "ref", NULL};
 static const char *const rename_keys[] = {"op", "as", "ref", "name", NULL};
+static const char *const compact_keys[] = {"op", "as", "ref", "before", NULL};
 static const char *const hold_keys[] = {"op", "as", "ref", "reason", NULL};
 
 struct op_row {
@@ -65,7 +66,7 @@ static size_t find_name(const struct txn_decode *d, struct span name)
 static bool names_a_thing(enum op_kind op)
 {
     return op == OP_CREATE || op == OP_UPDATE || op == OP_RENAME || op == OP_HOLD ||
-           op == OP_RELEASE || op == OP_UNDELETE;
+           op == OP_RELEASE || op == OP_UNDELETE || op == OP_COMPACT;
 }
 
 /* A reference into the transaction itself: what it means, as far as that is known here. */
@@ -239,6 +240,19 @@ static int decode_purge(struct txn_decode *d, const struct value *map, struct op
                        kind_with_article(op->kind));
     }
     return r;
+}
+
+static int decode_compact(struct txn_decode *d, const struct value *map, struct op *op)
+{
+    if (!value_keys_known(map, compact_keys, d->error)) {
+        return CLADE_ERR_INVALID;
+    }
+    int r = txn_take_ref(d, map, "ref", &op->ref, &op->kind);
+    if (r == 0) {
+        r = check_ref_kind(op->kind, KIND_NAMESPACE, d->error);
+        r = r == 0 ? 0 : check_fail_inside(d->error, r, "ref");
+    }
+    return r != 0 ? r : take_as_of(map, "before", &op->before, d->error);
 }
 
 /* A name that is given to a thing of op's kind, as far as that is known; the rest is apply's. */
@@ -587,4 +601,5 @@ static const struct op_row op_rows[OP_KIND_END] = {
     [OP_RELEASE] = {"release", decode_hold},
     [OP_UNDELETE] = {"undelete", decode_rename},
     [OP_PURGE] = {"purge", decode_purge},
+    [OP_COMPACT] = {"compact", decode_compact},
 };

@@ -5,6 +5,7 @@
  * node refuses at its edge what apply would refuse. */
 #include "base/arena.h"
 #include "base/error.h"
+#include "command/as_of.h"
 #include "command/field.h"
 #include "command/filter.h"
 #include "command/point.h"
@@ -40,6 +41,7 @@ enum op_kind {
     OP_RELEASE = 13,
     OP_UNDELETE = 14,
     OP_PURGE = 15,
+    OP_COMPACT = 16,
     OP_KIND_END
 };
 
@@ -130,7 +132,8 @@ struct op {
     struct field_write
         *fields; /* OP_CREATE, OP_UPDATE, OP_LINK (props alone); in order of their codes */
     size_t fields_len;
-    struct text_pair *params; /* OP_LOG; sorted by key, without doubles */
+    struct query_as_of before; /* OP_COMPACT: of the namespace `ref` */
+    struct text_pair *params;  /* OP_LOG; sorted by key, without doubles */
     size_t params_len;
     struct series_write *series; /* OP_LOG; as they came: one may stand here more than once */
     size_t series_len;

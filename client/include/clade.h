@@ -160,6 +160,9 @@ CLADE_API uint32_t clade_txn_hold(struct clade_txn *txn, const char *ref, const 
 CLADE_API uint32_t clade_txn_release(struct clade_txn *txn, const char *ref);
 /* Takes the content of what is deleted away for good; a tombstone stays. */
 CLADE_API uint32_t clade_txn_purge(struct clade_txn *txn, const char *ref);
+/* Lets go of the history of a namespace before `before`: a revision, or a time (RFC 3339 with an
+ * offset); what was there then can still be read. Not of what is younger than a cursor can be. */
+CLADE_API uint32_t clade_txn_compact(struct clade_txn *txn, const char *ref, const char *before);
 /* `from` depends on `to`. clade_txn_prop and its like set props of the edge; linking again merges
  * them into those that it has. */
 CLADE_API uint32_t clade_txn_link(struct clade_txn *txn,
@@ -635,6 +638,9 @@ CLADE_API uint64_t clade_response_term(const struct clade_response *response);
 CLADE_API bool clade_response_complete(const struct clade_response *response);
 /* Of an audit: how many transactions were looked at for it; else 0. */
 CLADE_API uint64_t clade_response_read(const struct clade_response *response);
+/* Of a history or an audit: what was changed at this revision and before is left out, as far as it
+ * was compacted; 0 = nothing is. */
+CLADE_API uint64_t clade_response_compacted(const struct clade_response *response);
 /* Where to go on when it is not complete; NULL when there is no more. */
 CLADE_API const char *clade_response_cursor(const struct clade_response *response);
 /* The "data" of the answer; NULL when there is none. */

@@ -82,6 +82,7 @@ struct clade_response {
     uint64_t term;
     bool complete;
     uint64_t read;
+    uint64_t compacted;
     const char *cursor;
     const struct value *result; /* whole */
     const struct value *data;

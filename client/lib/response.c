@@ -44,6 +44,7 @@ void response_take_result(struct clade_response *r, const struct value *result)
     r->term = value_uint(value_get(result, "term"));
     r->complete = complete == NULL || value_bool(complete);
     r->read = value_uint(value_get(result, "read"));
+    r->compacted = value_uint(value_get(result, "compacted"));
     r->data = value_get(result, "data");
     if (cursor.len > 0) {
         r->cursor = arena_copy_str(&r->arena, cursor);
@@ -112,6 +113,11 @@ uint64_t clade_response_revision(const struct clade_response *response)
 uint64_t clade_response_read(const struct clade_response *response)
 {
     return response == NULL ? 0 : response->read;
+}
+
+uint64_t clade_response_compacted(const struct clade_response *response)
+{
+    return response == NULL ? 0 : response->compacted;
 }
 
 uint64_t clade_response_node(const struct clade_response *response)

@@ -326,6 +326,14 @@ uint32_t clade_txn_purge(struct clade_txn *txn, const char *ref)
     return n;
 }
 
+uint32_t clade_txn_compact(struct clade_txn *txn, const char *ref, const char *before)
+{
+    uint32_t n = operation_open(txn, "compact");
+    op_text(txn, "ref", ref);
+    op_text(txn, "before", before);
+    return n;
+}
+
 static uint32_t open_edge(
     struct clade_txn *txn, const char *op, const char *from, const char *label, const char *to)
 {

@@ -158,7 +158,8 @@ struct answer_head {
     struct span cursor; /* len 0 = none */
     bool has_read;      /* audit */
     uint64_t read;
-    bool has_time; /* txn */
+    uint64_t compacted; /* what was then and before is not told; 0 = that is not so */
+    bool has_time;      /* txn */
     uint64_t time_us;
 };
 

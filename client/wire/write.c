@@ -65,7 +65,8 @@ static void put_uint_member(struct buffer *b, const char *key, uint64_t v)
 static void put_head(struct buffer *b, const struct answer_head *head, uint32_t more)
 {
     bool has_cursor = head->cursor.len > 0;
-    value_put_map(b, 3u + head->has_complete + has_cursor + head->has_read + head->has_time + more);
+    value_put_map(b, 3u + head->has_complete + has_cursor + head->has_read +
+                         (head->compacted != 0) + head->has_time + more);
     put_uint_member(b, "revision", head->revision);
     put_uint_member(b, "node", head->node);
     put_uint_member(b, "term", head->term);
@@ -78,6 +79,9 @@ static void put_head(struct buffer *b, const struct answer_head *head, uint32_t 
     }
     if (head->has_read) {
         put_uint_member(b, "read", head->read);
+    }
+    if (head->compacted != 0) {
+        put_uint_member(b, "compacted", head->compacted);
     }
     if (has_cursor) {
         value_put_str(b, "cursor");

@@ -74,15 +74,18 @@ class Pages(Case):
         self.assertIn('it holds up the others', changes)
 
     def disk_full(self, c):
-        """The folder of a node that is stopped is copied, and goes on from there."""
+        """History goes; the store of a node that is stopped is written anew, and its folder copied."""
         leader = c.leader()
-        transfer, copy = commands('Disk full')
+        transfer, compact, shrink, copy = commands('Disk full')
         self.run_block(c, transfer)
         self.assertIsNot(c.leader(), leader)
+        self.assertIn('namespace/default', self.run_block(c, compact, NS='default',
+                                                          WHEN='2026-01-01'))
         node = c.nodes[0]
         node.terminate()
         said = self.run_page('Failing disk', c, DATA=str(node.data))
         self.assertIn('sound', said[0])
+        self.assertRegex(self.run_block(c, shrink, DATA=str(node.data)), r'\d+ bytes')
         larger = c.folder / 'larger'
         larger.mkdir()
         self.assertIn('/larger/disk/clade/', copy)

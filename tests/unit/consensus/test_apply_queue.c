@@ -70,6 +70,22 @@ static void what_was_pushed_before_is_left_out(void **state)
     apply_queue_free(q);
 }
 
+static void compaction_is_asked_for_once_until_it_is_taken(void **state)
+{
+    struct apply_queue *q = apply_queue_new();
+    for (int i = 0; i < 2; i++) {
+        apply_queue_compact(q, 7);
+        apply_queue_compact(q, 7);
+        struct apply_job *jobs = apply_queue_take(q, 100, 1000);
+        assert_non_null(jobs);
+        assert_int_equal(jobs->kind, JOB_COMPACT);
+        assert_null(jobs->next);
+        free_jobs(jobs);
+    }
+    assert_int_equal(apply_queue_last(q), 0);
+    apply_queue_free(q);
+}
+
 static void bytes_count_until_they_are_done(void **state)
 {
     struct apply_queue *q = apply_queue_new();
@@ -123,6 +139,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_gap_in_the_indexes_becomes_an_advance),
         cmocka_unit_test(what_was_pushed_before_is_left_out),
+        cmocka_unit_test(compaction_is_asked_for_once_until_it_is_taken),
         cmocka_unit_test(bytes_count_until_they_are_done),
         cmocka_unit_test(a_consumer_on_another_thread_gets_all_in_order),
     };
