@@ -3,7 +3,6 @@
  * of each. */
 #include <stdlib.h>
 
-#include "base/check.h"
 #include "command/value.h"
 #include "storage/search.h"
 
@@ -28,9 +27,8 @@ struct answering {
     uint64_t matched;
     size_t heap_len;
     struct place *heap; /* the worst first */
-    struct key low;     /* WAY_WALK */
-    struct key high;
-    bool all_there; /* what matches has the order's key */
+    struct key values;  /* WAY_WALK: how the rows of the order's key begin */
+    struct order_range range;
     struct count_group *groups;
     size_t groups_len;
 };
@@ -318,31 +316,46 @@ static int walk_row(struct answering *a, const struct row *row, size_t values_le
     return rc;
 }
 
-static int walk_rows(struct answering *a, size_t values_len)
+/* What stands in the gap is passed over at once; `rc` says whether there is a row. */
+static int pass_gap(const struct answering *a, bool backward, int rc, struct row *row)
+{
+    const struct order_range *range = &a->range;
+    if (rc != 0 || range->gap.len == 0 || span_compare(row->key, key_span(&range->gap)) < 0 ||
+        span_compare(row->key, key_span(&range->gap_end)) >= 0) {
+        return rc;
+    }
+    struct view *v = a->s.r->view;
+    return backward ? view_before(v, TABLE_VALUES, key_span(&range->gap), row)
+                    : view_seek(v, TABLE_VALUES, key_span(&range->gap_end), row);
+}
+
+static int walk_rows(struct answering *a)
 {
     struct search_run *s = &a->s;
     struct view *v = s->r->view;
+    const struct order_range *range = &a->range;
     bool backward = s->search->order[0].descending;
-    struct key from = backward ? a->high : a->low;
+    struct key from = backward ? range->high : range->low;
     struct row row;
     if (a->has_after) {
-        struct key key = a->low;
-        key.len = (uint16_t)values_len;
+        struct key key = a->values;
         key_add_value(&key, &a->after.values[0]);
         key_add_tail(&key, a->after.id, backward ? 0 : UINT64_MAX);
-        bool inside = backward ? span_compare(key_span(&key), key_span(&a->high)) < 0
-                               : span_compare(key_span(&key), key_span(&a->low)) > 0;
+        bool inside = backward ? span_compare(key_span(&key), key_span(&range->high)) < 0
+                               : span_compare(key_span(&key), key_span(&range->low)) > 0;
         from = inside ? key : from;
     }
     int rc = backward ? view_before(v, TABLE_VALUES, key_span(&from), &row)
                       : view_seek(v, TABLE_VALUES, key_span(&from), &row);
-    while (rc == 0 && span_compare(row.key, key_span(&a->low)) >= 0 &&
-           span_compare(row.key, key_span(&a->high)) < 0) {
-        rc = search_row(s) ? 2 : walk_row(a, &row, values_len);
+    rc = pass_gap(a, backward, rc, &row);
+    while (rc == 0 && span_compare(row.key, key_span(&range->low)) >= 0 &&
+           span_compare(row.key, key_span(&range->high)) < 0) {
+        rc = search_row(s) ? 2 : walk_row(a, &row, a->values.len);
         if (rc != 0) {
             return rc;
         }
         rc = backward ? view_previous(v, TABLE_VALUES, &row) : view_next(v, TABLE_VALUES, &row);
+        rc = pass_gap(a, backward, rc, &row);
     }
     return rc == 1 ? 0 : rc;
 }
@@ -360,17 +373,12 @@ static int take_without(struct answering *a, const struct thing *thing)
 
 static int run_walk(struct answering *a)
 {
-    struct key values;
     bool in_rest = a->has_after && a->after.values[0].len == 0;
-    int rc = 0;
-    CHECK(search_order_key(&a->s, &a->s.search->order[0].key, &values));
-    if (!in_rest) {
-        rc = walk_rows(a, values.len);
-        if (rc != 0) {
-            return rc;
-        }
+    int rc = in_rest ? 0 : walk_rows(a);
+    if (rc != 0) {
+        return rc;
     }
-    if (a->all_there) {
+    if (a->range.is_there) {
         return 0;
     }
     uint64_t id = in_rest ? a->after.id : first_id(a);
@@ -500,11 +508,11 @@ static int choose_way(struct answering *a)
     a->way = WAY_HEAP;
     bool few = a->source->is_exact && a->source->kind != SOURCE_ALL;
     few = few || (a->source->kind == SOURCE_ALL && s->total < s->count_max);
-    if (few || search->order_len > 1 || !search_order_key(s, &search->order[0].key, &a->low)) {
+    if (few || search->order_len > 1 || !search_order_key(s, &search->order[0].key, &a->values)) {
         return 0;
     }
     a->way = WAY_WALK;
-    return search_order_range(s, &search->order[0].key, &a->low, &a->high, &a->all_there);
+    return search_order_range(s, &search->order[0].key, &a->values, &a->range);
 }
 
 static int run(struct answering *a)

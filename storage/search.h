@@ -131,13 +131,19 @@ struct key search_above(const struct key *values,
 int search_plan(struct search_run *s, const struct filter *filter, struct source **ret);
 /* The rows of the index that hold the values of an order's key; false when there is none. */
 bool search_order_key(struct search_run *s, const struct filter *key, struct key *ret);
-/* Narrows [low, high) to what the filter says of the key; sets whether it says that there is one.
- */
+/* Which rows of an order's key are walked: from `low` on, before `high`, but for [gap, gap_end). */
+struct order_range {
+    struct key low;
+    struct key high;
+    struct key gap; /* len 0: there is none */
+    struct key gap_end;
+    bool is_there; /* the filter says that the key has a value */
+};
+/* What the filter leaves of the rows that begin with `values`. 0 or a code. */
 int search_order_range(struct search_run *s,
                        const struct filter *key,
-                       struct key *low,
-                       struct key *high,
-                       bool *ret_there);
+                       const struct key *values,
+                       struct order_range *ret);
 
 /* Makes the sets that the filter's lineage predicates mean. Before any thing is read, since it
  * reads things into the scratch arena. 0, 2 or a code. */

@@ -159,24 +159,41 @@ static struct key greater(const struct key *a, const struct key *b, bool least)
     return is != least ? *a : *b;
 }
 
+/* Whether what a filter says of a key holds of the value by which a thing stands in the order. A
+ * list stands by its first value, whichever the filter is about, and so do a thing's series. */
+static bool bounds_order(const struct filter *f)
+{
+    bool range = f->op == FILTER_LT || f->op == FILTER_LE || f->op == FILTER_GT ||
+                 f->op == FILTER_GE || f->op == FILTER_EQ || f->op == FILTER_BETWEEN;
+    bool single = f->group != FILTER_PROPS && f->group != FILTER_METRICS;
+    /* A text that is a number stands as one, whether it is asked for as a text or not. */
+    bool mixed_equal =
+        f->op == FILTER_EQ && search_is_mixed(f) && f->literals[0].type == FILTER_TEXT;
+    return range && single && !f->negated && !mixed_equal;
+}
+
+/* Texts that are numbers stand before all others, and may match whatever the bounds are. */
+static void keep_numbers(const struct key *values, struct order_range *range)
+{
+    struct key numbers = with_form(values, VALUE_NUMBER);
+    struct key texts = with_form(values, VALUE_TEXT);
+    if (span_compare(key_span(&range->low), key_span(&texts)) > 0) {
+        range->gap = texts;
+        range->gap_end = range->low;
+    }
+    range->low = numbers;
+}
+
 static int narrow_order(struct search_run *s,
                         const struct filter *f,
                         const struct key *values,
-                        struct key *low,
-                        struct key *high)
+                        struct order_range *ret)
 {
     struct value_code codes[3];
     struct value_code last[3];
     int len = 0;
     int last_len = 0;
-    bool range = f->op == FILTER_LT || f->op == FILTER_LE || f->op == FILTER_GT ||
-                 f->op == FILTER_GE || f->op == FILTER_EQ || f->op == FILTER_BETWEEN;
-    /* A list stands in the order by its first value, whichever the query is about; and what is a
-     * number stands as one, also for what asks for texts. */
-    bool single =
-        f->group == FILTER_ATTRIBUTE || (f->group != FILTER_PROPS && f->group != FILTER_METRICS &&
-                                         range && f->literals[0].type == FILTER_NUMBER);
-    if (!range || !single || f->negated) {
+    if (!bounds_order(f)) {
         return 0;
     }
     int rc = search_codes(s, f, &f->literals[0], codes, &len);
@@ -190,30 +207,37 @@ static int narrow_order(struct search_run *s,
         if (f->op == FILTER_BETWEEN) {
             one.high = search_above(values, &last[0], &f->literals[1]);
         }
-        *low = greater(low, &one.low, false);
-        *high = greater(high, &one.high, true);
+        struct order_range narrow = {.low = one.low, .high = one.high};
+        if (search_is_mixed(f) && f->literals[0].type == FILTER_TEXT) {
+            keep_numbers(values, &narrow);
+        }
+        ret->low = greater(&ret->low, &narrow.low, false);
+        ret->high = greater(&ret->high, &narrow.high, true);
+        if (narrow.gap.len > 0 &&
+            (ret->gap.len == 0 ||
+             span_compare(key_span(&narrow.gap_end), key_span(&ret->gap_end)) > 0)) {
+            ret->gap = narrow.gap;
+            ret->gap_end = narrow.gap_end;
+        }
     }
     return rc;
 }
 
 int search_order_range(struct search_run *s,
                        const struct filter *key,
-                       struct key *low,
-                       struct key *high,
-                       bool *ret_there)
+                       const struct key *values,
+                       struct order_range *ret)
 {
-    struct key values = *low;
     const struct filter *f = s->search->filter;
-    *high = values;
-    key_end(high);
-    *ret_there = false;
+    *ret = (struct order_range){.low = *values, .high = *values};
+    key_end(&ret->high);
     bool is_and = f != NULL && f->kind == FILTER_AND;
     int rc = 0;
     for (const struct filter *one = is_and ? f->first : f; one != NULL && rc == 0;
          one = is_and ? one->next : NULL) {
         if (same_key(one, key) && (one->op != FILTER_IS_NULL || one->negated)) {
-            *ret_there = true;
-            rc = narrow_order(s, one, &values, low, high);
+            ret->is_there = true;
+            rc = narrow_order(s, one, values, ret);
         }
     }
     return rc;
