@@ -43,6 +43,9 @@ int export_walk_all(struct export *x, struct export_page p, export_on_thing each
 
 /* The bytes of a string; none when it is another value or NULL. */
 struct span export_text_of(const struct clade_value *v);
+/* The consistency that a request of the export asks for: what the user said until there was an
+ * answer, and then any node that has its revision will do. */
+struct settings export_settings(const struct export *x);
 /* Appends a member of a request's map. */
 void export_put_text(struct clade_doc *doc, const char *key, const char *value);
 /* Whether the reference, as things of the namespace have it, is that of a deleted thing alone. */

@@ -12,6 +12,16 @@ void export_put_text(struct clade_doc *doc, const char *key, const char *value)
     clade_doc_str(doc, value);
 }
 
+struct settings export_settings(const struct export *x)
+{
+    struct settings s = x->cli->settings;
+    if (x->revision != 0 && s.consistency != CLADE_LINEARIZABLE) {
+        s.consistency = CLADE_AT_LEAST;
+        s.at_least = x->revision;
+    }
+    return s;
+}
+
 static struct clade_response *fetch(const struct export *x, const struct export_page *p)
 {
     struct clade_doc *doc = clade_doc_new();
@@ -20,7 +30,10 @@ static struct clade_response *fetch(const struct export *x, const struct export_
     }
     bool pinned = x->revision != 0 || x->cli->settings.as_of[0] != '\0';
     uint32_t with_len = (p->with[0] != NULL) + (p->with[1] != NULL);
-    clade_doc_map(doc, 5u + pinned + (with_len > 0) + (p->cursor != NULL) + (p->under != NULL));
+    struct settings settings = export_settings(x);
+    clade_doc_map(doc, 5u + settings_consistency_members(&settings) + pinned + (with_len > 0) +
+                           (p->cursor != NULL) + (p->under != NULL));
+    settings_put_consistency(doc, &settings);
     export_put_text(doc, "kind", p->kind);
     export_put_text(doc, "ns", p->ns);
     export_put_text(doc, "state", p->state);

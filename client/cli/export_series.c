@@ -117,7 +117,9 @@ static struct clade_response *fetch_points(const struct point_lines *l, const ch
     if (doc == NULL) {
         return NULL;
     }
-    clade_doc_map(doc, 6u + (cursor != NULL));
+    struct settings settings = export_settings(l->x);
+    clade_doc_map(doc, 6u + settings_consistency_members(&settings) + (cursor != NULL));
+    settings_put_consistency(doc, &settings);
     export_put_text(doc, "ns", l->ns);
     clade_doc_str(doc, "refs");
     clade_doc_array(doc, 1);

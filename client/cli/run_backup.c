@@ -48,14 +48,12 @@ static struct clade_response *ask(struct backup *b,
                                   size_t n)
 {
     const struct settings *s = &b->cli->settings;
-    bool at_least = s->consistency == CLADE_AT_LEAST;
-    bool local = s->consistency == CLADE_LOCAL;
     bool opens = strcmp(action, "open") == 0;
     struct clade_doc *doc = clade_doc_new();
     if (doc == NULL) {
         return NULL;
     }
-    clade_doc_map(doc, (uint32_t)n + 2 + (opens && (at_least || local)) + (opens && at_least));
+    clade_doc_map(doc, (uint32_t)n + 2 + (opens ? settings_consistency_members(s) : 0));
     clade_doc_str(doc, "action");
     clade_doc_str(doc, action);
     clade_doc_str(doc, "id");
@@ -64,13 +62,8 @@ static struct clade_response *ask(struct backup *b,
         clade_doc_str(doc, numbers[i].key);
         clade_doc_uint(doc, numbers[i].value);
     }
-    if (opens && (at_least || local)) {
-        clade_doc_str(doc, "consistency");
-        clade_doc_str(doc, local ? "local" : "at_least");
-    }
-    if (opens && at_least) {
-        clade_doc_str(doc, "at_least");
-        clade_doc_uint(doc, s->at_least);
+    if (opens) {
+        settings_put_consistency(doc, s);
     }
     struct clade_response *response = clade_call_wait(b->cli->client, "backup", doc);
     clade_doc_free(doc);

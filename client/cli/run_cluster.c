@@ -23,27 +23,12 @@ static int call(struct cli *cli, const char *method, const struct clade_doc *par
 /* The read keys that `describe` takes. */
 static struct clade_doc *describe_params(const struct settings *s)
 {
-    static const char *const levels[] = {[CLADE_LINEARIZABLE] = "linearizable",
-                                         [CLADE_AT_LEAST] = "at_least",
-                                         [CLADE_STALE] = "stale",
-                                         [CLADE_LOCAL] = "local"};
     struct clade_doc *doc = clade_doc_new();
     if (doc == NULL) {
         return NULL;
     }
-    bool at_least = s->consistency == CLADE_AT_LEAST;
-    bool stale = s->consistency == CLADE_STALE;
-    clade_doc_map(doc, 1u + at_least + stale + (s->as_of[0] != '\0'));
-    clade_doc_str(doc, "consistency");
-    clade_doc_str(doc, levels[s->consistency]);
-    if (at_least) {
-        clade_doc_str(doc, "at_least");
-        clade_doc_uint(doc, s->at_least);
-    }
-    if (stale) {
-        clade_doc_str(doc, "stale_ms");
-        clade_doc_uint(doc, s->stale_ms);
-    }
+    clade_doc_map(doc, settings_consistency_members(s) + (s->as_of[0] != '\0'));
+    settings_put_consistency(doc, s);
     if (s->as_of[0] != '\0') {
         clade_doc_str(doc, "as_of");
         clade_doc_str(doc, s->as_of);

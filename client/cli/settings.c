@@ -188,3 +188,26 @@ void settings_release(struct settings *settings)
         settings->file = NULL;
     }
 }
+
+uint32_t settings_consistency_members(const struct settings *s)
+{
+    return 1u + (s->consistency == CLADE_AT_LEAST || s->consistency == CLADE_STALE);
+}
+
+void settings_put_consistency(struct clade_doc *doc, const struct settings *s)
+{
+    static const char *const levels[] = {[CLADE_LINEARIZABLE] = "linearizable",
+                                         [CLADE_AT_LEAST] = "at_least",
+                                         [CLADE_STALE] = "stale",
+                                         [CLADE_LOCAL] = "local"};
+    clade_doc_str(doc, "consistency");
+    clade_doc_str(doc, levels[s->consistency]);
+    if (s->consistency == CLADE_AT_LEAST) {
+        clade_doc_str(doc, "at_least");
+        clade_doc_uint(doc, s->at_least);
+    }
+    if (s->consistency == CLADE_STALE) {
+        clade_doc_str(doc, "stale_ms");
+        clade_doc_uint(doc, s->stale_ms);
+    }
+}

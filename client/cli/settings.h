@@ -37,3 +37,6 @@ void settings_release(struct settings *settings);
 bool settings_parse_as_of(const char *text, char ret[40]);
 /* "linearizable", "at-least", "at-least=12", "stale=500", "local". */
 bool settings_parse_consistency(const char *text, struct settings *ret);
+/* The members of a request that say the consistency: how many settings_put_consistency appends. */
+uint32_t settings_consistency_members(const struct settings *settings);
+void settings_put_consistency(struct clade_doc *doc, const struct settings *settings);

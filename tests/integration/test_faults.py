@@ -96,6 +96,10 @@ class Minority(Case):
             client.get('artifact/before')
             self.assertEqual(client.get('artifact/before', consistency='stale',
                                         stale_ms=60000)['data'][0]['kind'], 'artifact')
+            client.txn([wire.artifact('measured'),
+                        {'op': 'log', 'ref': 'artifact/measured',
+                         'metrics': [{'key': 'loss', 'points': [[1, 1, 0.5]]}]}])
+            whole = self.run_cli(cluster, 'export', node=survivor).stdout
             self.freeze(cluster, survivor)
             doubtful = {'command': wire.command([wire.artifact('doubtful')]), 'session': session,
                         'seq': 1, 'answered': 1, 'deadline_ms': 1500}
@@ -119,6 +123,8 @@ class Minority(Case):
                 self.assertEqual(answer['data'][0]['ref'], 'artifact/before')
                 self.assertEqual(answer['data'][1]['error']['code'], 'NOT_FOUND')
                 self.assertEqual(answer['data'][2]['error']['code'], 'NOT_FOUND')
+            rescued = self.run_cli(cluster, 'export', '--consistency', 'local', node=survivor)
+            self.assertEqual(rescued.stdout, whole)
             for node in cluster.nodes:
                 node.resume()
             cluster.ready(30)
