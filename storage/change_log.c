@@ -2,8 +2,44 @@
 
 #include "command/value.h"
 
+#define CHANGE_ROW_VERSION 1
+
 static const char *const edge_words[] = {
     [EDGE_LINKED] = "linked", [EDGE_CHANGED] = "changed", [EDGE_UNLINKED] = "unlinked"};
+
+void change_row_begin(struct buffer *row, const struct change_who *who)
+{
+    buffer_append_u8(row, CHANGE_ROW_VERSION);
+    varint_put(row, who->time_us);
+    varint_put(row, who->happened_us);
+    varint_put_text(row, who->principal);
+    varint_put_text(row, who->on_behalf_of);
+    varint_put_text(row, who->reason);
+}
+
+static bool is_edge(enum change_kind kind)
+{
+    return kind == CHANGE_LINKED || kind == CHANGE_UNLINKED;
+}
+
+static bool is_alias(enum change_kind kind)
+{
+    return kind == CHANGE_ALIAS_SET || kind == CHANGE_ALIAS_UNSET;
+}
+
+void change_put(struct buffer *row, const struct change *c)
+{
+    buffer_append_u8(row, (uint8_t)c->kind);
+    varint_put(row, c->id);
+    if (is_edge(c->kind)) {
+        varint_put(row, c->label);
+        varint_put(row, c->other);
+    } else if (is_alias(c->kind)) {
+        varint_put_text(row, c->alias);
+        varint_put(row, c->from);
+        varint_put(row, c->to);
+    }
+}
 
 int change_row_decode(struct span row, uint64_t revision, struct change_who *ret, struct error *e)
 {
@@ -34,10 +70,10 @@ struct change change_next(struct varint_reader *v)
 {
     struct change c = {.kind = (enum change_kind)varint_get(v)};
     c.id = varint_get(v);
-    if (c.kind == CHANGE_LINKED || c.kind == CHANGE_UNLINKED) {
+    if (is_edge(c.kind)) {
         c.label = (uint32_t)varint_get(v);
         c.other = varint_get(v);
-    } else if (c.kind == CHANGE_ALIAS_SET || c.kind == CHANGE_ALIAS_UNSET) {
+    } else if (is_alias(c.kind)) {
         c.alias = varint_get_text(v);
         c.from = varint_get(v);
         c.to = varint_get(v);

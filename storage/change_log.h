@@ -25,6 +25,10 @@ struct change {
     uint64_t to;
 };
 
+/* Appends what a row begins with, and a change. What `changes` has follows as it is: it is not
+ * appended. */
+void change_row_begin(struct buffer *row, const struct change_who *who);
+void change_put(struct buffer *row, const struct change *change);
 /* Decodes a row's value; *ret borrows from it. CLADE_ERR_CORRUPT. */
 int change_row_decode(struct span row, uint64_t revision, struct change_who *ret, struct error *e);
 /* The row of a revision; all zero when there is none. */

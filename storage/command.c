@@ -7,12 +7,11 @@
 
 #include "base/check.h"
 #include "command/value.h"
+#include "storage/change_log.h"
 #include "storage/compact.h"
 #include "storage/resolve.h"
 #include "storage/usage.h"
 #include "storage/varint.h"
-
-#define CHANGE_ROW_VERSION 1
 
 typedef int (*op_function)(struct command *c, const struct op *op);
 
@@ -327,12 +326,11 @@ static int log_changes(struct command *c)
 {
     struct buffer *row = c->record;
     buffer_clear(row);
-    buffer_append_u8(row, CHANGE_ROW_VERSION);
-    varint_put(row, c->time_us);
-    varint_put(row, c->txn.happened_us);
-    varint_put_text(row, c->item->principal);
-    varint_put_text(row, c->item->on_behalf_of);
-    varint_put_text(row, c->txn.reason);
+    change_row_begin(row, &(struct change_who){.time_us = c->time_us,
+                                               .happened_us = c->txn.happened_us,
+                                               .principal = c->item->principal,
+                                               .on_behalf_of = c->item->on_behalf_of,
+                                               .reason = c->txn.reason});
     varint_put(row, c->changes_len);
     buffer_append_span(row, buffer_span(c->changes));
     if (row->failed || c->changes->failed) {

@@ -10,6 +10,7 @@
 
 #include <inttypes.h>
 
+#include "storage/change_log.h"
 #include "storage/floor.h"
 #include "storage/pointer.h"
 #include "storage/series_erase.h"
@@ -212,35 +213,47 @@ static int erase_pointers(struct eraser *e, const struct thing *t, uint64_t ende
     return rc;
 }
 
-/* What the change log says of why a revision was made. */
-static int erase_reason(struct eraser *e, uint64_t revision)
+/* Copies the changes of a row, of those of the thing without the names of aliases. */
+static void copy_changes(struct varint_reader *r, uint64_t id, struct buffer *out)
+{
+    uint64_t len = varint_get(r);
+    varint_put(out, len);
+    for (uint64_t i = 0; i < len && !r->failed; i++) {
+        const uint8_t *begin = r->rest.data;
+        struct change c = change_next(r);
+        if (c.alias.len > 0 && c.id == id) {
+            c.alias.len = 0;
+            change_put(out, &c);
+        } else {
+            buffer_append(out, begin, (size_t)(r->rest.data - begin));
+        }
+    }
+}
+
+/* What the change log says of why a revision was made, and the names of the thing's aliases. */
+static int erase_told(struct eraser *e, uint64_t id, uint64_t revision)
 {
     struct key key = key_u64(revision);
     struct span row;
+    struct change_who who;
     int rc = view_get(e->view, TABLE_CHANGES, key_span(&key), &row);
+    rc = rc != 0 ? rc : change_row_decode(row, revision, &who, e->view->error);
     if (rc != 0) {
         return rc == 1 ? 0 : rc;
     }
-    struct varint_reader r = {.rest = span_skip(row, 1)};
-    varint_get(&r); /* time */
-    varint_get(&r); /* happened */
-    varint_get_text(&r);
-    varint_get_text(&r);
-    struct span before = span_make(row.data, row.len - r.rest.len);
-    struct span reason = varint_get_text(&r);
-    if (row.len == 0 || r.failed) {
-        return row_corrupt(e->view->error, TABLE_CHANGES, key_span(&key), "is malformed");
-    }
-    if (reason.len == 0) {
-        return 0;
-    }
     struct buffer left;
+    struct varint_reader r = {.rest = who.changes};
     buffer_init(&left, row.len);
-    buffer_append_span(&left, before);
-    varint_put_text(&left, (struct span){0});
-    buffer_append_span(&left, r.rest);
-    rc = left.failed ? error_set(e->view->error, CLADE_ERR_NO_MEMORY, NULL, "out of memory")
-                     : row_put(e->rows, TABLE_CHANGES, key_span(&key), buffer_span(&left));
+    who.reason.len = 0;
+    change_row_begin(&left, &who);
+    copy_changes(&r, id, &left);
+    if (r.failed) {
+        rc = row_corrupt(e->view->error, TABLE_CHANGES, key_span(&key), "is malformed");
+    } else if (left.failed) {
+        rc = error_set(e->view->error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
+    } else if (left.len != row.len) {
+        rc = row_put(e->rows, TABLE_CHANGES, key_span(&key), buffer_span(&left));
+    }
     buffer_release(&left);
     return rc;
 }
@@ -260,7 +273,7 @@ static int erase_state(struct eraser *e, uint64_t id, struct row row)
     rc = rc != 0 ? rc : erase_uris(e, state);
     rc = rc != 0 ? rc : values_erase_state(e->rows, state);
     rc = rc != 0 ? rc : erase_pointers(e, state, get_u64be(key.bytes + 8));
-    rc = rc != 0 ? rc : erase_reason(e, state->changed.revision);
+    rc = rc != 0 ? rc : erase_told(e, id, state->changed.revision);
     return rc != 0 ? rc : row_delete(e->rows, TABLE_HISTORY, key_span(&key));
 }
 
@@ -285,6 +298,8 @@ static int erase_alias(struct eraser *e, uint64_t id)
     struct span alias = span_make(key.bytes + from.len, key.len - from.len - 9u);
     rc = lookup_thing(e->view, e->scratch, id, &thing);
     rc = rc != 0 ? rc : values_erase_alias(e->rows, thing->ns, alias, version, began);
+    rc = rc != 0 ? rc : erase_told(e, id, began);
+    rc = rc != 0 ? rc : erase_told(e, id, get_u64be(key.bytes + key.len - 8));
     return rc != 0 ? rc : row_delete(e->rows, TABLE_ALIASES, key_span(&key));
 }
 
@@ -392,7 +407,7 @@ static int erase_past(struct eraser *e)
         return rc;
     }
     from = key_purge(PURGE_PAST, id);
-    rc = erase_reason(e, last); /* of 0 there is none */
+    rc = erase_told(e, id, last); /* of 0 there is none */
     return rc != 0 ? rc : row_delete(e->rows, TABLE_PURGES, key_span(&from));
 }
 

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/check.h"
+#include "storage/change_log.h"
 #include "storage/usage.h"
 #include "storage/value_rows.h"
 #include "storage/varint.h"
@@ -17,23 +18,19 @@ struct stamp command_stamp(const struct command *c)
 void command_note(
     struct command *c, enum change_kind kind, uint64_t id, uint32_t label, uint64_t other)
 {
-    buffer_append_u8(c->changes, (uint8_t)kind);
-    varint_put(c->changes, id);
-    if (kind == CHANGE_LINKED || kind == CHANGE_UNLINKED) {
-        varint_put(c->changes, label);
-        varint_put(c->changes, other);
-    }
+    change_put(c->changes,
+               &(struct change){.kind = kind, .id = id, .label = label, .other = other});
     c->changes_len++;
 }
 
 void command_note_alias(
     struct command *c, uint64_t model, struct span alias, uint64_t from, uint64_t to)
 {
-    buffer_append_u8(c->changes, to != 0 ? CHANGE_ALIAS_SET : CHANGE_ALIAS_UNSET);
-    varint_put(c->changes, model);
-    varint_put_text(c->changes, alias);
-    varint_put(c->changes, from);
-    varint_put(c->changes, to);
+    change_put(c->changes, &(struct change){.kind = to != 0 ? CHANGE_ALIAS_SET : CHANGE_ALIAS_UNSET,
+                                            .id = model,
+                                            .alias = alias,
+                                            .from = from,
+                                            .to = to});
     c->changes_len++;
 }
 

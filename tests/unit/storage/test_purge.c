@@ -162,8 +162,7 @@ static void what_stands_beside_the_record_is_purged_with_it(void **state)
     char *before = json_of(buffer_span(&f->out));
     do_txn(f, TXN("{'op':'purge','ref':'id/5'},{'op':'purge','ref':'id/3'},{'op':'purge',"
                   "'ref':'id/2'}"));
-    /* Change log rows keep the names of aliases until they are compacted. */
-    assert_int_equal(count_rows_with(f, SECRET), 2);
+    assert_int_equal(count_rows_with(f, SECRET), 0);
     assert_int_equal(count_rows(f, TABLE_EDGE_PROPS), 0);
     assert_int_equal(count_rows(f, TABLE_SERIES), 0);
     assert_int_equal(count_rows(f, TABLE_PARAMS), 0);
