@@ -20,6 +20,7 @@ struct open_log {
     uv_loop_t loop;
     struct disk *disk;
     struct guard_disk *mark;
+    struct guard_disk *witness;
     struct guard *guard;
     struct raft_io *io;  /* the guard's */
     bool inited;         /* io is to be closed */
@@ -77,7 +78,10 @@ static int load(struct open_log *l, uint64_t id, const char *address)
     return 0;
 }
 
-static int open_parts(struct open_log *l, uint64_t id, const char *address)
+static int open_parts(struct open_log *l,
+                      const char *witness_path,
+                      uint64_t id,
+                      const char *address)
 {
     const struct disk_options disk = {
         .loop = &l->loop, .path = l->path, .on_fatal = on_fatal, .arg = l};
@@ -85,9 +89,13 @@ static int open_parts(struct open_log *l, uint64_t id, const char *address)
     if (r == 0) {
         r = guard_file_open(l->path, &l->mark, l->error);
     }
+    if (r == 0 && witness_path != NULL) {
+        r = guard_file_open(witness_path, &l->witness, l->error);
+    }
     if (r == 0) {
         const struct guard_options guard = {.io = disk_io(l->disk),
                                             .disk = l->mark,
+                                            .witness = l->witness,
                                             .clock = clock_system(),
                                             .on_due = on_due,
                                             .on_fatal = on_fatal,
@@ -101,8 +109,12 @@ static int open_parts(struct open_log *l, uint64_t id, const char *address)
     return r;
 }
 
-static int open_log(
-    struct open_log *l, const char *path, uint64_t id, const char *address, struct error *error)
+static int open_log(struct open_log *l,
+                    const char *path,
+                    const char *witness_path,
+                    uint64_t id,
+                    const char *address,
+                    struct error *error)
 {
     *l = (struct open_log){.path = path, .error = error};
     error->code = 0;
@@ -110,7 +122,7 @@ static int open_log(
         return error_set(error, CLADE_ERR_NO_MEMORY, path, "an event loop cannot be made");
     }
     CHECK(uv_mutex_init(&l->mutex) == 0);
-    return open_parts(l, id, address);
+    return open_parts(l, witness_path, id, address);
 }
 
 static void on_closed(struct raft_io *io)
@@ -128,6 +140,7 @@ static int close_log(struct open_log *l)
     (void)uv_run(&l->loop, UV_RUN_DEFAULT);
     guard_free(l->guard);
     guard_file_close(l->mark);
+    guard_file_close(l->witness);
     disk_free(l->disk);
     (void)uv_loop_close(&l->loop);
     uv_mutex_destroy(&l->mutex);
@@ -181,7 +194,7 @@ int log_folder_found(const char *path,
     r.term = FIRST_TERM;
     int rc = guard_file_create(path, &ours);
     if (rc == 0) {
-        rc = open_log(&l, path, id, address, &ours);
+        rc = open_log(&l, path, NULL, id, address, &ours);
         if (rc == 0) {
             (void)put_snapshot(&l, id, address, &r);
         }
@@ -234,6 +247,7 @@ static int visit(struct open_log *l,
 }
 
 int log_folder_read(const char *path,
+                    const char *witness_path,
                     uint64_t id,
                     const char *address,
                     uint64_t after,
@@ -244,7 +258,7 @@ int log_folder_read(const char *path,
 {
     struct open_log l;
     struct error ours = {.code = 0};
-    int rc = open_log(&l, path, id, address, &ours);
+    int rc = open_log(&l, path, witness_path, id, address, &ours);
     if (rc == 0) {
         *ret = end_of(&l.log);
         rc = cb != NULL ? visit(&l, after, cb, arg) : 0;

@@ -24,11 +24,13 @@ struct log_folder_end {
 };
 
 /* Reads the log of node `id`, as that node's start would: damage, and a log that lost what it
- * acknowledged, are refused (CLADE_ERR_CORRUPT), and what a crash left is tidied up. Then calls
+ * acknowledged, are refused (CLADE_ERR_CORRUPT), and what a crash left is tidied up. The mark's
+ * witness (guard.h) lies in the folder `witness_path`; NULL: it is not looked at. Then calls
  * `cb` for each of its entries above `after`, in order; `entry` has no bytes where an entry holds
  * no commands, and is borrowed. What `cb` returns, if it is not 0, ends it and is returned. `cb`
  * may be NULL. CLADE_ERR_COMPACTED: the log begins behind `after` + 1. */
 int log_folder_read(const char *path,
+                    const char *witness_path,
                     uint64_t id,
                     const char *address,
                     uint64_t after,

@@ -33,7 +33,8 @@ static const struct row commands[] = {
              "and name on every node, and one member for a cluster of one.\n"
              "With --join, of a node that joins a running cluster: give the cluster's id,\n"
              "the present members and the new one ('clade cluster member add' prints it)"},
-    {"check", "scan the store of a stopped node for damage"},
+    {"check", "look for damage in all that a stopped node has: each page and row of its store,\n"
+              "its log as a start reads it, and the archive"},
     {"check-config", "look at the settings, and say which of them a reload (SIGHUP) changes and\n"
                      "which a restart: of those of another file, or of the node that runs on the\n"
                      "folder DIR"},

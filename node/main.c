@@ -11,6 +11,7 @@
 #include "node/config.h"
 #include "node/data_folder.h"
 #include "node/exit_status.h"
+#include "node/folder_check.h"
 #include "node/help.h"
 #include "node/node.h"
 #include "node/restore.h"
@@ -321,33 +322,7 @@ static bool on_progress(uint64_t rows, void *arg)
 static int check(const struct config *c)
 {
     struct error e = {.code = 0};
-    struct data_folder folder;
-    struct store *store = NULL;
-    if (data_folder_open(c->data, c->cluster, c->node, &folder, &e) < 0) {
-        return complain(&e, exit_status_of(e.code));
-    }
-    const struct store_options options = {
-        .path = folder.store_path, .map_bytes = c->map_bytes, .readers_max = 8};
-    int r = store_open(&options, &store, &e);
-    if (r == 0) {
-        r = store_verify(store, on_progress, NULL, &e);
-    }
-    int status = EXIT_DONE;
-    if (r < 0) {
-        status = complain(&e, exit_status_of(e.code));
-    } else {
-        struct store_position p = store_position(store);
-        struct store_digest d = store_digest_current(store);
-        char data[33];
-        char state[33];
-        hash128_format(d.data, data);
-        hash128_format(d.state, state);
-        printf("%s: sound; index %" PRIu64 ", revision %" PRIu64 ", data %s, state %s\n",
-               folder.store_path, p.applied, p.revision, data, state);
-    }
-    store_close(store);
-    data_folder_close(&folder);
-    return status;
+    return folder_check(c, on_progress, &e) < 0 ? complain(&e, exit_status_of(e.code)) : EXIT_DONE;
 }
 
 static int shrink(const struct config *c)

@@ -141,18 +141,31 @@ class Damage(Case):
         victim = folders.victim
         folders.put(victim)
         row.apply(victim.data, folders.old)
+        checked = self.check_copy(victim)
         victim.start()
         until(lambda: not victim.alive() or 'event="claded serves"' in victim.log_text(),
               'the node has started, or not', 60)
         if row.outcome == damage.REFUSED or (row.outcome == damage.EITHER and not victim.alive()):
             self.assertFalse(victim.alive(), 'it serves')
+            self.assertEqual(checked.returncode, UNFIT, checked.stdout)
+            self.assertIn(damage.RUNBOOK, checked.stderr)
             self.assertEqual(victim.process.returncode, UNFIT, victim.log_tail())
             last = victim.log_tail().splitlines()[-1]
             self.assertRegex(last, row.says)
             self.assertIn(damage.RUNBOOK, last)
         else:
             self.assertTrue(victim.alive(), victim.log_tail())
+            self.assertEqual(checked.returncode, 0, checked.stderr)
             self.has_all(folders, row)
+
+    def check_copy(self, node):
+        """What `claded check` says of a copy of its folder, which it tidies up like a start."""
+        kept = node.folder / 'kept'
+        shutil.copytree(node.data, kept)
+        done = node.claded('check')
+        shutil.rmtree(node.data)
+        kept.rename(node.data)
+        return done
 
     def has_all(self, folders, row):
         """Two of three know what was acknowledged, of whom one is the victim: the other alone was

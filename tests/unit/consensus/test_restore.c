@@ -512,8 +512,8 @@ static void a_log_that_is_founded_begins_behind_the_store(void **state)
     (void)snprintf(raft, sizeof raft, "%s/raft", k->folder);
     assert_int_equal(mkdir(raft, 0700), 0);
     assert_int_equal(log_folder_found(raft, 3, "127.0.0.1:1", &reference, &k->error), 0);
-    assert_int_equal(log_folder_read(raft, 3, "127.0.0.1:1", 4711, no_entry, NULL, &end, &k->error),
-                     0);
+    assert_int_equal(
+        log_folder_read(raft, NULL, 3, "127.0.0.1:1", 4711, no_entry, NULL, &end, &k->error), 0);
     assert_int_equal(end.last_index, 4711);
     assert_int_equal(end.snapshot_index, 4711);
     assert_int_equal(end.term, 1);
