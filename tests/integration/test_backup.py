@@ -176,32 +176,39 @@ class Interrupted(Backups):
     cost_s = 8
 
     def test_a_backup_that_loses_its_node_begins_anew_with_another_or_leaves_nothing(self):
-        with Cluster(3, catch_up_rate_bytes='2MiB') as c:
+        # Four seconds' worth of copying, so that a node dies part-way on a busy machine, too.
+        with Cluster(3, catch_up_rate_bytes='1MiB') as c:
             session = c.sessions(1, self.rng)[0]
-            for i in range(6):
+            for i in range(9):
                 session.txn([{**wire.artifact(f'f{i}-{j}'), 'description':
                               self.rng.randbytes(30000).hex()} for j in range(8)])
             session.close()
             c.digests()
             victim = c.followers()[0]
             path = c.folder / 'file'
-            run = self.begin(c, path, victim)
+            until(lambda: self.tells_of_all(victim), 'it tells clients where the others are')
+            run = self.begin(c, path, victim, '60s')
             victim.kill()
-            out, err = run.communicate(timeout=60)
+            out, err = run.communicate(timeout=120)
             self.assertEqual(run.returncode, 0, err)
             self.assertIn('beginning anew', err)
             self.assertEqual(json.loads(out)['bytes'], path.stat().st_size)
             self.assertEqual(c[1].claded('restore', '--check', '--from', str(path)).returncode, 0)
-            run = self.begin(c, c.folder / 'other', c.leader())
+            run = self.begin(c, c.folder / 'other', c.leader(), '5s')
             c.kill_all()
             _, err = run.communicate(timeout=60)
             self.assertIn(run.returncode, (1, 5), err)
             self.assertEqual(list(c.folder.glob('other*')), [])
 
     @staticmethod
-    def begin(cluster, path, node):
+    def tells_of_all(node):
+        with node.client(timeout=3) as one:
+            return len([m for m in one.hello['members'] if m.get('client')]) == 3
+
+    @staticmethod
+    def begin(cluster, path, node, timeout):
         """A backup from this node, a part of which is there."""
-        run = cluster.cli_start('-w', 'json', '--timeout', '5s', 'cluster', 'backup', path,
+        run = cluster.cli_start('-w', 'json', '--timeout', timeout, 'cluster', 'backup', path,
                                 node=node)
         part = path.with_name(f'{path.name}.tmp')
         until(lambda: part.stat().st_size > 1 << 20, 'a part is there')
