@@ -323,11 +323,12 @@ static int end_init(const char *path, struct error *error)
     return errno == ENOENT ? 0 : file_error(marker, "cannot be removed", error);
 }
 
-int data_folder_open(const char *path,
-                     const char *cluster,
-                     uint64_t node,
-                     struct data_folder *ret,
-                     struct error *error)
+static int open_folder(const char *path,
+                       const char *cluster,
+                       uint64_t node,
+                       bool stamped,
+                       struct data_folder *ret,
+                       struct error *error)
 {
     struct data_folder f = {.lock_fd = -1};
     struct stat st;
@@ -349,10 +350,10 @@ int data_folder_open(const char *path,
     if (r == 0) {
         r = data_folder_refuse_removed(path, error);
     }
-    if (r == 0) {
+    if (r == 0 && stamped) {
         r = compare_stamp(&f, "raft", error);
     }
-    if (r == 0) {
+    if (r == 0 && stamped) {
         r = compare_stamp(&f, "store", error);
     }
     if (r == 0) {
@@ -370,6 +371,28 @@ int data_folder_open(const char *path,
     }
     *ret = f;
     return 0;
+}
+
+int data_folder_open(const char *path,
+                     const char *cluster,
+                     uint64_t node,
+                     struct data_folder *ret,
+                     struct error *error)
+{
+    ret->lock_fd = -1;
+    int r = data_folder_refuse_recovering(path, error);
+    return r < 0 ? r : open_folder(path, cluster, node, true, ret, error);
+}
+
+int data_folder_open_for_recovery(const char *path,
+                                  struct data_folder *ret,
+                                  bool *ret_resumed,
+                                  struct hash128 *ret_cluster,
+                                  struct error *error)
+{
+    ret->lock_fd = -1;
+    int r = data_folder_read_recovery(path, ret_resumed, ret_cluster, error);
+    return r < 0 ? r : open_folder(path, "", 0, !*ret_resumed, ret, error);
 }
 
 void data_folder_close(struct data_folder *folder)

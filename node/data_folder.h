@@ -6,6 +6,9 @@
  *   INIT             there while an init is under way; what lies in the folder may be made anew
  *   REMOVED          there when the node was removed from its cluster: the folder is not used any
  *                    more. A sentence, then lines cluster, node, index (of the log), time
+ *   RECOVER          there while 'claded recover' makes another cluster of it: nothing runs on it
+ *                    until that is done. A sentence, then a line cluster: the new one
+ *   raft.new/        the new cluster's log, while it is made
  *   raft/            the log (of a node that joins, at first empty)
  *   raft/mark        what of it was acknowledged (consensus/guard.h)
  *   mark             the witness of that: a raft/ of an earlier day is known by it

@@ -22,6 +22,7 @@ static const char *const usages[] = {
     "claded [OPTIONS] restore --from FILE... --node N --member N=HOST:PORT [--time TIME]",
     "claded restore --check --from FILE...",
     "claded [OPTIONS] shrink",
+    "claded [OPTIONS] recover --data DIR [--data OTHER]... [--check] [--force]",
 };
 
 static const char *const summary =
@@ -45,6 +46,11 @@ static const struct row commands[] = {
      "is checked, every row too; with --check the files alone, and nothing is made.\n"
      "Further nodes join with 'clade cluster member add'. Sessions of clients end"},
     {"shrink", "give back the space in a stopped node's store that nothing uses"},
+    {"recover", "when more than half of the voters are lost for good: make the node of the data\n"
+                "folder the first of a new cluster. It says how far the folder is, and the\n"
+                "OTHERs, of other stopped survivors; one that lacks what another has is refused\n"
+                "without --force. With --check it only says. What was acknowledged and is in no\n"
+                "folder is lost. The other nodes must never be started again"},
 };
 
 static const struct row flags[] = {

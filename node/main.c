@@ -14,6 +14,7 @@
 #include "node/folder_check.h"
 #include "node/help.h"
 #include "node/node.h"
+#include "node/recover.h"
 #include "node/restore.h"
 #include "node/shrink.h"
 
@@ -25,9 +26,10 @@ struct arguments {
     const char *running_file; /* check-config */
     const char *running_data; /* check-config */
     bool join;                /* init */
-    bool check;               /* restore */
+    bool check;               /* restore, recover */
     struct identity identity; /* init, restore: members, name */
     struct restore_request restore;
+    struct recover_request recover;
 };
 
 /* --- saying --- */
@@ -58,8 +60,8 @@ static bool is_check_config(const struct arguments *a)
 
 static int take_command(struct arguments *a, const char *word, struct error *e)
 {
-    static const char *const commands[] = {"run",          "init",    "check",
-                                           "check-config", "restore", "shrink"};
+    static const char *const commands[] = {"run",     "init",    "check", "check-config",
+                                           "restore", "recover", "shrink"};
     if (is_check_config(a) && a->config_file == NULL) {
         a->config_file = word;
         return 0;
@@ -146,6 +148,12 @@ static int take_value(
         return take_time(a, value, e);
     }
     enum option_id id = option_by_flag(name);
+    if (id == OPTION_DATA) {
+        if (a->recover.folders_len == RECOVER_FOLDERS_MAX) {
+            return usage(e, "--data", "that is too often");
+        }
+        a->recover.folders[a->recover.folders_len++] = value;
+    }
     return config_set(c, id, span_of(value), SOURCE_FLAG, 0, e);
 }
 
@@ -169,6 +177,8 @@ static bool take_switch(struct arguments *a, struct span name)
         a->join = true;
     } else if (span_equal_str(name, "check")) {
         a->check = true;
+    } else if (span_equal_str(name, "force")) {
+        a->recover.force = true;
     } else {
         return false;
     }
@@ -216,9 +226,17 @@ static int check_arguments(const struct arguments *a, const struct config *c, st
         (a->identity.members_len > 0 || a->identity.name[0])) {
         return usage(e, "--member, --name", "only init and restore take them");
     }
-    if (!is_command(a, "restore") &&
-        (r->files_len > 0 || r->revision != 0 || r->time_us != 0 || a->check)) {
-        return usage(e, "--from, --revision, --time, --check", "only restore takes them");
+    if (!is_command(a, "restore") && (r->files_len > 0 || r->revision != 0 || r->time_us != 0)) {
+        return usage(e, "--from, --revision, --time", "only restore takes them");
+    }
+    if (!is_command(a, "restore") && !is_command(a, "recover") && a->check) {
+        return usage(e, "--check", "only restore and recover take it");
+    }
+    if (!is_command(a, "recover") && a->recover.force) {
+        return usage(e, "--force", "only recover takes it");
+    }
+    if (!is_command(a, "recover") && a->recover.folders_len > 1) {
+        return usage(e, "--data", "only recover takes several");
     }
     if (a->running_file != NULL && !is_check_config(a)) {
         return usage(e, "--running", "only check-config takes it");
@@ -311,6 +329,18 @@ static int restore(const struct config *c, struct arguments *a)
                   : tell(&e, "", exit_status_of(r)); /* a node's advice is none for a file */
 }
 
+static int recover(const struct config *c, struct arguments *a)
+{
+    struct error e = {.code = 0};
+    struct recover_request *request = &a->recover;
+    request->check = a->check;
+    if (request->folders_len == 0) {
+        request->folders[request->folders_len++] = c->data;
+    }
+    int r = recover_run(c, request, &e);
+    return r == 0 ? EXIT_DONE : tell(&e, "", exit_status_of(r));
+}
+
 static bool on_progress(uint64_t rows, void *arg)
 {
     if (isatty(STDERR_FILENO)) {
@@ -400,6 +430,9 @@ int main(int argc, char **argv)
     }
     if (is_command(&a, "shrink")) {
         return shrink(&c);
+    }
+    if (is_command(&a, "recover")) {
+        return recover(&c, &a);
     }
     return is_command(&a, "check") ? check(&c) : run(&c);
 }

@@ -1,6 +1,7 @@
 """deploy/runbook.md: its commands do what it says."""
 
 import re
+import shutil
 import socket
 import subprocess
 import threading
@@ -139,7 +140,7 @@ class LostNode(Page):
     cost_s = 20
 
     def test_a_node_that_was_away_comes_back_and_one_is_replaced_while_it_runs(self):
-        listed, answers, remove, _ = commands('Lost node')
+        listed, answers, remove = commands('Lost node')
         _, _, add, init, wait, _ = commands('Damaged node')
         with Cluster() as c, Writers(c, 4, self.rng, patience=60) as writers:
             old = c.followers()[0]
@@ -175,15 +176,67 @@ class LostNode(Page):
             writers.stop()
             writers.check(self)
 
-    def test_what_was_exported_is_imported_into_a_new_cluster(self):
-        export, into = commands('Lost node')[-1].splitlines()
-        with Cluster(1) as c, Cluster(1) as other:
+
+class LostQuorum(Page):
+    cost_s = 15
+
+    def test_the_page_makes_a_survivor_a_new_cluster(self):
+        check, recover, status, add, init, wait = commands('Lost quorum')
+        with Cluster(3) as c, Writers(c, 2, self.rng, patience=2) as writers:
+            writers.wait_acked(100)
+            c.kill_all()
+            writers.stop()
+            kept, other, lost = c.nodes
+            shutil.rmtree(lost.data)
+            new = Node(c, 4, *free_ports(2))
+            new.write_config()
+            variables = {'DATA': str(kept.data), 'OTHER': str(other.data), 'LISTEN': kept.address,
+                         'NEW': '4', 'PEER': new.peer_address, 'NEW_DATA': str(new.data),
+                         'BACKUPS': str(c.folder)}
+            looked = kept.claded('recover', '--check', '--data', str(kept.data), '--data',
+                                 str(other.data))
+            if looked.returncode != 0:  # the other one has more
+                kept, other = other, kept
+                variables.update(DATA=str(kept.data), OTHER=str(other.data), LISTEN=kept.address)
+            self.run_block(check, **variables)
+            self.run_block(recover, **variables)
+            c.nodes, c.former = [kept], [other, lost]
+            kept.start()
+            c.ready()
+            self.assertRegex(self.run_block(status, **variables), r'leads')
+            told = self.run_block(add, **variables)
+            self.run_block(init, CLUSTER=re.search(r'--cluster (\w+)', told).group(1),
+                           MEMBERS=' '.join(re.findall(r'--member \S+', told)), **variables)
+            c.nodes.append(new)
+            new.start()
+            self.run_block(wait, **variables)
+            writers.check(self)
+            c.digests()
+
+
+class RestoreDrill(Page):
+    cost_s = 8
+
+    def test_the_page_restores_what_the_cluster_had(self):
+        full, more, restore, compare, remove = commands('Restore drill')
+        with Cluster(1) as c, Cluster(1, start=False) as drill:
+            node = drill[1]
+            shutil.rmtree(node.data)
+            variables = {'CLADE_ENDPOINTS': c.endpoints(), 'BACKUPS': str(c.folder),
+                         'DRILL': str(node.data), 'PEER': node.peer_address,
+                         'LISTEN': node.address}
             self.run_cli(c, 'artifact', 'create', 'a', 'b')
-            file = str(c.folder / 'dump.ndjson')
-            self.run_block(export.replace('dump.ndjson', file), CLADE_ENDPOINTS=c.endpoints())
-            self.run_block(into.replace('dump.ndjson', file), CLADE_ENDPOINTS=other.endpoints())
-            listed = self.run_json(other, 'artifact', 'list')['data']
-            self.assertEqual([t['ref'] for t in listed], ['artifact/a', 'artifact/b'])
+            self.run_block(full, **variables)
+            self.run_cli(c, 'artifact', 'update', 'a', '--tag', 'k=v')
+            self.run_block(more, **variables)
+            told = self.run_block(restore, **variables)
+            self.run_cli(c, 'artifact', 'create', 'later')
+            drill.start()
+            revision = re.search(r'was at revision (\d+)', told).group(1)
+            self.run_block(compare, REVISION=revision, **variables)
+            drill[1].kill()
+            self.run_block(remove, **variables)
+            self.assertFalse(node.data.exists())
 
 
 class RollingRestart(Page):
