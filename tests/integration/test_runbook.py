@@ -239,6 +239,32 @@ class RestoreDrill(Page):
             self.assertFalse(node.data.exists())
 
 
+class Moving(Page):
+    cost_s = 10
+
+    def test_the_page_moves_a_node(self):
+        add, init, replace = commands('Moving the cluster')
+        with Cluster(1) as c, Writers(c, 2, self.rng, patience=60) as writers:
+            writers.wait_acked(50)
+            old = c[1]
+            new = Node(c, 2, *free_ports(2))
+            new.write_config()
+            variables = {'CLADE_ENDPOINTS': c.endpoints(), 'OLD': '1', 'NEW': '2',
+                         'PEER': new.peer_address, 'LISTEN': new.address,
+                         'NEW_DATA': str(new.data)}
+            told = self.run_block(add, **variables)
+            self.run_block(init, CLUSTER=re.search(r'--cluster (\w+)', told).group(1),
+                           MEMBERS=' '.join(re.findall(r'--member \S+', told)), **variables)
+            c.nodes.append(new)
+            new.start()
+            self.run_block(replace, **variables)
+            self.assertEqual(old.wait_exit(), 0)
+            writers.stop()
+            c.nodes, c.former = [new], [old]
+            c.ready()
+            writers.check(self)
+
+
 class RollingRestart(Page):
     cost_s = 20
 
