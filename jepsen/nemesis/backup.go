@@ -15,13 +15,14 @@ import (
 
 func init() {
 	register(
-		Kind{Name: "backup", What: "backups taken, each checked whole", make: func() Fault { return &backup{} }},
+		Kind{Name: "backup", What: "backups taken, each restored and checked whole", make: func() Fault { return &backup{} }},
 		Kind{Name: "compact", What: "floors of namespaces moved", Long: true, make: func() Fault { return &compact{} }},
 	)
 }
 
 // backup takes a backup of all and others of what was written since, from one node after the other,
-// and has claded check each of them row by row.
+// and has claded make the data folder of a new cluster from each chain, which checks every row and
+// the digests that the node had.
 type backup struct {
 	background
 	wrong atomic.Value
@@ -59,7 +60,9 @@ func (f *backup) once(w *World, n *cluster.Node, folder string, chain *[]string)
 		return
 	}
 	*chain = append(*chain, file)
-	words = []string{"restore", "--check"}
+	restored := filepath.Join(folder, "restored")
+	defer os.RemoveAll(restored)
+	words = []string{"restore", "--data", restored, "--node", "1", "--member", "1=127.0.0.1:7500"}
 	for _, part := range *chain {
 		words = append(words, "--from", part)
 	}
