@@ -44,13 +44,15 @@ static const struct row commands[] = {
      "('clade cluster backup'): name the full one, then what was taken with --since\n"
      "on top of it, in that order. With --revision or --time as all was then. All of it\n"
      "is checked, every row too; with --check the files alone, and nothing is made.\n"
-     "Further nodes join with 'clade cluster member add'. Sessions of clients end"},
+     "Further nodes join with 'clade cluster member add'. Sessions of clients end\n"
+     "(runbook: restore drill)"},
     {"shrink", "give back the space in a stopped node's store that nothing uses"},
     {"recover", "when more than half of the voters are lost for good: make the node of the data\n"
                 "folder the first of a new cluster. It says how far the folder is, and the\n"
                 "OTHERs, of other stopped survivors; one that lacks what another has is refused\n"
                 "without --force. With --check it only says. What was acknowledged and is in no\n"
-                "folder is lost. The other nodes must never be started again"},
+                "folder is lost. The other nodes must never be started again\n"
+                "(runbook: lost quorum)"},
 };
 
 static const struct row flags[] = {

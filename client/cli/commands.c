@@ -398,7 +398,8 @@ const struct command commands[] = {
      NULL, 0, 0, EXAMPLES("clade cluster member list"), NULL, run_member_list},
     {"cluster member add", "ID=HOST:PORT", "take a new node into the cluster",
      "HOST:PORT is where it listens for the other nodes; ID a number that no node ever had. It\n"
-     "shows what to run on the new machine. The node catches up, becomes a standby, then a voter.",
+     "shows what to run on the new machine. The node catches up, becomes a standby, then a voter.\n"
+     "To other machines one node after the other goes (runbook: moving the cluster).",
      FLAGS(FLAG_NO_PROMOTE, FLAG_NO_WAIT), 1, 1,
      EXAMPLES("clade cluster member add 4=10.0.0.4:7401",
               "clade cluster member add 4=10.0.0.4:7401 --no-promote --timeout 1h"),
