@@ -445,10 +445,11 @@ static void on_trace(struct raft_tracer *t, int type, const void *info)
     };
     const struct raft_tracer_info *i = info;
     struct disk *d = t->impl;
+    char message[RAFT_ERRMSG_BUF_SIZE]; /* of libraft: one for all threads that are at that line */
     if (type != RAFT_TRACER_DIAGNOSTIC || d->closing) {
         return;
     }
-    const char *message = i->diagnostic.message;
+    (void)snprintf(message, sizeof message, "%s", i->diagnostic.message);
     for (size_t k = 0; k < sizeof said / sizeof said[0]; k++) {
         if (strncmp(message, said[k].begin, strlen(said[k].begin)) == 0) {
             stop(d, CLADE_ERR_IO, said[k].what, message);

@@ -37,7 +37,7 @@
 #define RETAIN_US            (UINT64_C(5) * 1000000)
 #define PAUSE_MS_ERASING     32                       /* while rows are erased (storage/purge.h) */
 #define UNKNOWN_US           (UINT64_C(10) * 1000000) /* after that they are not waited for */
-#define REGISTER_RETRY_US    (UINT64_C(2) * 1000000)
+#define REGISTER_RETRY_US    (UINT64_C(500) * 1000)
 
 /* --- shared by all --- */
 

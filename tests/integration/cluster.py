@@ -383,6 +383,13 @@ class Cluster:
                        for n in self.running())
         until(heard, 'the leader has heard of all', timeout)
 
+    def all_told(self, timeout=20.0):
+        """Waits until each running node tells clients where all members serve them."""
+        def tells(node):
+            with node.client(timeout=3) as c:
+                return len([m for m in c.hello['members'] if m.get('client')]) == len(self.nodes)
+        until(lambda: all(map(tells, self.running())), 'each node knows where all serve', timeout)
+
     def remove(self, node):
         """Takes the node out and sees it stop; its exit code."""
         self.all_heard()

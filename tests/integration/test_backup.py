@@ -186,7 +186,7 @@ class Interrupted(Backups):
             c.digests()
             victim = c.followers()[0]
             path = c.folder / 'file'
-            until(lambda: self.tells_of_all(victim), 'it tells clients where the others are')
+            c.all_told()
             run = self.begin(c, path, victim, '60s')
             victim.kill()
             out, err = run.communicate(timeout=120)
@@ -199,11 +199,6 @@ class Interrupted(Backups):
             _, err = run.communicate(timeout=60)
             self.assertIn(run.returncode, (1, 5), err)
             self.assertEqual(list(c.folder.glob('other*')), [])
-
-    @staticmethod
-    def tells_of_all(node):
-        with node.client(timeout=3) as one:
-            return len([m for m in one.hello['members'] if m.get('client')]) == 3
 
     @staticmethod
     def begin(cluster, path, node, timeout):

@@ -273,6 +273,7 @@ class RollingRestart(Page):
         with Cluster() as c, Writers(c, 4, self.rng, patience=60) as writers:
             writers.wait_acked(100)
             c.all_heard()
+            c.all_told()
             variables = {'CLADE_ENDPOINTS': c.endpoints()}
             said = self.run_block(before, **variables)
             self.assertIn('none', said)
