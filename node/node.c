@@ -289,6 +289,7 @@ struct housekeeping {
     bool headroom;
     uint64_t compacted_index; /* published when compaction was last asked for */
     uint64_t retain_us;       /* when to look at retention again */
+    size_t retain_skip;       /* namespaces that had their turn already */
     uint64_t register_us;     /* when to propose our client address (again) */
     uint64_t members_version;
     uint64_t changed_us; /* when that version was seen first */
@@ -346,10 +347,12 @@ static void keep_retention(struct housekeeping *h)
         return;
     }
     h->retain_us = node_now(n) + RETAIN_US;
-    if (store_past_retention(n->store, clock_wall_us(n->clock), ids, RETAIN_NAMESPACES_MAX, &len,
-                             &error) < 0) {
+    if (store_past_retention(n->store, clock_wall_us(n->clock), h->retain_skip, ids,
+                             RETAIN_NAMESPACES_MAX, &len, &error) < 0) {
         node_fatal(&error);
     }
+    /* Those that were named may be due again before the others have been. */
+    h->retain_skip = len == RETAIN_NAMESPACES_MAX ? h->retain_skip + len : 0;
     for (size_t i = 0; i < len; i++) {
         put_u64le(command + 8 * i, ids[i]);
     }

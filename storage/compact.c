@@ -128,6 +128,7 @@ int compact_by_retention(struct rows *rows,
 
 int store_past_retention(struct store *store,
                          uint64_t now_us,
+                         size_t skip,
                          uint64_t *ids,
                          size_t ids_max,
                          size_t *ret_len,
@@ -155,9 +156,11 @@ int store_past_retention(struct store *store,
         uint64_t ns = get_u64le(row.value.data);
         rc = target_of(&v, &arena, ns, now_us, &to);
         rc = rc != 0 ? rc : floor_of_namespace(&v, ns, &floor);
-        if (rc == 0 && to > floor.revision) {
+        bool due = rc == 0 && to > floor.revision;
+        if (due && skip == 0) {
             ids[(*ret_len)++] = ns;
         }
+        skip -= due && skip > 0;
         /* Looking at what stands above it has moved the cursor. */
         rc = rc != 0 ? rc : view_seek(&v, TABLE_NAMES, key_span(&at), &row);
         rc = rc != 0 ? rc : view_next(&v, TABLE_NAMES, &row);

@@ -3,9 +3,9 @@
 #include "base/check.h"
 #include "storage/floor.h"
 
-#define LATEST_ARENA_BYTES (4u << 20)
-#define HOLDER_STEPS_MAX   1000   /* holders of a name that a look for its last one passes over */
-#define LATEST_STEPS_MAX   100000 /* deleted versions that a look for the latest passes over */
+#define STEP_ARENA_BYTES (4u << 20)
+#define HOLDER_STEPS_MAX 1000   /* holders of a name that a look for its last one passes over */
+#define LATEST_STEPS_MAX 100000 /* deleted versions that a look for the latest passes over */
 
 /* The record of `id` at the view's revision, in the map. */
 static int find_record(struct view *v, struct arena *arena, uint64_t id, struct thing *ret)
@@ -157,9 +157,9 @@ static int holder_of_row(struct view *v,
     return rc;
 }
 
-/* As lookup_name, but that nobody is found where the rows may be gone. Rows at or below the highest
- * floor do not count as steps: which of them are left is each node's own affair, and apply looks
- * here too. */
+/* As lookup_name, but that nobody is found where the rows may be gone. Rows at or below the floor
+ * do not count as steps: which of them are left is each node's own affair, and apply looks here
+ * too. */
 static int find_holder(struct view *v,
                        struct arena *arena,
                        enum name_space space,
@@ -170,6 +170,11 @@ static int find_holder(struct view *v,
                        struct thing **ret)
 {
     uint64_t at = v->revision;
+    struct floor floor;
+    int failed = floor_of_namespace(v, ns, &floor);
+    if (failed != 0) {
+        return failed;
+    }
     for (int i = 0; i < HOLDER_STEPS_MAX;) {
         struct key key = key_name(space, ns, kind, text, at);
         uint64_t id = 0;
@@ -184,7 +189,7 @@ static int find_holder(struct view *v,
             if (rc == 1 && any_state && created > 0) {
                 /* It was called so once. Who held the name before? */
                 at = created - 1;
-                i += ended == 0 || ended > v->floor_max;
+                i += ended == 0 || ended > floor.revision;
                 continue;
             }
         }
@@ -286,7 +291,7 @@ int lookup_latest_version(struct view *v, struct arena *arena, uint64_t model, s
 {
     struct arena step;
     uint64_t id = 0;
-    arena_init(&step, LATEST_ARENA_BYTES);
+    arena_init(&step, STEP_ARENA_BYTES);
     int rc = find_latest(v, &step, model, &id);
     arena_release(&step);
     return rc != 0 ? rc : lookup_thing(v, arena, id, ret);
@@ -442,6 +447,34 @@ int lookup_all_edges(struct view *v, enum table table, uint64_t id, lookup_edge_
     return walk_edges(v, table, id, &(struct each){.cb = cb, .arg = arg, .ended_too = true});
 }
 
+/* The floors of both ends of edges of one thing, as far as they were looked up. */
+struct edge_floors {
+    uint64_t id;
+    uint64_t own;
+    uint64_t other_id; /* 0 = neither was */
+    uint64_t other;
+};
+
+/* Whether compaction may have taken the edge's row on some node: both floors have passed it. */
+static int may_be_gone(struct view *v, struct edge_floors *f, const struct edge *edge, bool *ret)
+{
+    int rc = 0;
+    *ret = false;
+    if (edge->ended == 0 || edge->ended > v->floor_max) {
+        return 0;
+    }
+    if (f->other_id != edge->other) {
+        struct arena arena;
+        arena_init(&arena, STEP_ARENA_BYTES);
+        rc = f->other_id != 0 ? 0 : floor_of_id(v, &arena, f->id, &f->own);
+        rc = rc != 0 ? rc : floor_of_id(v, &arena, edge->other, &f->other);
+        f->other_id = edge->other;
+        arena_release(&arena);
+    }
+    *ret = rc == 0 && edge->ended <= f->own && edge->ended <= f->other;
+    return rc;
+}
+
 int lookup_edges_of(struct view *v,
                     enum table table,
                     uint64_t id,
@@ -455,6 +488,7 @@ int lookup_edges_of(struct view *v,
     if (rc != 0) {
         return rc;
     }
+    struct edge_floors floors = {.id = id};
     uint8_t want[EDGE_BYTES] = {0};
     put_u32be(want, label);
     struct key key = key_u64(id);
@@ -470,11 +504,15 @@ int lookup_edges_of(struct view *v,
         if (checked != 0 || edge.label != label) {
             return checked;
         }
-        bool counts = edge.ended == 0 || edge.ended > v->floor_max;
-        if (counts && *visits_left == 0) {
+        bool gone;
+        checked = may_be_gone(v, &floors, &edge, &gone);
+        if (checked != 0) {
+            return checked;
+        }
+        if (!gone && *visits_left == 0) {
             return 1;
         }
-        *visits_left -= counts;
+        *visits_left -= !gone;
         int done = lives_at(edge.created, edge.ended, v->revision) ? cb(arg, &edge) : 0;
         if (done != 0) {
             return done;

@@ -75,17 +75,28 @@ static struct thing tombstone_of(struct command *c, const struct thing *t)
 }
 
 /* The newest row of a text that is of the thing and was made at key's revision at the latest: one
- * that its state brought, or one before it whose own row of history compaction took. */
-static int erase_text(struct rows *rows, enum table table, const struct key *key, uint64_t id)
+ * that its state brought, or one before it whose own row of history compaction took. Rows of others
+ * that ended at the floor or before do not count as steps: some nodes have them no more. */
+static int erase_text(struct rows *rows,
+                      enum table table,
+                      const struct key *key,
+                      const struct thing *t)
 {
+    struct floor floor;
     struct row row;
-    int rc = view_seek(&rows->view, table, key_span(key), &row);
-    for (int i = 0; i < HOLDERS_MAX && rc == 0 && key_name_same(row.key, key); i++) {
-        if (table != TABLE_NAMES || get_u64le(row.value.data) == id) {
+    int rc = floor_of_namespace(&rows->view, t->ns, &floor);
+    rc = rc != 0 ? rc : view_seek(&rows->view, table, key_span(key), &row);
+    for (int i = 0; i < HOLDERS_MAX && rc == 0 && key_name_same(row.key, key);) {
+        if (table != TABLE_NAMES || get_u64le(row.value.data) == t->id) {
             struct key found = {.len = (uint16_t)row.key.len};
             memcpy(found.bytes, row.key.data, row.key.len);
             return row_delete(rows, table, key_span(&found));
         }
+        if (row.value.len != NAME_VALUE_BYTES) {
+            return row_corrupt(rows->view.error, table, row.key, "has a wrong length");
+        }
+        uint64_t ended = get_u64le(row.value.data + 8);
+        i += ended == 0 || ended > floor.revision;
         rc = view_next(&rows->view, table, &row);
     }
     return rc < 0 ? rc : 0;
@@ -98,7 +109,7 @@ static int erase_name(struct rows *rows,
                       uint64_t made)
 {
     struct key key = key_name(space, t->ns, t->kind, text, made);
-    return erase_text(rows, TABLE_NAMES, &key, t->id);
+    return erase_text(rows, TABLE_NAMES, &key, t);
 }
 
 /* Rows of names that the state has, made at `made` at the latest. */
@@ -189,7 +200,7 @@ static int erase_uris(struct eraser *e, const struct thing *t)
     int rc = 0;
     for (size_t i = 0; i < uris->len && rc == 0; i++) {
         struct key key = key_uri(uris->texts[i], t->ns, t->id, t->changed.revision);
-        rc = erase_text(e->rows, TABLE_URIS, &key, t->id);
+        rc = erase_text(e->rows, TABLE_URIS, &key, t);
     }
     return rc;
 }

@@ -54,10 +54,12 @@ bool store_has_work(struct store *store);
  * thread. */
 bool store_has_past(struct store *store);
 #define RETAIN_NAMESPACES_MAX 256 /* that one ITEM_RETAIN names */
-/* Up to ids_max namespaces whose retention lets their floor move at `now_us` of store time: what an
- * ITEM_RETAIN is to name. Returns 0 or a disk error. Any thread. */
+/* Up to ids_max namespaces whose retention lets their floor move at `now_us` of store time, without
+ * the first `skip` of those: what an ITEM_RETAIN is to name. Returns 0 or a disk error. Any thread.
+ */
 int store_past_retention(struct store *store,
                          uint64_t now_us,
+                         size_t skip,
                          uint64_t *ids,
                          size_t ids_max,
                          size_t *ret_len,

@@ -360,6 +360,28 @@ int fixture_read(struct fixture *f, enum query_kind kind, const char *json)
     return rc;
 }
 
+void do_txn(struct fixture *f, const char *json)
+{
+    if (fixture_txn(f, json) != 0) {
+        fail_msg("%s: %s", json, json_of(buffer_span(&f->body)));
+    }
+}
+
+void tick(struct fixture *f)
+{
+    struct item item = {.kind = ITEM_TICK, .id = {.node = 1}};
+    fixture_add(f, &item);
+    assert_int_equal(fixture_run(f), 0);
+}
+
+void verify(struct fixture *f)
+{
+    struct error e = {0};
+    if (store_verify(f->store, NULL, NULL, &e) != 0) {
+        fail_msg("%s", e.message);
+    }
+}
+
 bool digests_equal(struct store_digest a, struct store_digest b)
 {
     return a.index == b.index && memcmp(&a.data, &b.data, sizeof a.data) == 0 &&

@@ -65,6 +65,13 @@ int fixture_txn_in(
     struct fixture *f, uint64_t session, uint64_t seq, uint64_t answered, const char *json);
 uint64_t fixture_open_session(struct fixture *f, uint64_t lease_ms, uint32_t elapsed_ms);
 
+/* fixture_txn, which fails the test when the transaction is refused. */
+void do_txn(struct fixture *f, const char *json);
+/* An entry in which nothing but a tick stands. */
+void tick(struct fixture *f);
+/* Fails the test when a row or a sum is not as it must be (store_verify). */
+void verify(struct fixture *f);
+
 /* A read: reader_query's code, the rest in f->answer and f->out. */
 int fixture_read(struct fixture *f, enum query_kind kind, const char *json);
 

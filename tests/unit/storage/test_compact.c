@@ -6,58 +6,16 @@
 #include <sys/stat.h>
 
 #include "base/bytes.h"
-#include "fixture.h"
+#include "compact_fixture.h"
+#include "row_count.h"
 #include "storage/compact.h"
 #include "storage/purge.h"
 #include "storage/shrink.h"
 #include "storage/view.h"
 
 #define TXN(ops)     "{'v':1,'ops':[" ops "]}"
-#define MINUTE_US    ((uint64_t)60 * 1000000)
-#define ALL          100000u
+#define SHARED       "airflow:what-many-had"
 #define ALL_OF_PURGE (PURGE_ROWS_AN_ENTRY / PURGE_ROWS * PURGE_PERIOD_MS)
-
-static void do_txn(struct fixture *f, const char *json)
-{
-    if (fixture_txn(f, json) != 0) {
-        fail_msg("%s: %s", json, json_of(buffer_span(&f->body)));
-    }
-}
-
-/* The store's time goes on by so much. */
-static void pass_minutes(struct fixture *f, unsigned minutes)
-{
-    f->stamp_us += minutes * MINUTE_US;
-}
-
-static void tick(struct fixture *f)
-{
-    struct item item = {.kind = ITEM_TICK, .id = {.node = 1}};
-    fixture_add(f, &item);
-    assert_int_equal(fixture_run(f), 0);
-}
-
-/* Whether there is more. */
-static bool compact_some(struct fixture *f, unsigned changes_max)
-{
-    struct store_position position;
-    bool more;
-    struct store_digest before = store_digest_current(f->store);
-    assert_int_equal(apply_begin(f->apply, &f->error), 0);
-    if (apply_compact(f->apply, changes_max, &more, &f->error) != 0) {
-        fail_msg("%s", f->error.message);
-    }
-    assert_int_equal(apply_commit(f->apply, &position, &f->error), 0);
-    assert_true(digests_equal(before, store_digest_current(f->store)));
-    assert_int_equal(more, store_has_past(f->store));
-    return more;
-}
-
-static void compact_all(struct fixture *f)
-{
-    while (compact_some(f, ALL)) {
-    }
-}
 
 static void move_floor(struct fixture *f, const char *ns, uint64_t revision)
 {
@@ -66,44 +24,6 @@ static void move_floor(struct fixture *f, const char *ns, uint64_t revision)
              revision);
     pass_minutes(f, 16);
     do_txn(f, json);
-}
-
-static unsigned count_rows(struct fixture *f, enum table table)
-{
-    struct view view;
-    MDB_stat stat;
-    assert_int_equal(view_open(&view, f->store, NULL), 0);
-    assert_int_equal(mdb_stat(view.txn, view.env->tables[table], &stat), 0);
-    view_close(&view, f->store);
-    return (unsigned)stat.ms_entries;
-}
-
-/* Rows with the text in key or value. */
-static unsigned count_rows_with(struct fixture *f, const char *text)
-{
-    struct view view;
-    unsigned found = 0;
-    assert_int_equal(view_open(&view, f->store, NULL), 0);
-    for (int t = 0; t < TABLE_COUNT; t++) {
-        MDB_cursor *cursor;
-        MDB_val key;
-        MDB_val value;
-        assert_int_equal(view_cursor(&view, (enum table)t, &cursor), 0);
-        while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == 0) {
-            found += memmem(key.mv_data, key.mv_size, text, strlen(text)) != NULL ||
-                     memmem(value.mv_data, value.mv_size, text, strlen(text)) != NULL;
-        }
-    }
-    view_close(&view, f->store);
-    return found;
-}
-
-static void verify(struct fixture *f)
-{
-    struct error e = {0};
-    if (store_verify(f->store, NULL, NULL, &e) != 0) {
-        fail_msg("%s", e.message);
-    }
 }
 
 static void refused_as_compacted(struct fixture *f,
@@ -416,11 +336,11 @@ static void retention_moves_the_floor_by_store_time(void **state)
     pass_minutes(f, 30);
     do_txn(f, TXN("{'op':'update','ref':'//n/m//artifact/x','description':'d'}"));
     pass_minutes(f, 31);
-    assert_int_equal(store_past_retention(f->store, f->stamp_us, ids, 4, &len, NULL), 0);
+    assert_int_equal(store_past_retention(f->store, f->stamp_us, 0, ids, 4, &len, NULL), 0);
     assert_int_equal(len, 2); /* what is not told inherits: n and n/m */
     retain(f, ids, len);
     retain(f, (uint64_t[]){1, 4, 5, 99}, 4); /* nothing to be done, no namespaces */
-    assert_int_equal(store_past_retention(f->store, f->stamp_us, ids, 4, &len, NULL), 0);
+    assert_int_equal(store_past_retention(f->store, f->stamp_us, 0, ids, 4, &len, NULL), 0);
     assert_int_equal(len, 0);
     answers(f, QUERY_DESCRIBE, "{'ns':'n/m'}", "\"compacted\":{\"before\":2,");
     answers(f, QUERY_GET, "{'refs':['//n/m//artifact/x'],'view':'full','as_of':1}", "COMPACTED");
@@ -483,6 +403,58 @@ static void a_shrunk_store_is_smaller_and_the_same(void **state)
     fixture_teardown(&other);
 }
 
+/* Rows of others that compaction may have taken on some nodes do not hide a thing's own. */
+static void purging_passes_over_any_number_of_compacted_rows(void **state)
+{
+    struct fixture *f = *state;
+    do_txn(f, TXN("{'op':'create','kind':'namespace','name':'n'}"));
+    do_txn(f, TXN("{'op':'create','kind':'run','name':'r','namespace':'n','external_ids':["
+                  "'" SHARED "']}"));
+    do_txn(f, TXN("{'op':'delete','ref':'//n//run/r'}"));
+    for (int i = 0; i < 1100; i++) {
+        char json[200];
+        snprintf(json, sizeof json,
+                 TXN("{'op':'create','kind':'run','name':'s%d','namespace':'n','external_ids':["
+                     "'" SHARED "']}"),
+                 i);
+        do_txn(f, json);
+        snprintf(json, sizeof json,
+                 TXN("{'op':'update','ref':'//n//run/s%d','external_ids':{'" SHARED "':null}}"), i);
+        do_txn(f, json);
+    }
+    move_floor(f, "n", 2203);
+    unsigned names = count_rows(f, TABLE_NAMES);
+    do_txn(f, TXN("{'op':'purge','ref':'id/3'}"));
+    /* Its name and its external id go at once, and a row comes that has neither. */
+    assert_int_equal(count_rows(f, TABLE_NAMES), names - 1);
+    compact_all(f);
+    f->elapsed_ms = ALL_OF_PURGE;
+    tick(f);
+    assert_int_equal(count_rows_with(f, SHARED), 0);
+    verify(f);
+}
+
+/* Where more namespaces are due than one item names, each has its turn. */
+static void namespaces_past_their_retention_have_turns(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t first[4];
+    uint64_t rest[4];
+    size_t len;
+    size_t rest_len;
+    do_txn(f, TXN("{'op':'create','kind':'namespace','name':'n','retention_s':3600},"
+                  "{'op':'create','kind':'namespace','name':'n/a'},"
+                  "{'op':'create','kind':'namespace','name':'n/b'}"));
+    pass_minutes(f, 61);
+    assert_int_equal(store_past_retention(f->store, f->stamp_us, 0, first, 2, &len, NULL), 0);
+    assert_int_equal(len, 2);
+    assert_int_equal(store_past_retention(f->store, f->stamp_us, 2, rest, 2, &rest_len, NULL), 0);
+    assert_int_equal(rest_len, 1);
+    assert_true(rest[0] != first[0] && rest[0] != first[1]);
+    assert_int_equal(store_past_retention(f->store, f->stamp_us, 3, rest, 2, &rest_len, NULL), 0);
+    assert_int_equal(rest_len, 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -497,7 +469,9 @@ int main(void)
         TEST(what_is_held_keeps_its_history),
         TEST(the_dead_are_found_by_their_names_for_ever),
         TEST(purging_takes_what_compaction_leaves_behind),
+        TEST(purging_passes_over_any_number_of_compacted_rows),
         TEST(retention_moves_the_floor_by_store_time),
+        TEST(namespaces_past_their_retention_have_turns),
         TEST(a_shrunk_store_is_smaller_and_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,73 +4,12 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "fixture.h"
+#include "compact_fixture.h"
+#include "row_count.h"
 #include "storage/purge.h"
 #include "storage/view.h"
 
-#define TXN(ops)  "{'v':1,'ops':[" ops "]}"
-#define MINUTE_US ((uint64_t)60 * 1000000)
-#define ALL       100000u
-
-static void do_txn(struct fixture *f, const char *json)
-{
-    if (fixture_txn(f, json) != 0) {
-        fail_msg("%s: %s", json, json_of(buffer_span(&f->body)));
-    }
-}
-
-/* The store's time goes on by so much. */
-static void pass_minutes(struct fixture *f, unsigned minutes)
-{
-    f->stamp_us += minutes * MINUTE_US;
-}
-
-static void tick(struct fixture *f)
-{
-    struct item item = {.kind = ITEM_TICK, .id = {.node = 1}};
-    fixture_add(f, &item);
-    assert_int_equal(fixture_run(f), 0);
-}
-
-/* Whether there is more. */
-static bool compact_some(struct fixture *f, unsigned changes_max)
-{
-    struct store_position position;
-    bool more;
-    struct store_digest before = store_digest_current(f->store);
-    assert_int_equal(apply_begin(f->apply, &f->error), 0);
-    if (apply_compact(f->apply, changes_max, &more, &f->error) != 0) {
-        fail_msg("%s", f->error.message);
-    }
-    assert_int_equal(apply_commit(f->apply, &position, &f->error), 0);
-    assert_true(digests_equal(before, store_digest_current(f->store)));
-    assert_int_equal(more, store_has_past(f->store));
-    return more;
-}
-
-static void compact_all(struct fixture *f)
-{
-    while (compact_some(f, ALL)) {
-    }
-}
-
-static unsigned count_rows(struct fixture *f, enum table table)
-{
-    struct view view;
-    MDB_stat stat;
-    assert_int_equal(view_open(&view, f->store, NULL), 0);
-    assert_int_equal(mdb_stat(view.txn, view.env->tables[table], &stat), 0);
-    view_close(&view, f->store);
-    return (unsigned)stat.ms_entries;
-}
-
-static void verify(struct fixture *f)
-{
-    struct error e = {0};
-    if (store_verify(f->store, NULL, NULL, &e) != 0) {
-        fail_msg("%s", e.message);
-    }
-}
+#define TXN(ops) "{'v':1,'ops':[" ops "]}"
 
 /* Three stores get the same commands: one compacts, one has the floors alone, one not even those.
  */

@@ -6,13 +6,6 @@
 #include "fixture.h"
 #include "storage/purge.h"
 
-static void do_txn(struct fixture *f, const char *json)
-{
-    if (fixture_txn(f, json) != 0) {
-        fail_msg("%s: %s", json, json_of(buffer_span(&f->body)));
-    }
-}
-
 /* The transaction is refused with a message that has `says`, and leaves nothing behind. */
 static void refuse(struct fixture *f, const char *json, int code, const char *says)
 {
@@ -32,14 +25,6 @@ static void answer_has(struct fixture *f, enum query_kind kind, const char *quer
     assert_int_equal(fixture_read(f, kind, query), 0);
     if (answer_count(f, want) != 1) {
         fail_msg("%s: %s", query, json_of(buffer_span(&f->out)));
-    }
-}
-
-static void verify(struct fixture *f)
-{
-    struct error e = {0};
-    if (store_verify(f->store, NULL, NULL, &e) != 0) {
-        fail_msg("%s", e.message);
     }
 }
 

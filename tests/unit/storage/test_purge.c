@@ -4,26 +4,13 @@
 #include <string.h>
 
 #include "fixture.h"
+#include "row_count.h"
 #include "storage/keys.h"
 #include "storage/purge.h"
 #include "storage/view.h"
 
 #define TXN(ops) "{'v':1,'ops':[" ops "]}"
 #define SECRET   "what nobody may read any more"
-
-static void do_txn(struct fixture *f, const char *json)
-{
-    if (fixture_txn(f, json) != 0) {
-        fail_msg("%s: %s", json, json_of(buffer_span(&f->body)));
-    }
-}
-
-static void tick(struct fixture *f)
-{
-    struct item item = {.kind = ITEM_TICK, .id = {.node = 1}};
-    fixture_add(f, &item);
-    assert_int_equal(fixture_run(f), 0);
-}
 
 /* There is always time for all that may go with an entry. */
 static int setup(void **state)
@@ -54,49 +41,6 @@ static void answer_has(struct fixture *f, enum query_kind kind, const char *quer
     assert_int_equal(fixture_read(f, kind, query), 0);
     if (answer_count(f, want) != 1) {
         fail_msg("%s: %s", query, json_of(buffer_span(&f->out)));
-    }
-}
-
-static bool holds(struct span s, const char *text)
-{
-    return s.len > 0 && memmem(s.data, s.len, text, strlen(text)) != NULL;
-}
-
-/* Rows of any table but the results of sessions whose key or value has the text. */
-static unsigned count_rows_with(struct fixture *f, const char *text)
-{
-    struct view view;
-    unsigned found = 0;
-    assert_int_equal(view_open(&view, f->store, NULL), 0);
-    for (int t = 0; t < TABLE_COUNT; t++) {
-        MDB_cursor *cursor;
-        MDB_val key;
-        MDB_val value;
-        assert_int_equal(view_cursor(&view, (enum table)t, &cursor), 0);
-        while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == 0) {
-            found += holds(span_make(key.mv_data, key.mv_size), text) ||
-                     holds(span_make(value.mv_data, value.mv_size), text);
-        }
-    }
-    view_close(&view, f->store);
-    return found;
-}
-
-static unsigned count_rows(struct fixture *f, enum table table)
-{
-    struct view view;
-    MDB_stat stat;
-    assert_int_equal(view_open(&view, f->store, NULL), 0);
-    assert_int_equal(mdb_stat(view.txn, view.env->tables[table], &stat), 0);
-    view_close(&view, f->store);
-    return (unsigned)stat.ms_entries;
-}
-
-static void verify(struct fixture *f)
-{
-    struct error e = {0};
-    if (store_verify(f->store, NULL, NULL, &e) != 0) {
-        fail_msg("%s", e.message);
     }
 }
 

@@ -6,14 +6,6 @@
 #include "fixture.h"
 #include "storage/cursor.h"
 
-static void do_txn(struct fixture *f, const char *json)
-{
-    int code = fixture_txn(f, json);
-    if (code != 0) {
-        fail_msg("%s: %s", json, json_of(buffer_span(&f->body)));
-    }
-}
-
 static void get_answers_each_reference(void **state)
 {
     struct fixture *f = *state;

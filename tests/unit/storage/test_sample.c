@@ -7,14 +7,6 @@
 #include "fixture.h"
 #include "storage/sample.h"
 
-static void do_txn(struct fixture *f, const char *json)
-{
-    int code = fixture_txn(f, json);
-    if (code != 0) {
-        fail_msg("%s: %s", json, json_of(buffer_span(&f->body)));
-    }
-}
-
 static void make_run(struct fixture *f)
 {
     do_txn(f, "{'v':1,'ops':[{'op':'create','kind':'run','name':'r'},"

@@ -9,14 +9,6 @@
 #include "storage/series.h"
 #include "storage/series_erase.h"
 
-static void do_txn(struct fixture *f, const char *json)
-{
-    int code = fixture_txn(f, json);
-    if (code != 0) {
-        fail_msg("%s: %s", json, json_of(buffer_span(&f->body)));
-    }
-}
-
 /* The transaction is refused with the code, there; nothing is left of it. */
 static void refused(struct fixture *f, const char *json, int code, const char *where)
 {
@@ -31,14 +23,6 @@ static void refused(struct fixture *f, const char *json, int code, const char *w
         fail_msg("%s: %s", json, body);
     }
     free(body);
-}
-
-static void verify(struct fixture *f)
-{
-    struct error e = {0};
-    if (store_verify(f->store, NULL, NULL, &e) != 0) {
-        fail_msg("%s", e.message);
-    }
 }
 
 static void make_run(struct fixture *f)
