@@ -449,7 +449,6 @@ int group_new(const struct group_options *options, struct group **ret, struct er
     g->options = *options;
     fill_defaults(&g->options);
     g->io = options->io;
-    g->headroom = true;
     g->fsm = (struct raft_fsm){.version = 3,
                                .data = g,
                                .apply = on_apply,
@@ -559,11 +558,6 @@ int group_bootstrap(struct raft_io *io,
     return rv == 0 ? 0 : rv == RAFT_CANTBOOTSTRAP ? CLADE_ERR_CONFLICT : CLADE_ERR_IO;
 }
 
-void group_set_headroom(struct group *g, bool enough)
-{
-    g->headroom = enough;
-}
-
 void group_set_limits(struct group *g,
                       uint64_t pending_bytes_max,
                       uint64_t unpublished_bytes_max,
@@ -633,9 +627,9 @@ void group_status(struct group *g, struct group_status *ret)
                                  .snapshot_index = g->snapshot.index,
                                  .snapshots = g->snapshot.count,
                                  .malformed = g->malformed,
-                                 .headroom = g->headroom,
                                  .clock_alarm = g->clock_alarm,
                                  .digest_alarm = g->digest_alarm};
+    (void)group_room(g, &ret->room);
     for (; ret->members_len < g->raft.configuration.n && ret->members_len < GROUP_MEMBERS_MAX;
          ret->members_len++) {
         fill_member(g, (unsigned)ret->members_len, &ret->members[ret->members_len]);

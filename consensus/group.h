@@ -16,6 +16,7 @@
 #include "base/hash.h"
 #include "consensus/apply_queue.h"
 #include "consensus/proposal.h"
+#include "consensus/room.h"
 #include "storage/member.h"
 
 #define GROUP_MEMBERS_MAX    32
@@ -51,6 +52,9 @@ struct group_callbacks {
     /* The leader is about to propose it, for the first time: 0, or THROTTLED with `retry_ms`, which
      * refuses it. May be NULL. */
     int (*on_admit)(void *arg, const struct proposal *proposal, uint64_t now_us, struct error *ret);
+    /* There is less than enough room: whether the leader may propose it all the same, because it
+     * makes some, or needs next to none. NULL: nothing may. */
+    bool (*on_short)(void *arg, const struct proposal *proposal, const struct room *room);
     /* Code 0: a read that waits for `index` to be published is linearizable. Else UNAVAILABLE. */
     void (*on_read_index)(void *arg, uint64_t ticket, int code, uint64_t index);
     /* The leader (0 = unknown) or the term changed. */
@@ -81,6 +85,7 @@ struct group_options {
     uint64_t id;
     uint64_t boot;       /* random for each start: answers to an earlier one are not taken */
     const char *address; /* own peer address */
+    const char *folder;  /* on the disk whose room group_set_room tells of; NULL: not named */
     struct raft_io *io;  /* wrapped by disk.h, or a simulator's */
     struct group_transport *transport;
     const struct clock *clock;
@@ -160,8 +165,10 @@ int group_check_change(struct group *g, const struct group_change *change, struc
 /* Whether a node was removed from this cluster, for certain: it may be told to stop. */
 bool group_is_gone(struct group *g, uint64_t id);
 
-/* Whether the disk has room for more log; while it has not, writes are refused with NO_SPACE. */
-void group_set_headroom(struct group *g, bool enough);
+/* How much room this node has. The members tell each other. While the leader has not enough, or so
+ * many voters that the others are no majority, writes are refused with NO_SPACE, but for what
+ * on_short lets through. */
+void group_set_room(struct group *g, const struct room *room);
 /* New values for the options of these names, none of them 0; trailing_bytes is half of the last. */
 void group_set_limits(struct group *g,
                       uint64_t pending_bytes_max,
@@ -203,9 +210,9 @@ struct group_status {
     uint64_t snapshot_index; /* of the newest snapshot; 0 = none */
     uint64_t snapshots;      /* taken since the start */
     uint64_t malformed;      /* messages of members that were refused */
-    bool headroom;
-    bool clock_alarm;  /* this leader's clock is far from the median: it stamps the median */
-    bool digest_alarm; /* members disagree, no majority against this one */
+    struct room room;        /* that writes go by: its own, or a majority's if that is less */
+    bool clock_alarm;        /* this leader's clock is far from the median: it stamps the median */
+    bool digest_alarm;       /* members disagree, no majority against this one */
     size_t members_len;
     struct group_member_status members[GROUP_MEMBERS_MAX];
 };

@@ -171,7 +171,7 @@ struct group {
     uint64_t news_published; /* as it was sent last */
     uint64_t copy_bytes;     /* of a copy that this node receives */
     uint64_t copy_bytes_total;
-    bool headroom;
+    struct room room; /* of this node */
     bool clock_alarm;
     bool digest_alarm;
     uint64_t malformed;        /* messages of peers that were dropped */
@@ -230,11 +230,18 @@ void group_read_close(struct group *g);
 
 /* group_news.c */
 void group_news_tick(struct group *g);
+void group_news_send(struct group *g);
 void group_news_receive(struct group *g, uint64_t from, const struct peer_news *news);
 const struct member_news *group_news_of(const struct group *g, uint64_t id);
 /* The wall clock that this leader stamps: its own, or the median of its peers' when it is far
  * off. */
 uint64_t group_stamp(struct group *g);
+
+/* group_room.c. The room that writes go by, and the member whose it is: this one's own, or if that
+ * is less, that of the best member that a majority of the voters can not do without. */
+uint64_t group_room(const struct group *g, struct room *ret);
+/* Says why writes are refused, NO_SPACE: there is not enough. */
+void group_room_explain(const struct group *g, struct error *ret);
 
 /* group_transfer.c */
 void group_transfer_step(struct group *g);

@@ -128,7 +128,7 @@ static void compare(struct group *g, uint64_t index)
 
 /* --- news --- */
 
-static void send_news(struct group *g)
+void group_news_send(struct group *g)
 {
     const struct digest_sample *last =
         &g->samples.ring[(g->samples.next + GROUP_SAMPLES - 1) % GROUP_SAMPLES];
@@ -139,7 +139,8 @@ static void send_news(struct group *g)
                              .state = last->state,
                              .wall_us = clock_wall_us(g->options.clock),
                              .copy_bytes = g->copy_bytes,
-                             .copy_bytes_total = g->copy_bytes_total};
+                             .copy_bytes_total = g->copy_bytes_total,
+                             .room = g->room};
     for (size_t i = 0; i < g->known_len; i++) {
         if (g->known[i].id != g->options.id) {
             buffer_clear(&g->scratch);
@@ -198,7 +199,7 @@ void group_set_published(struct group *g,
         remember(&g->samples,
                  &(struct digest_sample){.index = sample_index, .data = data, .state = state});
         compare(g, sample_index);
-        send_news(g);
+        group_news_send(g);
     }
     group_wake(g);
 }
@@ -213,6 +214,6 @@ void group_news_tick(struct group *g)
 {
     if (g->published != g->news_published ||
         group_now(g) - g->news_sent_us >= GROUP_NEWS_INTERVAL_US) {
-        send_news(g);
+        group_news_send(g);
     }
 }

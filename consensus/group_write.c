@@ -70,7 +70,8 @@ static void refuse_with(struct group *g, struct proposal *p, const struct error 
 {
     if (p->from != 0) {
         buffer_clear(&g->scratch);
-        peer_put_refused(&g->scratch, e->code, e->retry_ms, 1);
+        peer_put_refused(&g->scratch, e->code, e->retry_ms,
+                         e->code == CLADE_ERR_NO_SPACE ? e->message : "", 1);
         peer_put_u64(&g->scratch, p->id.boot);
         peer_put_u64(&g->scratch, p->id.counter);
         group_send_scratch(g, p->from);
@@ -294,6 +295,32 @@ static void refuse_all(struct group *g, int code, const char *why)
     unshift_pending(g, &kept);
 }
 
+/* With little room refuses what needs some, and sets aside what a leader had before: it may be in a
+ * log, so there is no certain answer. */
+static void sift(struct group *g, struct list *ret_back)
+{
+    struct list go;
+    struct room room;
+    struct error e = {0};
+    (void)group_room(g, &room);
+    if (room.level == ROOM_ENOUGH) {
+        return;
+    }
+    list_init(&go);
+    group_room_explain(g, &e);
+    while (!list_is_empty(&g->pending)) {
+        struct proposal *p = pop_pending(g);
+        bool may = g->options.callbacks.on_short != NULL &&
+                   g->options.callbacks.on_short(g->options.arg, p, &room);
+        if (may || p->attempts > 0) {
+            list_push_back(may ? &go : ret_back, &p->node);
+        } else {
+            refuse_with(g, p, &e);
+        }
+    }
+    unshift_pending(g, &go);
+}
+
 void group_write_flush(struct group *g)
 {
     if (list_is_empty(&g->pending)) {
@@ -311,17 +338,16 @@ void group_write_flush(struct group *g)
     if (g->transfer.active) {
         return;
     }
-    if (!g->headroom) {
-        refuse_all(g, CLADE_ERR_NO_SPACE,
-                   "the leader's disk is nearly full; free space there, then try again");
-        return;
-    }
+    struct list back;
+    list_init(&back);
+    sift(g, &back);
     while (!list_is_empty(&g->pending) && g->applies_len < GROUP_APPLIES_MAX &&
            unpublished_bytes(g) < g->options.unpublished_bytes_max) {
         if (!propose_entry(g)) {
             break;
         }
     }
+    unshift_pending(g, &back);
 }
 
 void group_propose(struct group *g, struct proposal *proposal)
@@ -381,8 +407,10 @@ static struct proposal *find_sent(struct group *g, uint64_t boot, uint64_t count
 }
 
 /* Certain only when that was the one leader that it was ever given to. */
-static void on_refused_by_leader(struct group *g, struct proposal *p, int code, uint32_t wait_ms)
+static void on_refused_by_leader(struct group *g, struct proposal *p, const struct peer_message *m)
 {
+    int code = m->code;
+    uint32_t wait_ms = m->wait_ms;
     if (p->attempts > 1) {
         if (p->repeatable && code == CLADE_ERR_RETRY) {
             list_remove(&p->node);
@@ -407,10 +435,9 @@ static void on_refused_by_leader(struct group *g, struct proposal *p, int code, 
                         "again in %u ms",
                         (unsigned)wait_ms);
     } else {
-        (void)error_set(&e, code, NULL, "%s",
-                        code == CLADE_ERR_NO_SPACE
-                            ? "the leader's disk is nearly full; free space there, then try again"
-                            : "the leader has too many writes waiting; slow down");
+        struct span why =
+            m->why.len > 0 ? m->why : span_of("the leader has too many writes waiting; slow down");
+        (void)error_set(&e, code, NULL, "%.*s", SPAN_FMT(why));
     }
     e.retry_ms = wait_ms;
     refuse_with(g, p, &e);
@@ -423,12 +450,12 @@ static void on_refused(struct group *g, uint64_t from, const struct peer_message
         uint64_t counter = get_u64le(m->items.data + at + 8);
         struct proposal *p = find_sent(g, boot, counter);
         if (p != NULL && p->sent_to == from) {
-            on_refused_by_leader(g, p, m->code, m->wait_ms);
+            on_refused_by_leader(g, p, m);
         }
     }
     /* Who leads is about to change or has changed: until then the same node would refuse again. Not
-     * so where one namespace may not write: others may. */
-    if (m->wait_ms == 0) {
+     * so where one namespace may not write, or what makes no room: others may. */
+    if (m->wait_ms == 0 && m->code != CLADE_ERR_NO_SPACE) {
         g->forward_hold_us = group_now(g) + g->options.heartbeat_ms * 1000u;
     }
 }

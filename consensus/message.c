@@ -269,6 +269,18 @@ static struct hash128 take_hash(struct input *in)
     return h;
 }
 
+static int decode_room(struct input *in, struct room *ret)
+{
+    uint8_t level = take_u8(in);
+    uint8_t kind = take_u8(in);
+    ret->level = (enum room_level)level;
+    ret->kind = (enum room_kind)kind;
+    ret->left_bytes = take_u64(in);
+    ret->wanted_bytes = take_u64(in);
+    bool known = level <= ROOM_NONE && kind <= ROOM_OF_MAP;
+    return in->failed || in->rest.len != 0 || !known ? CLADE_ERR_CORRUPT : 0;
+}
+
 static int decode_ours(struct input *in, struct peer_message *m)
 {
     switch (m->type) {
@@ -278,6 +290,7 @@ static int decode_ours(struct input *in, struct peer_message *m)
     case PEER_REFUSED: {
         m->code = (int32_t)take_u32(in);
         m->wait_ms = take_u32(in);
+        m->why = take_sized(in);
         uint64_t n = take_u32(in);
         m->items = in->rest;
         return in->failed || m->code >= 0 || in->rest.len != n * 16 ? CLADE_ERR_CORRUPT : 0;
@@ -306,7 +319,7 @@ static int decode_ours(struct input *in, struct peer_message *m)
         m->news.wall_us = take_u64(in);
         m->news.copy_bytes = take_u64(in);
         m->news.copy_bytes_total = take_u64(in);
-        break;
+        return decode_room(in, &m->news.room);
     case PEER_BEACON:
         m->beacon.term = take_u64(in);
         m->beacon.commit = take_u64(in);
@@ -486,6 +499,10 @@ void peer_put_news(struct buffer *b, const struct peer_news *news)
     peer_put_u64(b, news->wall_us);
     peer_put_u64(b, news->copy_bytes);
     peer_put_u64(b, news->copy_bytes_total);
+    (void)buffer_append_u8(b, (uint8_t)news->room.level);
+    (void)buffer_append_u8(b, (uint8_t)news->room.kind);
+    peer_put_u64(b, news->room.left_bytes);
+    peer_put_u64(b, news->room.wanted_bytes);
 }
 
 void peer_put_beacon(struct buffer *b, const struct peer_beacon *beacon)
@@ -498,10 +515,12 @@ void peer_put_beacon(struct buffer *b, const struct peer_beacon *beacon)
     (void)buffer_append_span(b, beacon->configuration);
 }
 
-void peer_put_refused(struct buffer *b, int32_t code, uint32_t wait_ms, uint32_t n)
+void peer_put_refused(struct buffer *b, int32_t code, uint32_t wait_ms, const char *why, uint32_t n)
 {
     peer_put_head(b, PEER_REFUSED);
     put_u32(b, (uint32_t)code);
     put_u32(b, wait_ms);
+    put_u32(b, (uint32_t)strlen(why));
+    (void)buffer_append(b, why, strlen(why));
     put_u32(b, n);
 }

@@ -13,14 +13,16 @@
  *                        configuration as libraft encodes it; u32 length, reference.h
  *     6 timeout now      u64 term, last index, last term
  *    16 propose          the items (storage/entry.h), one behind the other
- *    17 refused          i32 code; u32 wait_ms (0 = not known); u32 n; n x (u64 boot, u64 counter)
+ *    17 refused          i32 code; u32 wait_ms (0 = not known); u32 length, why as text; u32 n;
+ *                        n x (u64 boot, u64 counter)
  *    18 read probe       u64 term, round            (leader to voters)
  *    19 read answer      u64 term, round            (voter to leader)
  *    20 read request     u64 boot, request          (member to leader)
  *    21 read reply       u64 boot, request; i32 code; u64 index
  *    22 news             u64 published, revision, sample index; 16 data digest, 16 state digest;
  *                        u64 wall clock in us; u64 bytes received of a copy of a store that is
- *                        under way, u64 bytes of that copy (0 = none is)
+ *                        under way, u64 bytes of that copy (0 = none is); u8 level and u8 kind
+ *                        of its room (room.h), u64 bytes left, u64 bytes wanted
  *    23 beacon           u64 term, commit, log start (the lowest index after which the log can be
  *                        sent), configuration index; configuration as libraft encodes it
  *                        (leader to spares, to which libraft says nothing)
@@ -32,6 +34,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "consensus/room.h"
 
 #define PEER_MESSAGE_VERSION 1
 /* An append entries message is split so that it stays about this small. */
@@ -67,6 +70,7 @@ struct peer_news {
     uint64_t wall_us;
     uint64_t copy_bytes;
     uint64_t copy_bytes_total;
+    struct room room;
 };
 
 struct peer_beacon {
@@ -83,6 +87,7 @@ struct peer_message {
     struct span items;        /* PROPOSE; REFUSED: n x 16 bytes; FETCH, SUPPLY: the body */
     int32_t code;             /* REFUSED, READ_REPLY */
     uint32_t wait_ms;         /* REFUSED */
+    struct span why;          /* REFUSED; a sentence, or len 0 */
     uint64_t term;            /* READ_PROBE, READ_ANSWER */
     uint64_t boot;            /* READ_REQUEST, READ_REPLY: the asker's */
     uint64_t number;          /* round, or request */
@@ -111,5 +116,6 @@ void peer_put_read_reply(
 void peer_put_beacon(struct buffer *b, const struct peer_beacon *beacon);
 void peer_put_news(struct buffer *b, const struct peer_news *news);
 /* The head of a REFUSED for n ids, which follow with peer_put_u64 (boot, counter). */
-void peer_put_refused(struct buffer *b, int32_t code, uint32_t wait_ms, uint32_t n);
+void peer_put_refused(
+    struct buffer *b, int32_t code, uint32_t wait_ms, const char *why, uint32_t n);
 void peer_put_u64(struct buffer *b, uint64_t v);

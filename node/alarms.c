@@ -8,7 +8,9 @@ static const struct alarm_row rows[] = {
     [ALARM_DIGEST] = {"digest",
         "members disagree about what is stored (runbook: damaged node)", true, true},
     [ALARM_DISK_FULL] = {"disk_full",
-        "the disk is nearly full: writes are refused (runbook: disk full)", true, false},
+        "the disk is nearly full: writes are refused (runbook: disk full)", false, false},
+    [ALARM_MAP_FULL] = {"map_full",
+        "the store's map is nearly full: writes are refused (runbook: disk full)", false, false},
     [ALARM_STORE_FULL] = {"store_full",
         "the store is full: applying waits (runbook: disk full)", false, true},
     [ALARM_SLOW_DISK] = {"slow_disk",
@@ -42,7 +44,9 @@ bool alarm_is_on(enum alarm alarm, const struct node *n, const struct group_stat
     case ALARM_DIGEST:
         return status->digest_alarm;
     case ALARM_DISK_FULL:
-        return !status->headroom;
+        return atomic_load(&n->disk_level) != ROOM_ENOUGH;
+    case ALARM_MAP_FULL:
+        return atomic_load(&n->map_level) != ROOM_ENOUGH;
     case ALARM_STORE_FULL:
         return atomic_load(&n->applied_full) != 0;
     case ALARM_SLOW_DISK:

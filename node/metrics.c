@@ -78,6 +78,8 @@
     X(STORE_USED, "clade_store_used_bytes", GAUGE, "Bytes of the store's file")                    \
     X(STORE_FREE, "clade_store_free_bytes", GAUGE, "Of these, what later commits will use again")  \
     X(STORE_MAP, "clade_store_map_bytes", GAUGE, "The most that the store's file can grow to")     \
+    X(MAP_HEADROOM, "clade_store_headroom_bytes", GAUGE,                                           \
+      "With less of the map left to write to than this, writes are refused")                       \
     X(READERS, "clade_store_readers", GAUGE, "Read transactions that are open: queries, copies, looks") \
     X(READERS_MAX, "clade_store_readers_max", GAUGE, "The most that can be open")                  \
     X(READER_COMMITS, "clade_store_oldest_reader_commits", GAUGE,                                  \
@@ -397,20 +399,19 @@ static void write_requests(struct look *l)
 
 /* --- store, disk, what others send, the process --- */
 
-void metrics_look(struct node *n)
+void metrics_look(struct node *n,
+                  const struct store_figures *store,
+                  uint64_t disk_free_bytes,
+                  uint64_t disk_bytes,
+                  const struct space *space)
 {
     struct node_look *look = &n->look;
-    struct store_figures s = {0};
-    uint64_t free_bytes = 0;
-    uint64_t disk_bytes = 0;
-    (void)store_look(n->store, &s, NULL); /* of a broken disk others will tell */
-    (void)data_folder_space(&n->folder, &free_bytes, &disk_bytes);
-    uint64_t headroom_bytes = node_headroom(n);
     pthread_mutex_lock(&look->mutex);
-    look->store = s;
-    look->disk_free_bytes = free_bytes;
+    look->store = *store;
+    look->disk_free_bytes = disk_free_bytes;
     look->disk_bytes = disk_bytes;
-    look->headroom_bytes = headroom_bytes;
+    look->headroom_bytes = space->disk.wanted_bytes;
+    look->map_headroom_bytes = space->map.wanted_bytes;
     pthread_mutex_unlock(&look->mutex);
 }
 
@@ -422,6 +423,7 @@ static void write_store(struct look *l)
     uint64_t free_bytes = n->look.disk_free_bytes;
     uint64_t disk_bytes = n->look.disk_bytes;
     uint64_t headroom_bytes = n->look.headroom_bytes;
+    uint64_t map_headroom_bytes = n->look.map_headroom_bytes;
     pthread_mutex_unlock(&n->look.mutex);
     uint64_t now = node_now(n);
     uint64_t began = store_oldest_query_us(n->store);
@@ -429,6 +431,7 @@ static void write_store(struct look *l)
     put_one(l, FAMILY_STORE_USED, s.used_bytes);
     put_one(l, FAMILY_STORE_FREE, s.free_bytes);
     put_one(l, FAMILY_STORE_MAP, s.map_bytes);
+    put_one(l, FAMILY_MAP_HEADROOM, map_headroom_bytes);
     put_one(l, FAMILY_READERS, s.readers);
     put_one(l, FAMILY_READERS_MAX, s.readers_max);
     put_one(l, FAMILY_READER_COMMITS, s.oldest_reader_commits);

@@ -7,6 +7,7 @@
 
 #include "base/metric.h"
 #include "consensus/supplier.h"
+#include "node/space.h"
 #include "storage/store.h"
 
 struct metrics_page;
@@ -37,10 +38,15 @@ struct node_look {
     uint64_t disk_free_bytes;
     uint64_t disk_bytes;
     uint64_t headroom_bytes;
+    uint64_t map_headroom_bytes;
 };
 
-/* Main thread: looks again. */
-void metrics_look(struct node *n);
+/* Main thread: has looked again. */
+void metrics_look(struct node *n,
+                  const struct store_figures *store,
+                  uint64_t disk_free_bytes,
+                  uint64_t disk_bytes,
+                  const struct space *space);
 
 /* Writes all families. A thread that may wait up to half a second for the raft loop. */
 void metrics_write(struct node *n, struct metrics_page *page);

@@ -22,6 +22,7 @@
 #include "node/reload.h"
 #include "node/request_metrics.h"
 #include "node/serve.h"
+#include "node/space.h"
 #include "node/store_open.h"
 #include "node/supervisor.h"
 #include "node/throttle.h"
@@ -30,8 +31,9 @@
 #define DRAIN_MS             5000U
 #define DRAIN_MS_REMOVED     100U /* the log comes no more: what is in flight is never answered */
 #define PAUSE_MS             1000
-#define PAUSE_MS_BUSY        100 /* while members' addresses are not known yet */
-#define PAUSE_MS_COMPACTING  20  /* between two steps of compaction */
+#define PAUSE_MS_BUSY        100 /* while members' addresses are not known, or room is near its end */
+#define NEAR                 4   /* times what is wanted */
+#define PAUSE_MS_COMPACTING  20 /* between two steps of compaction */
 #define COMPACT_CHANGES      16 /* of the change log, a step, while there are writes: a millisecond */
 #define COMPACT_CHANGES_IDLE 256
 #define RETAIN_US            (UINT64_C(5) * 1000000)
@@ -286,7 +288,9 @@ static void log_start(const struct node *n)
 
 struct housekeeping {
     struct node *node;
-    bool headroom;
+    struct space space;
+    struct room room; /* that the raft loop was told of last */
+    bool room_is_near;
     uint64_t compacted_index; /* published when compaction was last asked for */
     uint64_t retain_us;       /* when to look at retention again */
     size_t retain_skip;       /* namespaces that had their turn already */
@@ -414,55 +418,83 @@ uint64_t node_headroom(const struct node *n)
     return wanted > total / 100 ? wanted : total / 100;
 }
 
-static void keep_headroom(struct housekeeping *h)
+static void say_room(const struct node *n, const struct room *was, const struct room *is)
 {
-    struct node *n = h->node;
-    uint64_t available;
-    uint64_t total;
-    if (data_folder_space(&n->folder, &available, &total) < 0) {
+    const char *of = is->kind == ROOM_OF_DISK ? "the disk" : "the store's map";
+    if (is->level == was->level) {
         return;
     }
-    uint64_t wanted = node_headroom(n);
-    /* A little more is asked for to go on than to go on writing: it does not flap. */
-    bool enough = available >= (h->headroom ? wanted : wanted + wanted / 16);
-    if (enough != h->headroom) {
-        h->headroom = enough;
-        if (enough) {
-            log_info("the disk has room again: writes are taken", LOG_U64("free", available));
-        } else {
-            log_error("the disk is nearly full: writes are refused (runbook: disk full)",
-                      LOG_U64("free", available), LOG_U64("wanted", wanted),
-                      LOG_STR("data", n->folder.path));
-        }
-        raft_thread_headroom(n->raft, enough);
+    if (is->level == ROOM_ENOUGH) {
+        log_info("there is room again: writes are taken", LOG_STR("of", of),
+                 LOG_U64("left", is->left_bytes));
+    } else {
+        log_error(is->kind == ROOM_OF_MAP
+                      ? "the store's map is nearly full: writes are refused (runbook: disk full)"
+                      : "the disk is nearly full: writes are refused (runbook: disk full)",
+                  LOG_STR("makes_room", is->level == ROOM_LOW ? "is taken" : "is refused too"),
+                  LOG_U64("left", is->left_bytes), LOG_U64("wanted", is->wanted_bytes),
+                  LOG_STR("data", n->folder.path));
     }
+}
+
+/* Whether there is so little room that it is worth another look soon: a fast writer takes what
+ * remains within a second. */
+static bool keep_space(struct housekeeping *h)
+{
+    struct node *n = h->node;
+    struct space *s = &h->space;
+    const struct space was = *s;
+    struct store_figures store;
+    uint64_t available;
+    uint64_t total;
+    if (data_folder_space(&n->folder, &available, &total) < 0 ||
+        store_look(n->store, &store, NULL) < 0) {
+        return false; /* of a broken disk others will tell */
+    }
+    uint64_t wanted = node_headroom(n);
+    space_look(s, &(struct space_figures){.disk_free_bytes = available,
+                                          .disk_wanted_bytes = wanted,
+                                          .map_bytes = store.map_bytes,
+                                          .map_used_bytes = store.used_bytes,
+                                          .map_reusable_bytes = store.reusable_bytes,
+                                          .applying_waits = atomic_load(&n->applied_full) != 0});
+    metrics_look(n, &store, available, total, s);
+    say_room(n, &was.disk, &s->disk);
+    say_room(n, &was.map, &s->map);
+    atomic_store(&n->disk_level, s->disk.level);
+    atomic_store(&n->map_level, s->map.level);
+    struct room room;
+    space_room(s, &room);
+    if (room.level != ROOM_ENOUGH || h->room.level != ROOM_ENOUGH) {
+        raft_thread_room(n->raft, &room);
+    }
+    h->room = room;
+    return room.level != ROOM_ENOUGH || available < NEAR * wanted ||
+           s->map.left_bytes < NEAR * s->map.wanted_bytes;
 }
 
 /* Returns why the node ends. */
 static const char *serve_until_told(struct node *n, struct supervisor *s, const sigset_t *signals)
 {
-    struct housekeeping h = {.node = n, .headroom = true};
-    uint64_t headroom_us = 0;
+    struct housekeeping h = {.node = n};
+    uint64_t look_us = 0;
     while (!atomic_load(&n->removed)) {
         atomic_store(&n->main_beat_us, node_now(n));
         bool known = keep_members(&h);
         bool erasing = keep_erasing(&h);
         bool compacting = keep_compacting(&h);
         keep_retention(&h);
-        if (node_now(n) >= headroom_us) {
-            keep_headroom(&h);
+        if (node_now(n) >= look_us) {
             (void)store_close_old(n->store); /* what a swap left to readers */
             lineage_thread_look(n->lineage);
-            if (n->http != NULL) {
-                metrics_look(n);
-            }
-            headroom_us = node_now(n) + PAUSE_MS * UINT64_C(1000);
+            h.room_is_near = keep_space(&h);
+            look_us = node_now(n) + (h.room_is_near ? PAUSE_MS_BUSY : PAUSE_MS) * UINT64_C(1000);
         }
         supervisor_look(s);
-        int ms = compacting ? PAUSE_MS_COMPACTING
-                 : erasing  ? PAUSE_MS_ERASING
-                 : known    ? PAUSE_MS
-                            : PAUSE_MS_BUSY;
+        int ms = compacting                 ? PAUSE_MS_COMPACTING
+                 : erasing                  ? PAUSE_MS_ERASING
+                 : known && !h.room_is_near ? PAUSE_MS
+                                            : PAUSE_MS_BUSY;
         ms = supervisor_pause_ms(s, ms);
         const struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
         int sig = sigtimedwait(signals, NULL, &pause);

@@ -57,7 +57,9 @@ struct node {
     _Atomic uint64_t connections;
     _Atomic uint64_t charged;      /* bytes of connections and requests, see config memory_max */
     _Atomic uint64_t applied_full; /* apply waits for disk space */
-    atomic_bool removed;           /* this node was removed from its cluster */
+    atomic_int disk_level;         /* enum room_level, of the disk and of the store's map */
+    atomic_int map_level;
+    atomic_bool removed; /* this node was removed from its cluster */
 
     /* That the threads go on, and how far; seen by the main thread. */
     _Atomic uint64_t raft_turns;  /* looks at the members that the raft loop has taken */

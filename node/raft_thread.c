@@ -11,6 +11,7 @@
 #include "node/raft_thread_internal.h"
 #include "node/resolver.h"
 #include "node/serve.h"
+#include "node/space.h"
 #include "node/thread.h"
 #include "node/throttle.h"
 
@@ -30,6 +31,11 @@ static int on_admit(void *arg, const struct proposal *p, uint64_t now_us, struct
 {
     struct raft_thread *rt = arg;
     return throttle_admit(rt->node->throttle, span_make(p->bytes, p->len), now_us, ret);
+}
+
+static bool on_short(void *arg, const struct proposal *p, const struct room *room)
+{
+    return space_lets(span_make(p->bytes, p->len), room);
 }
 
 static void on_read_index(void *arg, uint64_t ticket, int code, uint64_t index)
@@ -298,28 +304,28 @@ void raft_thread_look_at_members(struct raft_thread *rt)
     }
 }
 
-struct headroom_mail {
+struct room_mail {
     struct mail mail;
-    bool enough;
+    struct room room;
 };
 
-static void deliver_headroom(struct mail *mail, void *owner)
+static void deliver_room(struct mail *mail, void *owner)
 {
     struct raft_thread *rt = owner;
-    struct headroom_mail *m = LIST_ENTRY(mail, struct headroom_mail, mail);
+    struct room_mail *m = LIST_ENTRY(mail, struct room_mail, mail);
     if (rt->group != NULL) {
-        group_set_headroom(rt->group, m->enough);
+        group_set_room(rt->group, &m->room);
     }
     free(m);
 }
 
-void raft_thread_headroom(struct raft_thread *rt, bool enough)
+void raft_thread_room(struct raft_thread *rt, const struct room *room)
 {
-    struct headroom_mail *m = calloc(1, sizeof *m);
+    struct room_mail *m = calloc(1, sizeof *m);
     if (m == NULL) {
         return; /* asked again a second later */
     }
-    *m = (struct headroom_mail){.mail.deliver = deliver_headroom, .enough = enough};
+    *m = (struct room_mail){.mail.deliver = deliver_room, .room = *room};
     if (!mailbox_post(&rt->mail, &m->mail.node)) {
         free(m);
     }
@@ -500,6 +506,7 @@ static int open_group(struct raft_thread *rt, struct error *error)
     const struct group_options group = {.id = n->folder.identity.node,
                                         .boot = n->boot,
                                         .address = n->peer_address,
+                                        .folder = n->folder.path,
                                         .io = guard_io(rt->guard),
                                         .transport = peers_transport(rt->peers),
                                         .clock = n->clock,
@@ -515,6 +522,7 @@ static int open_group(struct raft_thread *rt, struct error *error)
                                         .contacts_len = n->folder.identity.members_len,
                                         .callbacks = {.on_refused = on_refused,
                                                       .on_admit = on_admit,
+                                                      .on_short = on_short,
                                                       .on_read_index = on_read_index,
                                                       .on_leader = on_leader,
                                                       .on_transfer = on_transfer,

@@ -77,7 +77,8 @@ void store_usage(struct store *store, uint64_t *ret_used_bytes, uint64_t *ret_ma
 struct store_figures {
     uint64_t used_bytes; /* as store_usage */
     uint64_t map_bytes;
-    uint64_t free_bytes; /* of used_bytes: pages that commits will use again */
+    uint64_t free_bytes;     /* of used_bytes: pages that commits will use again */
+    uint64_t reusable_bytes; /* of free_bytes: no reader that is open may still need them */
     uint64_t sessions;
     unsigned readers; /* read transactions that are open: queries, copies, looks */
     unsigned readers_max;

@@ -116,6 +116,156 @@ class Full(Case):
                                     f'killed by a signal:\n{self.victim.log_tail()}')
 
 
+class Short(Case):
+    """Too little room, of the disk or of the map: refused early, and it clears by itself."""
+    cost_s = 60
+    IMAGE_BYTES = TMPFS_BYTES
+
+    def mount(self, node, kind):
+        """Gives the node's data a small file system of that kind."""
+        if os.geteuid() != 0:
+            self.skipTest('mounting a small file system needs root')
+        kept = node.folder / 'kept'
+        node.data.rename(kept)
+        node.data.mkdir()
+        words = ['mount', '-t', 'tmpfs', '-o', f'size={self.IMAGE_BYTES}', 'tmpfs', str(node.data)]
+        if kind == 'ext4':
+            image = node.folder / 'image'
+            with open(image, 'wb') as f:
+                f.truncate(self.IMAGE_BYTES)
+            subprocess.run(['mkfs.ext4', '-q', '-F', str(image)], check=True)
+            words = ['mount', '-o', 'loop', str(image), str(node.data)]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            self.skipTest(f'no {kind} can be mounted: {done.stderr.strip()}')
+        self.addCleanup(self.unmount, node)
+        subprocess.run(['cp', '-a', f'{kept}/.', str(node.data)], check=True)
+        node.write_config(headroom_bytes='16MiB', map_bytes='1GiB')
+
+    def unmount(self, node):
+        node.kill()
+        subprocess.run(['umount', str(node.data)], capture_output=True, check=False)
+
+    def fill(self, node, leave):
+        s = os.statvfs(node.data)
+        with open(node.data / 'ballast', 'wb') as f:
+            left = s.f_bavail * s.f_frsize - leave
+            while left > 0:
+                left -= f.write(b'x' * min(left, 1 << 20))
+            f.flush()
+            os.fsync(f.fileno())
+
+    def create(self, node, name, **fields):
+        """What it is answered: OK, or the error."""
+        with node.client(timeout=20) as client:
+            try:
+                client.txn([wire.artifact(name, **fields)], deadline_ms=10000)
+                return 'OK', ''
+            except wire.Failure as e:
+                return e.code, str(e)
+
+    def refused(self, node, says):
+        """Waits until writes at the node are refused; what is said of it."""
+        names = (f'probe-{node.number}-{i}' for i in range(100000))
+
+        def look():
+            code, text = self.create(node, next(names))
+            self.assertIn(code, ('OK', 'NO_SPACE'), text)
+            return text if code == 'NO_SPACE' else None
+        text = until(look, 'writes are refused', 30)
+        self.assertRegex(text, says)
+        self.assertIn('(runbook: disk full)', text)
+
+    def taken(self, cluster, name):
+        until(lambda: self.create(cluster[1], name, if_exists='return')[0] == 'OK',
+              'writes are taken again', 30)
+
+    def reads_go_on(self, cluster, name):
+        for node in cluster.nodes:
+            with node.client() as client:
+                self.assertNotIn('error', client.get(f'artifact/{name}')['data'][0])
+
+    def alarms(self, cluster):
+        found = {}
+        for node in cluster.nodes:
+            with node.client() as client:
+                found[node.number] = ' '.join(client.status()['alarms'])
+        return found
+
+    def check_disk(self, kind, short):
+        c = Cluster(start=False)
+        self.addCleanup(c.close)
+        for number in short:
+            self.mount(c[number], kind)
+        c.start()
+        if c.leader() is not c[short[0] if len(short) == 1 else 1]:
+            self.run_cli(c, 'cluster', 'leader', 'transfer', short[0] if len(short) == 1 else 1)
+            until(lambda: c.leader() is c[short[0] if len(short) == 1 else 1], 'it leads')
+        with Writers(c, 2, self.rng, patience=120) as writers:
+            writers.wait_acked(50)
+            for name in ('kept', 'gone'):
+                self.assertEqual(self.create(c[1], name)[0], 'OK')
+            for number in short:
+                self.fill(c[number], 12 << 20)
+            names = '|'.join(map(str, short))
+            for node in c.nodes:
+                self.refused(node, rf'the disk of node ({names}) is nearly full: 1\d\.\d MiB are '
+                             rf'free and 16\.0 MiB are needed; free space on .*; deletes, purges')
+            self.reads_go_on(c, 'kept')
+            for node in c.nodes:
+                self.assertEqual('the disk is nearly full' in self.alarms(c)[node.number],
+                                 node.number in short)
+            with c[1].client(timeout=20) as client:
+                client.txn([{'op': 'delete', 'ref': 'artifact/gone'}])
+            self.assertTrue(all(node.alive() for node in c.nodes))
+            for number in short:
+                (c[number].data / 'ballast').unlink()
+            self.taken(c, 'after')
+            writers.wait_acked(len(writers.acked) + 50)
+            writers.stop()
+            writers.check(self)
+        c.digests(40)
+        until(lambda: set(self.alarms(c).values()) == {''}, 'no alarm is left')
+
+    def test_a_leader_short_of_disk_refuses_early_and_goes_on_by_itself_on_tmpfs(self):
+        self.check_disk('tmpfs', [3])
+
+    def test_a_leader_short_of_disk_refuses_early_and_goes_on_by_itself_on_ext4(self):
+        self.check_disk('ext4', [3])
+
+    def test_a_majority_short_of_disk_refuses_early_and_goes_on_by_itself_on_tmpfs(self):
+        self.check_disk('tmpfs', [2, 3])
+
+    def test_a_majority_short_of_disk_refuses_early_and_goes_on_by_itself_on_ext4(self):
+        self.check_disk('ext4', [2, 3])
+
+    def test_a_full_map_is_refused_early_and_purges_make_room_without_a_restart(self):
+        with Cluster(map_bytes='32MiB') as c:
+            made = []
+            while True:
+                name = f'big-{len(made)}'
+                code, text = self.create(c[1], name, description=self.rng.randbytes(15000).hex())
+                if code != 'OK':
+                    break
+                made.append(name)
+                self.assertLess(len(made), 2000, 'a map of 32 MiB holds no such much')
+            self.assertEqual(code, 'NO_SPACE', text)
+            self.assertRegex(text, r'the store of node \d is nearly full: \d\.\d MiB of its map are '
+                             r'left and 4\.0 MiB are needed; raise its map_bytes and restart it; '
+                             r'deletes, purges and compaction are still taken and make room')
+            self.reads_go_on(c, made[-1])
+            until(lambda: all("the store's map is nearly full" in a
+                              for a in self.alarms(c).values()), 'each says so')
+            with c[1].client(timeout=20) as client:
+                for name in made[:len(made) * 3 // 4]:
+                    client.txn([{'op': 'delete', 'ref': f'artifact/{name}'}])
+                    client.txn([{'op': 'purge', 'ref': f'artifact/{name}'}])
+            self.taken(c, 'after')
+            self.reads_go_on(c, made[-1])
+            self.assertTrue(all(node.alive() for node in c.nodes))
+            c.digests(40)
+
+
 class FlippedBytes(Case):
     cost_s = 30
 

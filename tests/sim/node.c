@@ -646,7 +646,7 @@ static void look_at_room(struct sim_node *n)
     bool enough = sim_disk_room(n->disk) >= HEADROOM_BYTES;
     if (enough != n->headroom) {
         n->headroom = enough;
-        group_set_headroom(n->group, enough);
+        group_set_room(n->group, &(struct room){.level = enough ? ROOM_ENOUGH : ROOM_NONE});
     }
 }
 

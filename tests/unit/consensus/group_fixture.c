@@ -23,6 +23,7 @@ static void on_refused(void *arg, struct proposal *p, const struct error *e)
     n->refused++;
     n->refused_code = e->code;
     n->refused_ms = e->retry_ms;
+    memcpy(n->refused_why, e->message, sizeof n->refused_why);
 }
 
 static int on_admit(void *arg, const struct proposal *p, uint64_t now_us, struct error *ret)
@@ -34,6 +35,12 @@ static int on_admit(void *arg, const struct proposal *p, uint64_t now_us, struct
     (void)error_set(ret, CLADE_ERR_THROTTLED, NULL, "slow down");
     ret->retry_ms = n->throttle_ms;
     return CLADE_ERR_THROTTLED;
+}
+
+static bool on_short(void *arg, const struct proposal *p, const struct room *room)
+{
+    const struct node *n = arg;
+    return room->level == ROOM_LOW && p->id.counter == n->makes_room;
 }
 
 static void on_read_index(void *arg, uint64_t ticket, int code, uint64_t index)
@@ -105,6 +112,7 @@ void node_start(struct node *n)
     struct group_options o = {.id = n->id,
                               .boot = ++n->boot,
                               .address = "node",
+                              .folder = "/data",
                               .io = &n->log.io,
                               .transport = &n->transport,
                               .clock = &n->cluster->clock,
@@ -114,6 +122,7 @@ void node_start(struct node *n)
                               .synced = n->applied,
                               .callbacks = {.on_refused = on_refused,
                                             .on_admit = on_admit,
+                                            .on_short = on_short,
                                             .on_read_index = on_read_index,
                                             .on_leader = on_leader,
                                             .on_transfer = on_transfer,

@@ -34,7 +34,9 @@ struct node {
     uint64_t elapsed_ms;  /* of all that was applied: the clock of sessions */
     unsigned seen[4096];  /* by counter of proposals */
     uint32_t throttle_ms; /* what is given to it as the leader is refused for so long; 0 = none */
+    uint64_t makes_room;  /* counter of the proposal that little room is enough for; 0 = none */
     int refused_code;
+    char refused_why[512];
     uint32_t refused_ms;
     unsigned refused;
     int read_code;

@@ -213,23 +213,6 @@ static void a_transfer_asked_of_a_follower_is_refused(void **state)
     cluster_free(c);
 }
 
-static void a_full_disk_refuses_writes_and_clears_by_itself(void **state)
-{
-    struct cluster *c = cluster_new(9);
-    struct node *leader = cluster_wait_for_leader(c);
-    group_set_headroom(leader->group, false);
-    proposal_unref(node_propose(leader, 30, false, 5000));
-    cluster_run_ms(c, 20);
-    assert_int_equal(leader->refused, 1);
-    assert_int_equal(leader->refused_code, CLADE_ERR_NO_SPACE);
-    group_set_headroom(leader->group, true);
-    proposal_unref(node_propose(leader, 31, false, 5000));
-    cluster_run_ms(c, 300);
-    assert_int_equal(leader->seen[30], 0);
-    assert_all_applied_once(c, 31);
-    cluster_free(c);
-}
-
 static void a_restarted_node_replays_its_log(void **state)
 {
     struct cluster *c = cluster_new(10);
@@ -615,7 +598,6 @@ int main(void)
         cmocka_unit_test(a_cut_off_leader_serves_no_linearizable_read),
         cmocka_unit_test(a_transfer_moves_leadership_and_loses_no_command),
         cmocka_unit_test(a_transfer_asked_of_a_follower_is_refused),
-        cmocka_unit_test(a_full_disk_refuses_writes_and_clears_by_itself),
         cmocka_unit_test(a_restarted_node_replays_its_log),
         cmocka_unit_test(garbage_from_a_member_changes_nothing),
         cmocka_unit_test(a_command_over_the_limit_that_a_member_forwards_is_not_proposed),

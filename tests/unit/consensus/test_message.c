@@ -251,16 +251,18 @@ static void our_own_messages_come_back_as_they_went(void **state)
     news.copy_bytes_total = 7;
     news.data.high = 4;
     news.state.low = 5;
+    news.room = (struct room){ROOM_LOW, ROOM_OF_MAP, 8, 9};
     peer_put_news(&b, &news);
     assert_int_equal(peer_message_decode(buffer_span(&b), &m, NULL), 0);
     assert_memory_equal(&m.news, &news, sizeof news);
     buffer_clear(&b);
-    peer_put_refused(&b, CLADE_ERR_THROTTLED, 250, 1);
+    peer_put_refused(&b, CLADE_ERR_THROTTLED, 250, "too fast", 1);
     peer_put_u64(&b, 9);
     peer_put_u64(&b, 77);
     assert_int_equal(peer_message_decode(buffer_span(&b), &m, NULL), 0);
     assert_int_equal(m.code, CLADE_ERR_THROTTLED);
     assert_int_equal(m.wait_ms, 250);
+    assert_true(span_equal_str(m.why, "too fast"));
     assert_int_equal(m.items.len, 16);
     buffer_release(&b);
 }
