@@ -427,32 +427,45 @@ static void disk_close(struct raft_io *io, raft_io_close_cb cb)
     d->uv.close(io, cb);
 }
 
+static bool ends_with(const char *text, const char *end)
+{
+    size_t len = strlen(text);
+    size_t n = strlen(end);
+    return len >= n && strcmp(text + len - n, end) == 0;
+}
+
 /* What raft_uv says of its errors to its tracer alone (hazards 2 and 19): it retries a failed write
  * through a timer of the wrong type and crashes; it retries a snapshot for ever; what fails on its
- * pool's threads it forgets. Called from those too. */
+ * pool's threads it forgets. Called from those too. The file tells a failure from another that
+ * begins alike; the line goes into the message, which libraft alone can make sense of. */
 static void on_trace(struct raft_tracer *t, int type, const void *info)
 {
     static const struct {
+        const char *file;
         const char *begin;
         const char *what;
     } said[] = {
-        {"retry failed write", "writing a log segment"},
-        {"retry snapshot write", "writing a snapshot"},
-        {"truncate segment", "closing a log segment"},
-        {"unlink segment", "truncating the log"},
-        {"sync data directory", "truncating the log"},
-        {"write ", "truncating the log"},
+        {"uv_append.c", "retry failed write", "writing a log segment"},
+        {"uv_snapshot.c", "retry snapshot write", "writing a snapshot"},
+        {"uv_finalize.c", "truncate segment", "closing a log segment"},
+        {"uv_truncate.c", "unlink segment", "truncating the log"},
+        {"uv_truncate.c", "sync data directory", "truncating the log"},
+        {"uv_segment.c", "write ", "truncating the log"},
     };
     const struct raft_tracer_info *i = info;
     struct disk *d = t->impl;
     char message[RAFT_ERRMSG_BUF_SIZE]; /* of libraft: one for all threads that are at that line */
+    char why[RAFT_ERRMSG_BUF_SIZE + 64];
     if (type != RAFT_TRACER_DIAGNOSTIC || d->closing) {
         return;
     }
     (void)snprintf(message, sizeof message, "%s", i->diagnostic.message);
     for (size_t k = 0; k < sizeof said / sizeof said[0]; k++) {
-        if (strncmp(message, said[k].begin, strlen(said[k].begin)) == 0) {
-            stop(d, CLADE_ERR_IO, said[k].what, message);
+        if (ends_with(i->diagnostic.file, said[k].file) &&
+            strncmp(message, said[k].begin, strlen(said[k].begin)) == 0) {
+            (void)snprintf(why, sizeof why, "%s (libraft's %s:%d)", message, said[k].file,
+                           i->diagnostic.line);
+            stop(d, CLADE_ERR_IO, said[k].what, why);
             return;
         }
     }

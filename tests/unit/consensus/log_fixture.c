@@ -249,26 +249,42 @@ void log_wait(struct log_fixture *l)
     log_run(l, nothing_is_under_way);
 }
 
+struct log_put {
+    struct raft_io_snapshot_put req;
+    struct log_fixture *log;
+    struct raft_snapshot snapshot;
+    struct raft_buffer buf;
+    uint8_t bytes[SNAPSHOT_BYTES];
+};
+
 static void on_put(struct raft_io_snapshot_put *req, int status)
 {
-    struct log_fixture *l = req->data;
-    l->under_way--;
+    struct log_put *p = req->data;
+    p->log->under_way--;
+    raft_configuration_close(&p->snapshot.configuration);
+    free(p);
+}
+
+void log_begin_snapshot(struct log_fixture *l, raft_index index, raft_term term, unsigned trailing)
+{
+    struct log_put *p = calloc(1, sizeof *p);
+    CHECK(p != NULL);
+    p->req.data = p;
+    p->log = l;
+    p->buf = (struct raft_buffer){.base = p->bytes, .len = sizeof p->bytes};
+    p->snapshot = (struct raft_snapshot){
+        .index = index, .term = term, .configuration_index = 1, .bufs = &p->buf, .n_bufs = 1};
+    fill(p->bytes, sizeof p->bytes, index, term);
+    raft_configuration_init(&p->snapshot.configuration);
+    CHECK(raft_configuration_add(&p->snapshot.configuration, 1, "127.0.0.1:1", RAFT_VOTER) == 0);
+    l->under_way++;
+    CHECK(l->io->snapshot_put(l->io, trailing, &p->req, &p->snapshot, on_put) == 0);
 }
 
 void log_snapshot(struct log_fixture *l, raft_index index, raft_term term, unsigned trailing)
 {
-    struct raft_io_snapshot_put req = {.data = l};
-    uint8_t bytes[SNAPSHOT_BYTES];
-    struct raft_buffer buf = {.base = bytes, .len = sizeof bytes};
-    struct raft_snapshot s = {
-        .index = index, .term = term, .configuration_index = 1, .bufs = &buf, .n_bufs = 1};
-    fill(bytes, sizeof bytes, index, term);
-    raft_configuration_init(&s.configuration);
-    CHECK(raft_configuration_add(&s.configuration, 1, "127.0.0.1:1", RAFT_VOTER) == 0);
-    l->under_way++;
-    CHECK(l->io->snapshot_put(l->io, trailing, &req, &s, on_put) == 0);
+    log_begin_snapshot(l, index, term, trailing);
     log_wait(l);
-    raft_configuration_close(&s.configuration);
     if (trailing == 0) {
         l->next = index + 1;
     }

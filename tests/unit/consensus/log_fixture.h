@@ -44,7 +44,9 @@ void log_crash(struct log_fixture *l);
 void log_append(struct log_fixture *l, unsigned n, size_t bytes);
 void log_truncate(struct log_fixture *l, raft_index index);
 void log_wait(struct log_fixture *l);
-/* Both wait; trailing 0 is an install. */
+/* Takes a snapshot beside what else goes on, as raft does; log_wait waits for it as well. */
+void log_begin_snapshot(struct log_fixture *l, raft_index index, raft_term term, unsigned trailing);
+/* The same, and waits; trailing 0 is an install. */
 void log_snapshot(struct log_fixture *l, raft_index index, raft_term term, unsigned trailing);
 /* Runs the loop until `done` is true. */
 void log_run(struct log_fixture *l, bool (*done)(struct log_fixture *l));

@@ -553,6 +553,36 @@ static void a_truncation_that_happened_is_no_error(void **state)
     log_free(l);
 }
 
+/* The files of both are listed, made and removed on different threads of the pool. */
+static void a_snapshot_beside_a_truncation_stops_no_node(void **state)
+{
+    struct loaded_log log;
+    struct log_fixture *l = log_new();
+    assert_int_equal(log_open(l, NULL, NULL), 0);
+    for (unsigned i = 0; i < 20; i++) {
+        l->term++;
+        log_append(l, 3, 400);
+        log_append(l, 3, 400);
+        log_wait(l);
+        if (i % 2 == 1) {
+            log_begin_snapshot(l, l->next - 5, l->term, 4);
+        }
+        log_truncate(l, l->next - 3);
+        log_append(l, 2, 400);
+        if (i % 2 == 0) {
+            log_begin_snapshot(l, l->next - 3, l->term, 4);
+        }
+        log_wait(l);
+    }
+    raft_index next = l->next;
+    log_close(l);
+    assert_string_equal(l->fatal, "");
+    assert_int_equal(log_open(l, &log, NULL), 0);
+    assert_int_equal(log.start + log.n, next);
+    loaded_log_release(&log);
+    log_free(l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -568,6 +598,7 @@ int main(void)
         cmocka_unit_test(a_truncation_that_finds_no_room_stops_the_node),
         cmocka_unit_test(a_truncation_that_did_not_happen_stops_the_node),
         cmocka_unit_test(a_truncation_that_happened_is_no_error),
+        cmocka_unit_test(a_snapshot_beside_a_truncation_stops_no_node),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
