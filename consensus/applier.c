@@ -12,6 +12,7 @@ struct applier {
     struct apply *apply;
     uint64_t index;    /* of the job that runs */
     uint64_t answered; /* jobs up to it were answered */
+    uint64_t stop_at;  /* 0 = nowhere */
 };
 
 int applier_new(const struct applier_options *options, struct applier **ret, struct error *error)
@@ -39,6 +40,11 @@ void applier_free(struct applier *a)
         apply_free(a->apply);
         free(a);
     }
+}
+
+void applier_stop_at(struct applier *a, uint64_t index)
+{
+    a->stop_at = index;
 }
 
 /* --- jobs that are part of a batch --- */
@@ -91,7 +97,8 @@ static int run_batch(struct applier *a,
     uint64_t ran_us = 0;
     int rc = apply_begin(a->apply, error);
     while (rc == 0 && j != NULL && is_of_a_batch(j) && (j == jobs || j->kind != JOB_COMPACT) &&
-           (j == jobs || apply_batch_bytes(a->apply) < o->dirty_bytes_max)) {
+           (j == jobs || (apply_batch_bytes(a->apply) < o->dirty_bytes_max &&
+                          (a->stop_at == 0 || j->previous != a->stop_at)))) {
         rc = run_job(a, j, error);
         j = j->next;
     }

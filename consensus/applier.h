@@ -46,6 +46,10 @@ int applier_new(const struct applier_options *options, struct applier **ret, str
 /* Accepts NULL. */
 void applier_free(struct applier *a);
 
+/* A batch that comes to `index` ends there, so that on_published tells of exactly that one; 0 =
+ * none. */
+void applier_stop_at(struct applier *a, uint64_t index);
+
 /* Runs jobs from the first on and commits, as far as one batch goes. 0: *ret_next is the first job
  * that was left. After CLADE_ERR_NO_SPACE the same jobs are to be given again when there may be
  * room; after any other error the process must stop. The jobs stay the caller's. */

@@ -10,6 +10,7 @@
 #include "node/raft_thread.h"
 #include "node/serve.h"
 #include "node/thread.h"
+#include "node/verifier.h"
 
 #define BATCH_JOBS  4096
 #define BATCH_BYTES (8U << 20)
@@ -74,6 +75,7 @@ static void on_published(void *arg, const struct store_position *p)
     struct node *n = a->node;
     atomic_store(&n->published_revision, p->revision);
     atomic_store(&n->published_index, p->applied);
+    verifier_published(n->verifier, p->applied);
     for (unsigned i = 0; i < n->serves_len; i++) {
         serve_published(n->serves[i]);
     }
@@ -139,6 +141,7 @@ static bool try_some(struct apply_thread *a, struct apply_job *jobs, struct appl
     struct error error = {.code = 0};
     atomic_fetch_add(&a->node->apply_turns, 1);
     atomic_store(&a->node->metrics.apply_since_us, node_now(a->node));
+    applier_stop_at(a->applier, verifier_index(a->node->verifier));
     int r = applier_run(a->applier, jobs, ret_next, &error);
     atomic_store(&a->node->metrics.apply_since_us, 0);
     atomic_fetch_add(&a->node->apply_turns, 1);

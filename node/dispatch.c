@@ -285,10 +285,11 @@ static const struct method_row methods[METHOD_COUNT] = {
     [METHOD_TRANSFER] = {.handle = status_transfer},
     [METHOD_MEMBER] = {.handle = member_change},
     [METHOD_BACKUP] = {.handle = backup_request},
+    [METHOD_VERIFY] = {.handle = verify_request},
     [METHOD_CANCEL] = {.handle = NULL}, /* notifications */
     [METHOD_CREDIT] = {.handle = NULL},
     [METHOD_ERROR] = {.handle = NULL},
     [METHOD_EVENT] = {.handle = NULL},
     [METHOD_MEMBERS] = {.handle = NULL},
 };
-_Static_assert(METHOD_COUNT == 30, "a method has no row");
+_Static_assert(METHOD_COUNT == 31, "a method has no row");

@@ -26,6 +26,7 @@
 #include "node/store_open.h"
 #include "node/supervisor.h"
 #include "node/throttle.h"
+#include "node/verifier.h"
 #include "node/workers.h"
 
 #define DRAIN_MS             5000U
@@ -218,7 +219,8 @@ static int open_all(struct node *n, struct error *error)
     if (n->queue == NULL || n->throttle == NULL || n->namespaces == NULL) {
         return error_set(error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
     }
-    if ((r = apply_thread_new(n, &n->apply, error)) < 0 ||
+    if ((r = verifier_new(n, &n->verifier, error)) < 0 ||
+        (r = apply_thread_new(n, &n->apply, error)) < 0 ||
         (r = copier_new(n, &n->copier, error)) < 0 ||
         (r = raft_thread_new(n, &n->raft, error)) < 0 ||
         (r = workers_new(n, (unsigned)c->readers, &n->workers, error)) < 0 ||
@@ -248,6 +250,7 @@ static int start_all(struct node *n, struct error *error)
     }
     if ((n->config->lineage_bytes != 0 &&
          (r = lineage_thread_start(n->store, &n->lineage, error)) < 0) ||
+        (r = verifier_start(n->verifier, error)) < 0 ||
         (r = apply_thread_start(n->apply, error)) < 0 || (r = copier_start(n->copier, error)) < 0 ||
         (r = raft_thread_start(n->raft, error)) < 0 || (r = workers_start(n->workers, error)) < 0) {
         return r;
@@ -545,6 +548,7 @@ static int close_all(struct node *n)
     raft_thread_stop(n->raft);
     apply_thread_stop(n->apply);
     lineage_thread_stop(n->lineage);
+    verifier_stop(n->verifier);
     struct error error = {.code = 0};
     int r = store_sync(n->store, &error);
     if (r < 0) {
@@ -558,6 +562,7 @@ static int close_all(struct node *n)
     apply_thread_free(n->apply);
     raft_thread_free(n->raft);
     copier_free(n->copier);
+    verifier_free(n->verifier);
     apply_queue_free(n->queue);
     throttle_free(n->throttle);
     namespace_places_free(n->namespaces);

@@ -19,6 +19,7 @@ struct namespace_places;
 struct raft_thread;
 struct serve;
 struct throttle;
+struct verifier;
 struct workers;
 
 enum node_phase { NODE_STARTING, NODE_SERVING, NODE_STOPPING };
@@ -42,6 +43,7 @@ struct node {
     struct copier *copier;
     struct workers *workers;
     struct lineage_thread *lineage;
+    struct verifier *verifier;
     struct serve **serves;
     unsigned serves_len;
     struct http *http;                   /* NULL: none is wanted */

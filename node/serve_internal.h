@@ -324,6 +324,9 @@ void backup_request(struct request *r, const struct value *params);
 /* What it should hold is published. */
 void backup_run(struct request *r);
 
+/* verify.c */
+void verify_request(struct request *r, const struct value *params);
+
 /* status.c */
 /* Registers the request under the letter's key and in the wheel; false when it was answered with an
  * error: the letter stays the caller's. */

@@ -33,6 +33,7 @@ enum method {
     METHOD_TRANSFER,
     METHOD_MEMBER,
     METHOD_BACKUP,
+    METHOD_VERIFY,
     METHOD_CANCEL,  /* a notification */
     METHOD_CREDIT,  /* a notification */
     METHOD_ERROR,   /* a notification, server to client */
@@ -113,6 +114,13 @@ struct backup_params {
     uint64_t at_least;
 };
 
+enum verify_action { VERIFY_PIN, VERIFY_LOOK, VERIFY_CLOSE, VERIFY_ACTION_COUNT };
+struct verify_params {
+    enum verify_action action;
+    uint64_t id;    /* the client's own number for this scan, not 0 */
+    uint64_t index; /* pin: of the log; 0 = what the node has now */
+};
+
 /* Each checks types, ranges and unknown keys: CLADE_ERR_INVALID with `where`. */
 int hello_decode(const struct value *params, struct hello_params *ret, struct error *error);
 int txn_params_decode(const struct value *params, struct txn_params *ret, struct error *error);
@@ -126,6 +134,9 @@ int member_params_decode(const struct value *params,
                          struct error *error);
 int backup_params_decode(const struct value *params,
                          struct backup_params *ret,
+                         struct error *error);
+int verify_params_decode(const struct value *params,
+                         struct verify_params *ret,
                          struct error *error);
 int cancel_decode(const struct value *params, uint32_t *ret_msgid, struct error *error);
 /* Of the notification that gives a watch more bytes. */

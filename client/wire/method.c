@@ -26,6 +26,7 @@ static const char *const method_names[] = {
     [METHOD_TRANSFER] = "transfer",
     [METHOD_MEMBER] = "member",
     [METHOD_BACKUP] = "backup",
+    [METHOD_VERIFY] = "verify",
     [METHOD_CANCEL] = "cancel",
     [METHOD_CREDIT] = "credit",
     [METHOD_ERROR] = "error",

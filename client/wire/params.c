@@ -390,6 +390,35 @@ int backup_params_decode(const struct value *params, struct backup_params *ret, 
     return rc;
 }
 
+/* --- verify --- */
+
+int verify_params_decode(const struct value *params, struct verify_params *ret, struct error *error)
+{
+    static const char *const known[] = {"action", "id", "index", "deadline_ms", NULL};
+    static const char *const names[] = {
+        [VERIFY_PIN] = "pin", [VERIFY_LOOK] = "look", [VERIFY_CLOSE] = "close"};
+    struct verify_params p = {.action = VERIFY_ACTION_COUNT};
+    struct span action = {0};
+    int rc = check_keys(params, known, error);
+    rc = rc != 0 ? rc : find_text(params, "action", CLADE_MAX_NAME_BYTES, &action, error);
+    for (unsigned i = 0; i < VERIFY_ACTION_COUNT && rc == 0; i++) {
+        p.action = span_equal_str(action, names[i]) ? (enum verify_action)i : p.action;
+    }
+    rc = rc != 0 ? rc : find_uint(params, "id", &p.id, error);
+    rc = rc != 0 ? rc : find_uint(params, "index", &p.index, error);
+    if (rc == 0 && p.action == VERIFY_ACTION_COUNT) {
+        rc = error_set(error, CLADE_ERR_INVALID, "action", "is not pin, look or close");
+    } else if (rc == 0 && p.id == 0) {
+        rc = error_set(error, CLADE_ERR_INVALID, "id", "is missing or 0");
+    } else if (rc == 0 && p.index != 0 && p.action != VERIFY_PIN) {
+        rc = error_set(error, CLADE_ERR_INVALID, "index", "is for pin alone");
+    }
+    if (rc == 0) {
+        *ret = p;
+    }
+    return rc;
+}
+
 int empty_params_decode(const struct value *params, struct error *error)
 {
     static const char *const known[] = {"deadline_ms", NULL};
