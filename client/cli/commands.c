@@ -423,6 +423,12 @@ const struct command commands[] = {
      EXAMPLES("clade cluster backup monday.backup",
               "clade cluster backup tuesday.backup --since monday.backup"),
      NULL, run_backup},
+    {"cluster verify", "", "compare what all nodes have, row by row, while they are used",
+     "Each node reads all of its rows as of one and the same index of the log, in the background, at\n"
+     "its catch_up_rate_bytes a second; their checksums and sums are compared. Exit code 0: all nodes\n"
+     "answered, and have the same. 1: a node is damaged, differs from what a majority has, or did not\n"
+     "answer; it is named, with what to do (runbook: damaged node). Ended, it leaves nothing behind.",
+     NULL, 0, 0, EXAMPLES("clade cluster verify", "clade cluster verify -w json"), NULL, run_verify},
     {"cluster leader", "", "show which node leads", NULL, NULL, 0, 0,
      EXAMPLES("clade cluster leader", "clade -w json cluster leader"), NULL, run_leader},
     {"cluster leader transfer", "[NODE]", "hand leadership over, to the best node or the one given",

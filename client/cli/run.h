@@ -52,6 +52,7 @@ int run_leader(struct cli *cli);
 int run_member(struct cli *cli);
 int run_member_list(struct cli *cli);
 int run_backup(struct cli *cli);
+int run_verify(struct cli *cli);
 /* in and out */
 int run_import(struct cli *cli);
 int run_export(struct cli *cli);
