@@ -9,8 +9,8 @@ from cluster import Case, Cluster, Writers, clade, clean_environment, until
 class Verify(Case):
     cost_s = 20
 
-    def verify(self, cluster, *words, node=None, code=0):
-        done = self.run_json(cluster, *words, 'cluster', 'verify', node=node, code=code)['data']
+    def verify(self, cluster, *words, node=None, expect=0):
+        done = self.run_json(cluster, *words, 'cluster', 'verify', node=node, expect=expect)['data']
         return done, {n['id']: n for n in done['nodes']}
 
     def results(self, nodes):
@@ -42,13 +42,13 @@ class Verify(Case):
             c.digests()
             rotten = self.rng.choice(c.nodes)
             self.rot(rotten, b'what-will-rot')
-            done, nodes = self.verify(c, code=1)
+            done, nodes = self.verify(c, expect=1)
             self.assertEqual(done['result'], 'different')
             self.assertEqual(self.results(nodes), {
                 n.number: 'damaged' if n is rotten else 'same' for n in c.nodes})
             self.assertRegex(nodes[rotten.number]['bad'],
                              r'the row [0-9a-f]+ of table things does not match its checksum')
-            text = self.run_cli(c, 'cluster', 'verify', code=1).stdout
+            text = self.run_cli(c, 'cluster', 'verify', expect=1).stdout
             self.assertRegex(text, rf'node {rotten.number}: 1 damaged rows, the first: the row .* of '
                                    r'table things .* \(runbook: damaged node\)\n2 of 3 nodes')
             until(lambda: 'a scan of the store found damaged rows' in rotten.log_text(),
@@ -72,12 +72,12 @@ class Verify(Case):
             c.digests()
             dead, left = c.followers()
             dead.kill()
-            done, nodes = self.verify(c, '--timeout', '2s', node=left, code=1)
+            done, nodes = self.verify(c, '--timeout', '2s', node=left, expect=1)
             self.assertEqual(done['result'], 'incomplete')
             self.assertEqual(self.results(nodes), {
                 n.number: 'no answer' if n is dead else 'same' for n in c.nodes})
             self.assertTrue(nodes[dead.number]['error'])
-            text = self.run_cli(c, '--timeout', '2s', 'cluster', 'verify', node=left, code=1).stdout
+            text = self.run_cli(c, '--timeout', '2s', 'cluster', 'verify', node=left, expect=1).stdout
             self.assertIn('(runbook: lost node)\nincomplete: 2 of 3 nodes were compared', text)
 
     def test_one_scan_at_a_time_and_one_whose_client_is_gone_ends(self):
