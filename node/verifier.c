@@ -193,11 +193,8 @@ static void run(void *arg)
 
 /* --- what is asked ------------------------------------------------------------------------- */
 
-int verifier_pin(struct verifier *v,
-                 uint64_t id,
-                 uint64_t index,
-                 struct verifier_look *ret,
-                 struct error *error)
+int verifier_pin(
+    struct verifier *v, uint64_t id, uint64_t index, struct verifier_look *ret, struct error *error)
 {
     int rc = 0;
     pthread_mutex_lock(&v->mutex);
@@ -224,8 +221,7 @@ int verifier_look(struct verifier *v, uint64_t id, struct verifier_look *ret, st
     int rc = 0;
     pthread_mutex_lock(&v->mutex);
     if (v->id != id) {
-        rc = error_set(error, CLADE_ERR_NOT_FOUND, "id",
-                       "this node has no such scan: begin anew");
+        rc = error_set(error, CLADE_ERR_NOT_FOUND, "id", "this node has no such scan: begin anew");
     } else {
         v->leased_us = node_now(v->node) + LEASE_US;
         *ret = v->look;

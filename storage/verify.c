@@ -59,8 +59,8 @@ static void scan_row(struct store_scan *s, enum table table, struct span key, st
 static int tell(struct store_scan *s)
 {
     struct store_scan_result *r = &s->result;
-    if (s->progress == NULL || (r->rows - s->told_rows < INTERVAL_ROWS &&
-                                r->bytes - s->told_bytes < INTERVAL_BYTES)) {
+    if (s->progress == NULL ||
+        (r->rows - s->told_rows < INTERVAL_ROWS && r->bytes - s->told_bytes < INTERVAL_BYTES)) {
         return 0;
     }
     s->told_rows = r->rows;

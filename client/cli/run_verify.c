@@ -138,9 +138,8 @@ static void ask_all(struct verify_run *v, const char *action, uint64_t index)
     bool asked[NODES_MAX] = {false};
     for (size_t i = 0; i < v->len; i++) {
         struct verified *n = &v->nodes[i];
-        asked[i] = n->client != NULL &&
-                   (index == 0 || n->answer == NULL || number(n->answer, "index") != index ||
-                    !is_in(n, "scans"));
+        asked[i] = n->client != NULL && (index == 0 || n->answer == NULL ||
+                                         number(n->answer, "index") != index || !is_in(n, "scans"));
         if (asked[i]) {
             n->answer = NULL;
             ask(n, action, index);
@@ -348,8 +347,8 @@ static void append_value(struct buffer *b, const struct verified *n, const char 
 
 static void append_node(struct buffer *b, const struct verified *n, const struct replica *r)
 {
-    static const char *const keys[] = {"index", "rows", "bytes", "bad_rows", "bad", "digest",
-                                       "found"};
+    static const char *const keys[] = {"index", "rows",   "bytes", "bad_rows",
+                                       "bad",   "digest", "found"};
     (void)buffer_append_fmt(b, "{\"id\":%" PRIu64, n->id);
     append_text(b, "client", span_of(n->address));
     append_text(b, "result", span_of(verdict_words[r->verdict]));
@@ -412,8 +411,8 @@ static void add_row(struct table *t, const struct verified *n, const struct repl
 static void write_table(const struct verify_run *v)
 {
     static const struct table_column columns[] = {
-        {"node", TABLE_RIGHT, false}, {"index", TABLE_RIGHT, false}, {"rows", TABLE_RIGHT, false},
-        {"bytes", TABLE_RIGHT, false}, {"data", TABLE_LEFT, false},  {"state", TABLE_LEFT, false},
+        {"node", TABLE_RIGHT, false},  {"index", TABLE_RIGHT, false}, {"rows", TABLE_RIGHT, false},
+        {"bytes", TABLE_RIGHT, false}, {"data", TABLE_LEFT, false},   {"state", TABLE_LEFT, false},
         {"result", TABLE_LEFT, false}};
     struct table t;
     table_init(&t, columns, sizeof columns / sizeof columns[0]);
@@ -438,8 +437,8 @@ static void write_finding(const struct verify_run *v, size_t i, size_t agree)
     case VERDICT_DAMAGED:
         (void)fprintf(out, "node %" PRIu64 ": ", n->id);
         if (number(n->answer, "bad_rows") > 0) {
-            (void)fprintf(out, "%" PRIu64 " damaged rows, the first: ",
-                          number(n->answer, "bad_rows"));
+            (void)fprintf(out,
+                          "%" PRIu64 " damaged rows, the first: ", number(n->answer, "bad_rows"));
             table_print_clean(out, show_text_of(n->answer, "bad"));
         } else {
             (void)fputs("its rows do not add up to its digest", out);
@@ -522,8 +521,7 @@ static void close_all(struct verify_run *v)
 
 static int run_all(struct verify_run *v)
 {
-    const struct clade_value *members =
-        clade_value_get(clade_response_data(v->first), "members");
+    const struct clade_value *members = clade_value_get(clade_response_data(v->first), "members");
     if (uv_loop_init(&v->loop) != 0) {
         return cli_no_memory(v->cli);
     }
