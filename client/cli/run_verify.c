@@ -52,6 +52,7 @@ struct verify_run {
     struct replica replicas[NODES_MAX];
     size_t len;
     size_t waiting;
+    bool shown; /* progress */
 };
 
 static uint64_t number(const struct clade_value *map, const char *key)
@@ -82,6 +83,10 @@ static void leave(struct verified *n, const char *why)
 
 static void take_answer(struct verified *n)
 {
+    if (n->response == NULL) {
+        leave(n, "it could not be asked: out of memory");
+        return;
+    }
     if (clade_response_code(n->response) != 0) {
         leave(n, clade_response_message(n->response));
         return;
@@ -121,6 +126,8 @@ static void ask(struct verified *n, const char *action, uint64_t index)
         clade_doc_str(doc, "index");
         clade_doc_uint(doc, index);
     }
+    clade_response_free(n->response); /* what it said before is no answer to this */
+    n->response = NULL;
     n->run->waiting += clade_call(n->client, "verify", doc, 0, on_answer, n) != NULL;
     clade_doc_free(doc);
 }
@@ -263,7 +270,7 @@ static void leave_behind(struct verify_run *v)
     }
 }
 
-static void show_progress(const struct verify_run *v)
+static void show_progress(struct verify_run *v)
 {
     uint64_t done = 0;
     uint64_t of = 0;
@@ -274,6 +281,7 @@ static void show_progress(const struct verify_run *v)
         of += a == NULL ? 0 : number(a, "bytes_total");
     }
     if (isatty(STDERR_FILENO)) {
+        v->shown = true;
         text_size(done, text);
         (void)fprintf(stderr, "\rindex %" PRIu64 ": %s of rows read", v->index, text);
         text_size(of, text);
@@ -294,7 +302,7 @@ static bool scan_all(struct verify_run *v)
         leave_behind(v);
     }
     leave_behind(v);
-    if (isatty(STDERR_FILENO)) {
+    if (v->shown) {
         (void)fputc('\n', stderr);
     }
     return found;
@@ -438,7 +446,8 @@ static void write_finding(const struct verify_run *v, size_t i, size_t agree)
         (void)fprintf(out, "node %" PRIu64 ": ", n->id);
         if (number(n->answer, "bad_rows") > 0) {
             (void)fprintf(out,
-                          "%" PRIu64 " damaged rows, the first: ", number(n->answer, "bad_rows"));
+                          "%" PRIu64 " damaged row%s, the first: ", number(n->answer, "bad_rows"),
+                          number(n->answer, "bad_rows") == 1 ? "" : "s");
             table_print_clean(out, show_text_of(n->answer, "bad"));
         } else {
             (void)fputs("its rows do not add up to its digest", out);

@@ -49,7 +49,7 @@ class Verify(Case):
             self.assertRegex(nodes[rotten.number]['bad'],
                              r'the row [0-9a-f]+ of table things does not match its checksum')
             text = self.run_cli(c, 'cluster', 'verify', expect=1).stdout
-            self.assertRegex(text, rf'node {rotten.number}: 1 damaged rows, the first: the row .* of '
+            self.assertRegex(text, rf'node {rotten.number}: 1 damaged row, the first: the row .* of '
                                    r'table things .* \(runbook: damaged node\)\n2 of 3 nodes')
             until(lambda: 'a scan of the store found damaged rows' in rotten.log_text(),
                   'the node itself says so')
