@@ -39,7 +39,8 @@ class Verify(Case):
         with Cluster() as c:
             c.all_told()
             self.run_cli(c, 'artifact', 'create', 'a', '--description', 'what-will-rot')
-            c.digests()
+            for n in c.nodes:
+                self.run_cli(c, 'get', 'artifact/a', node=n)  # linearizable: it is committed there
             rotten = self.rng.choice(c.nodes)
             self.rot(rotten, b'what-will-rot')
             done, nodes = self.verify(c, expect=1)
