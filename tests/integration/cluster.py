@@ -89,21 +89,27 @@ def folder_bytes(folder):
     return total
 
 
+_given_ports = set()
+
+
 def free_ports(n):
     """Ports of loopback that nobody listens on, outside of the range that the kernel hands out
-    to connections, so that they stay free while a node restarts."""
+    to connections, so that they stay free while a node restarts. None is given twice, for it may
+    not be listened on yet; another process picks among others, mostly."""
     rng = random.Random(os.urandom(8))
     ports = []
     while len(ports) < n:
-        port = rng.randrange(10000, 32000)
+        port = rng.randrange(10000 + os.getpid() % 16, 32000, 16)
+        if port in _given_ports:
+            continue
         with socket.socket() as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 s.bind(('127.0.0.1', port))
             except OSError:
                 continue
-        if port not in ports:
-            ports.append(port)
+        _given_ports.add(port)
+        ports.append(port)
     return ports
 
 
