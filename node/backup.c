@@ -2,23 +2,10 @@
 #include <inttypes.h>
 
 #include "node/copier.h"
+#include "node/map_put.h"
 #include "node/serve_internal.h"
 
 #define DATA_BYTES_MAX (CLADE_MAX_ANSWER_BYTES - ANSWER_SLACK_BYTES / 2)
-
-static void put_uint(struct buffer *b, const char *key, uint64_t v)
-{
-    value_put_str(b, key);
-    value_put_uint(b, v);
-}
-
-static void put_hash(struct buffer *b, const char *key, struct hash128 h)
-{
-    char text[33];
-    hash128_format(h, text);
-    value_put_str(b, key);
-    value_put_str(b, text);
-}
 
 static void put_bytes(struct buffer *b, struct span bytes)
 {
@@ -29,15 +16,15 @@ static void put_bytes(struct buffer *b, struct span bytes)
 static void put_opened(struct buffer *b, const struct node *n, const struct backup_letter *l)
 {
     value_put_map(b, 9);
-    put_uint(b, "copy", l->copy);
-    put_uint(b, "bytes", l->info.bytes);
-    put_uint(b, "index", l->info.applied);
-    put_uint(b, "revision", l->info.revision);
-    put_uint(b, "time", l->info.time_us);
-    put_uint(b, "store_format", store_format());
-    put_hash(b, "cluster", n->folder.identity.cluster);
-    put_hash(b, "data", l->info.data);
-    put_hash(b, "state", l->info.state);
+    map_put_uint(b, "copy", l->copy);
+    map_put_uint(b, "bytes", l->info.bytes);
+    map_put_uint(b, "index", l->info.applied);
+    map_put_uint(b, "revision", l->info.revision);
+    map_put_uint(b, "time", l->info.time_us);
+    map_put_uint(b, "store_format", store_format());
+    map_put_hash(b, "cluster", n->folder.identity.cluster);
+    map_put_hash(b, "data", l->info.data);
+    map_put_hash(b, "state", l->info.state);
 }
 
 static void put_answer(struct buffer *b, const struct node *n, const struct backup_letter *l)
@@ -48,12 +35,12 @@ static void put_answer(struct buffer *b, const struct node *n, const struct back
         return;
     case BACKUP_READ:
         value_put_map(b, 2);
-        put_uint(b, "checksum", l->checksum);
+        map_put_uint(b, "checksum", l->checksum);
         put_bytes(b, buffer_span(&l->bytes));
         return;
     case BACKUP_ENTRIES:
         value_put_map(b, 2);
-        put_uint(b, "last", l->last);
+        map_put_uint(b, "last", l->last);
         put_bytes(b, buffer_span(&l->bytes));
         return;
     default:

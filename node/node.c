@@ -452,7 +452,7 @@ static bool keep_space(struct housekeeping *h)
     uint64_t total;
     if (data_folder_space(&n->folder, &available, &total) < 0 ||
         store_look(n->store, &store, NULL) < 0) {
-        return false; /* of a broken disk others will tell */
+        return h->room_is_near; /* of a broken disk others will tell */
     }
     uint64_t wanted = node_headroom(n);
     space_look(s, &(struct space_figures){.disk_free_bytes = available,
@@ -468,10 +468,10 @@ static bool keep_space(struct housekeeping *h)
     atomic_store(&n->map_level, s->map.level);
     struct room room;
     space_room(s, &room);
-    if (room.level != ROOM_ENOUGH || h->room.level != ROOM_ENOUGH) {
-        raft_thread_room(n->raft, &room);
+    bool is_news = room.level != ROOM_ENOUGH || h->room.level != ROOM_ENOUGH;
+    if (is_news && raft_thread_room(n->raft, &room)) {
+        h->room = room;
     }
-    h->room = room;
     return room.level != ROOM_ENOUGH || available < NEAR * wanted ||
            s->map.left_bytes < NEAR * s->map.wanted_bytes;
 }

@@ -319,16 +319,17 @@ static void deliver_room(struct mail *mail, void *owner)
     free(m);
 }
 
-void raft_thread_room(struct raft_thread *rt, const struct room *room)
+bool raft_thread_room(struct raft_thread *rt, const struct room *room)
 {
     struct room_mail *m = calloc(1, sizeof *m);
     if (m == NULL) {
-        return; /* asked again a second later */
+        return false;
     }
     *m = (struct room_mail){.mail.deliver = deliver_room, .room = *room};
     if (!mailbox_post(&rt->mail, &m->mail.node)) {
-        free(m);
+        free(m); /* it is closed: nothing is written any more */
     }
+    return true;
 }
 
 static void on_published(uv_async_t *async)

@@ -29,7 +29,8 @@ void raft_thread_marked(struct raft_thread *rt,
                         const struct store_digest *digest);
 /* The apply thread has published. */
 void raft_thread_published(struct raft_thread *rt);
-void raft_thread_room(struct raft_thread *rt, const struct room *room);
+/* False: it was not told, for want of memory. */
+bool raft_thread_room(struct raft_thread *rt, const struct room *room);
 /* Has node->members look at the configuration, soon. */
 void raft_thread_look_at_members(struct raft_thread *rt);
 

@@ -98,8 +98,7 @@ bool space_lets(struct span item, const struct room *room)
         return false;
     }
     if (room->level == ROOM_NONE) {
-        /* What was purged goes with each entry: pages of the map come back for a few bytes of log.
-         */
+        /* What was purged goes with each entry: pages of the map for a few bytes of log. */
         return room->kind == ROOM_OF_MAP && i.kind == ITEM_TICK;
     }
     return i.kind != ITEM_TXN || txn_frees(i.command);

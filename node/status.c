@@ -5,30 +5,12 @@
 #include "node/alarms.h"
 #include "node/copier.h"
 #include "node/lineage_thread.h"
+#include "node/map_put.h"
 #include "node/raft_thread.h"
 #include "node/serve_internal.h"
 #include "wire/frame.h"
 
 #define DATA_BYTES_MAX (256U << 10)
-
-static void put_uint(struct buffer *b, const char *key, uint64_t v)
-{
-    value_put_str(b, key);
-    value_put_uint(b, v);
-}
-
-static void put_str(struct buffer *b, const char *key, const char *v)
-{
-    value_put_str(b, key);
-    value_put_str(b, v);
-}
-
-static void put_hash(struct buffer *b, const char *key, struct hash128 h)
-{
-    char text[33];
-    hash128_format(h, text);
-    put_str(b, key, text);
-}
 
 /* --- hello, limits --- */
 
@@ -42,8 +24,8 @@ static uint64_t put_member_clients(struct buffer *b, struct node *n)
     value_put_array(b, (uint32_t)len);
     for (size_t i = 0; i < len; i++) {
         value_put_map(b, 2);
-        put_uint(b, "id", list[i].id);
-        put_str(b, "client", list[i].address);
+        map_put_uint(b, "id", list[i].id);
+        map_put_str(b, "client", list[i].address);
     }
     return version;
 }
@@ -55,7 +37,7 @@ static void put_limits_map(struct buffer *b)
 {
     value_put_str(b, "limits");
     value_put_map(b, LIMIT_COUNT_ALL);
-#define PUT_LIMIT(name, value, unit, text) put_uint(b, #name, value);
+#define PUT_LIMIT(name, value, unit, text) map_put_uint(b, #name, value);
     CLADE_LIMITS(PUT_LIMIT)
 #undef PUT_LIMIT
 }
@@ -66,11 +48,11 @@ void status_hello(struct request *r)
     struct buffer *b = &r->conn->out;
     size_t at = answer_begin(b, r->msgid);
     value_put_map(b, 7);
-    put_uint(b, "version", WIRE_VERSION);
-    put_hash(b, "cluster", n->folder.identity.cluster);
-    put_uint(b, "node", n->folder.identity.node);
-    put_str(b, "server", "claded/" CLADE_VERSION);
-    put_uint(b, "leader", atomic_load(&n->leader) == n->folder.identity.node);
+    map_put_uint(b, "version", WIRE_VERSION);
+    map_put_hash(b, "cluster", n->folder.identity.cluster);
+    map_put_uint(b, "node", n->folder.identity.node);
+    map_put_str(b, "server", "claded/" CLADE_VERSION);
+    map_put_uint(b, "leader", atomic_load(&n->leader) == n->folder.identity.node);
     r->conn->members_version = put_member_clients(b, n);
     put_limits_map(b);
     frame_end(b, at);
@@ -117,10 +99,10 @@ void status_limits(struct request *r, const struct value *params)
     value_put_array(&b, LIMIT_COUNT_ALL);
 #define PUT_LIMIT_ROW(name_, value_, unit_, text_)                                                 \
     value_put_map(&b, 4);                                                                          \
-    put_str(&b, "name", #name_);                                                                   \
-    put_uint(&b, "value", value_);                                                                 \
-    put_str(&b, "unit", unit_);                                                                    \
-    put_str(&b, "text", text_);
+    map_put_str(&b, "name", #name_);                                                               \
+    map_put_uint(&b, "value", value_);                                                             \
+    map_put_str(&b, "unit", unit_);                                                                \
+    map_put_str(&b, "text", text_);
     CLADE_LIMITS(PUT_LIMIT_ROW)
 #undef PUT_LIMIT_ROW
     status_answer(r, &b);
@@ -219,9 +201,9 @@ static void put_digest(struct buffer *b, const struct group_member_status *m)
         return;
     }
     value_put_map(b, 3);
-    put_uint(b, "index", m->sample_index);
-    put_hash(b, "data", m->data);
-    put_hash(b, "state", m->state);
+    map_put_uint(b, "index", m->sample_index);
+    map_put_hash(b, "data", m->data);
+    map_put_hash(b, "state", m->state);
 }
 
 /* Of a spare, and of whoever takes a copy: the index that its store has reached, the one that it is
@@ -236,10 +218,10 @@ static void put_catching_up(struct buffer *b,
         return;
     }
     value_put_map(b, 4);
-    put_uint(b, "index", m->published);
-    put_uint(b, "of", status->commit);
-    put_uint(b, "copy_bytes", m->copy_bytes);
-    put_uint(b, "copy_bytes_total", m->copy_bytes_total);
+    map_put_uint(b, "index", m->published);
+    map_put_uint(b, "of", status->commit);
+    map_put_uint(b, "copy_bytes", m->copy_bytes);
+    map_put_uint(b, "copy_bytes_total", m->copy_bytes_total);
 }
 
 void status_put_member(struct buffer *b,
@@ -254,11 +236,11 @@ void status_put_member(struct buffer *b,
     char client[MEMBER_ADDRESS_BYTES];
     members_find(&n->members, id, client);
     value_put_map(b, 14);
-    put_uint(b, "id", id);
-    put_str(b, "role", m == NULL ? "none" : role_name(m->member.role));
-    put_str(b, "wanted", wanted_name(wanted));
-    put_str(b, "address", m == NULL ? address : m->member.address);
-    put_str(b, "client", client);
+    map_put_uint(b, "id", id);
+    map_put_str(b, "role", m == NULL ? "none" : role_name(m->member.role));
+    map_put_str(b, "wanted", wanted_name(wanted));
+    map_put_str(b, "address", m == NULL ? address : m->member.address);
+    map_put_str(b, "client", client);
     value_put_str(b, "leader");
     value_put_bool(b, status->leader == id);
     m = m == NULL ? &absent : m;
@@ -266,9 +248,9 @@ void status_put_member(struct buffer *b,
     value_put_bool(b, m->connected);
     value_put_str(b, "heard");
     value_put_bool(b, m->heard);
-    put_uint(b, "match", m->match);
-    put_uint(b, "published", m->published);
-    put_uint(b, "revision", m->revision);
+    map_put_uint(b, "match", m->match);
+    map_put_uint(b, "published", m->published);
+    map_put_uint(b, "revision", m->revision);
     put_digest(b, m);
     value_put_str(b, "clock_offset_us");
     value_put_int(b, m->clock_offset_us);
@@ -343,11 +325,11 @@ static void put_log(struct buffer *b, const struct group_status *status)
 {
     value_put_str(b, "log");
     value_put_map(b, 5);
-    put_uint(b, "first", status->log_first);
-    put_uint(b, "last", status->last_index);
-    put_uint(b, "bytes", status->log_bytes);
-    put_uint(b, "snapshot", status->snapshot_index);
-    put_uint(b, "snapshots", status->snapshots);
+    map_put_uint(b, "first", status->log_first);
+    map_put_uint(b, "last", status->last_index);
+    map_put_uint(b, "bytes", status->log_bytes);
+    map_put_uint(b, "snapshot", status->snapshot_index);
+    map_put_uint(b, "snapshots", status->snapshots);
 }
 
 /* Of the data folder. */
@@ -358,9 +340,9 @@ static void put_disk(struct buffer *b, struct node *n)
     (void)data_folder_space(&n->folder, &free_bytes, &bytes);
     value_put_str(b, "disk");
     value_put_map(b, 3);
-    put_uint(b, "free", free_bytes);
-    put_uint(b, "bytes", bytes);
-    put_uint(b, "headroom", node_headroom(n));
+    map_put_uint(b, "free", free_bytes);
+    map_put_uint(b, "bytes", bytes);
+    map_put_uint(b, "headroom", node_headroom(n));
 }
 
 static void put_archive(struct buffer *b, struct node *n)
@@ -370,9 +352,9 @@ static void put_archive(struct buffer *b, struct node *n)
     archive_range(n->archive, &base, &last);
     value_put_str(b, "archive");
     value_put_map(b, 3);
-    put_uint(b, "base", base);
-    put_uint(b, "last", last);
-    put_uint(b, "bytes", archive_bytes(n->archive));
+    map_put_uint(b, "base", base);
+    map_put_uint(b, "last", last);
+    map_put_uint(b, "bytes", archive_bytes(n->archive));
 }
 
 /* What this node itself fetches from others. */
@@ -382,14 +364,14 @@ static void put_catch_up(struct buffer *b, struct node *n)
     copier_status(n->copier, &c);
     value_put_str(b, "catch_up");
     value_put_map(b, 8);
-    put_str(b, "state", catch_up_state_name(c.state));
-    put_uint(b, "source", c.source);
-    put_uint(b, "target", c.target);
-    put_uint(b, "bytes", c.bytes);
-    put_uint(b, "bytes_total", c.bytes_total);
-    put_uint(b, "copies", c.copies);
-    put_uint(b, "refused", c.refused);
-    put_uint(b, "dropped", c.dropped);
+    map_put_str(b, "state", catch_up_state_name(c.state));
+    map_put_uint(b, "source", c.source);
+    map_put_uint(b, "target", c.target);
+    map_put_uint(b, "bytes", c.bytes);
+    map_put_uint(b, "bytes_total", c.bytes_total);
+    map_put_uint(b, "copies", c.copies);
+    map_put_uint(b, "refused", c.refused);
+    map_put_uint(b, "dropped", c.dropped);
 }
 
 /* What was refused of other nodes since the start, by cause. */
@@ -398,9 +380,9 @@ static void put_refused(struct buffer *b, const struct raft_status_letter *l)
     value_put_str(b, "refused");
     value_put_map(b, PEER_CAUSE_COUNT + 1);
     for (unsigned i = 0; i < PEER_CAUSE_COUNT; i++) {
-        put_uint(b, peer_cause_name((enum peer_cause)i), l->refused[i]);
+        map_put_uint(b, peer_cause_name((enum peer_cause)i), l->refused[i]);
     }
-    put_uint(b, "message", l->status.malformed);
+    map_put_uint(b, "message", l->status.malformed);
 }
 
 static void put_lineage(struct buffer *b, struct node *n)
@@ -409,11 +391,11 @@ static void put_lineage(struct buffer *b, struct node *n)
     store_lineage_look(n->store, &look);
     value_put_str(b, "lineage_index");
     value_put_map(b, 5);
-    put_str(b, "state", lineage_state_name(look.state));
-    put_uint(b, "edges", look.edges);
-    put_uint(b, "bytes", look.bytes);
-    put_uint(b, "by_index", look.by_index);
-    put_uint(b, "by_tables", look.by_tables);
+    map_put_str(b, "state", lineage_state_name(look.state));
+    map_put_uint(b, "edges", look.edges);
+    map_put_uint(b, "bytes", look.bytes);
+    map_put_uint(b, "by_index", look.by_index);
+    map_put_uint(b, "by_tables", look.by_tables);
 }
 
 static void put_status(struct buffer *b, struct node *n, const struct raft_status_letter *l)
@@ -424,21 +406,21 @@ static void put_status(struct buffer *b, struct node *n, const struct raft_statu
     struct store_digest digest = store_digest_current(n->store);
     store_usage(n->store, &used, &map);
     value_put_map(b, 20);
-    put_hash(b, "cluster", n->folder.identity.cluster);
-    put_uint(b, "node", status->id);
-    put_uint(b, "term", status->term);
-    put_uint(b, "leader", status->leader);
-    put_uint(b, "commit", status->commit);
-    put_uint(b, "last_index", status->last_index);
-    put_uint(b, "log_bytes", status->log_bytes);
-    put_uint(b, "published", status->published);
-    put_uint(b, "store_bytes", used);
-    put_uint(b, "map_bytes", map);
+    map_put_hash(b, "cluster", n->folder.identity.cluster);
+    map_put_uint(b, "node", status->id);
+    map_put_uint(b, "term", status->term);
+    map_put_uint(b, "leader", status->leader);
+    map_put_uint(b, "commit", status->commit);
+    map_put_uint(b, "last_index", status->last_index);
+    map_put_uint(b, "log_bytes", status->log_bytes);
+    map_put_uint(b, "published", status->published);
+    map_put_uint(b, "store_bytes", used);
+    map_put_uint(b, "map_bytes", map);
     value_put_str(b, "digest");
     value_put_map(b, 3);
-    put_uint(b, "index", digest.index);
-    put_hash(b, "data", digest.data);
-    put_hash(b, "state", digest.state);
+    map_put_uint(b, "index", digest.index);
+    map_put_hash(b, "data", digest.data);
+    map_put_hash(b, "state", digest.state);
     put_log(b, status);
     put_disk(b, n);
     put_archive(b, n);
@@ -447,7 +429,7 @@ static void put_status(struct buffer *b, struct node *n, const struct raft_statu
     put_refused(b, l);
     put_members(b, n, status);
     put_alarms(b, n, status);
-    put_str(b, "version", CLADE_VERSION);
+    map_put_str(b, "version", CLADE_VERSION);
 }
 
 static void on_status(struct mail *mail, void *owner)
@@ -485,7 +467,7 @@ static void on_transfer(struct mail *mail, void *owner)
         struct buffer b;
         buffer_init(&b, DATA_BYTES_MAX);
         value_put_map(&b, 1);
-        put_uint(&b, "leader", l->leader);
+        map_put_uint(&b, "leader", l->leader);
         status_answer(r, &b);
     }
     free(l);

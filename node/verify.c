@@ -1,40 +1,27 @@
 /* Scans of the store, as clients ask for them; none waits for anything but a look at a row. */
+#include "node/map_put.h"
 #include "node/serve_internal.h"
 #include "node/verifier.h"
 
 #define DATA_BYTES_MAX (64U << 10)
 
-static void put_uint(struct buffer *b, const char *key, uint64_t v)
-{
-    value_put_str(b, key);
-    value_put_uint(b, v);
-}
-
-static void put_hash(struct buffer *b, const char *key, struct hash128 h)
-{
-    char text[33];
-    hash128_format(h, text);
-    value_put_str(b, key);
-    value_put_str(b, text);
-}
-
 static void put_digest(struct buffer *b, const char *key, const struct store_digest *d)
 {
     value_put_str(b, key);
     value_put_map(b, 2);
-    put_hash(b, "data", d->data);
-    put_hash(b, "state", d->state);
+    map_put_hash(b, "data", d->data);
+    map_put_hash(b, "state", d->state);
 }
 
 /* What is wrong, as a sentence; nil where nothing is. */
 static void put_sentence(struct buffer *b, const char *key, const struct error *e)
 {
-    value_put_str(b, key);
-    if (e->code == 0) {
-        value_put_nil(b);
-    } else {
-        value_put_str(b, e->message);
+    if (e->code != 0) {
+        map_put_str(b, key, e->message);
+        return;
     }
+    value_put_str(b, key);
+    value_put_nil(b);
 }
 
 static void put_look(struct buffer *b, const struct node *n, const struct verifier_look *l)
@@ -45,14 +32,13 @@ static void put_look(struct buffer *b, const struct node *n, const struct verifi
                                          [VERIFIER_DONE] = "done",
                                          [VERIFIER_FAILED] = "failed"};
     value_put_map(b, 11);
-    value_put_str(b, "phase");
-    value_put_str(b, phases[l->phase]);
-    put_uint(b, "index", l->index);
-    put_uint(b, "applied", atomic_load(&n->published_index));
-    put_uint(b, "rows", l->result.rows);
-    put_uint(b, "bytes", l->result.bytes);
-    put_uint(b, "bytes_total", l->bytes_total);
-    put_uint(b, "bad_rows", l->result.bad_rows);
+    map_put_str(b, "phase", phases[l->phase]);
+    map_put_uint(b, "index", l->index);
+    map_put_uint(b, "applied", atomic_load(&n->published_index));
+    map_put_uint(b, "rows", l->result.rows);
+    map_put_uint(b, "bytes", l->result.bytes);
+    map_put_uint(b, "bytes_total", l->bytes_total);
+    map_put_uint(b, "bad_rows", l->result.bad_rows);
     put_sentence(b, "bad", &l->result.bad);
     put_digest(b, "digest", &l->result.kept);
     put_digest(b, "found", &l->result.found);

@@ -164,8 +164,7 @@ bool store_scan_is_sound(const struct store_scan_result *r)
            hash128_equal(r->kept.state, r->found.state);
 }
 
-/* --- All of it at once ------------------------------------------------------------------------
- */
+/* --- All of it at once -------------------------------------------------------------------- */
 
 struct verify {
     bool (*progress)(uint64_t rows, void *arg);

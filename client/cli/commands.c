@@ -427,7 +427,7 @@ const struct command commands[] = {
      "Each node reads all of its rows as of one and the same index of the log, in the background, at\n"
      "its catch_up_rate_bytes a second; their checksums and sums are compared. Exit code 0: all nodes\n"
      "answered, and have the same. 1: a node is damaged, differs from what a majority has, or did not\n"
-     "answer; it is named, with what to do (runbook: damaged node). Ended, it leaves nothing behind.",
+     "answer; it is named, with what to do. Ended, it leaves nothing: nodes stop within ten seconds.",
      NULL, 0, 0, EXAMPLES("clade cluster verify", "clade cluster verify -w json"), NULL, run_verify},
     {"cluster leader", "", "show which node leads", NULL, NULL, 0, 0,
      EXAMPLES("clade cluster leader", "clade -w json cluster leader"), NULL, run_leader},

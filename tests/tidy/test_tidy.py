@@ -175,6 +175,10 @@ class Documents(unittest.TestCase):
         files = {"a": "#!/bin/sh\n", "b": "#!/bin/sh\n"}
         self.assertEqual(found(tidy.check_executables, files, executables=["a"]), [("b", 0)])
 
+    def test_a_file_with_a_sentence_for_a_name_is_found(self):
+        files = {"a/b-c_d.1.h": "", ".ci/run": "", "note: later, perhaps": ""}
+        self.assertEqual(found(tidy.check_names, files), [("note: later, perhaps", 0)])
+
     def test_a_folder_without_a_readme_is_caught(self):
         files = {"storage/a.c": "", "node/README.md": "", "client/wire/a.c": "", ".ci/run": ""}
         paths = [p for p, _ in found(tidy.check_readmes, files)]

@@ -406,6 +406,12 @@ def check_scripts(tree):
     return findings
 
 
+def check_names(tree):
+    """A note that somebody left is no file of the project."""
+    return [(path, 0, "a file's name has letters, digits, '.', '_', '-' alone")
+            for path in sorted(tree.files) if not re.fullmatch(r"[A-Za-z0-9._/-]+", path)]
+
+
 def check_executables(tree):
     return [
         (path, 0, "begins with #! and is not executable")
@@ -496,6 +502,7 @@ CHECKS = (
     ("clang-format changes nothing", check_format),
     ("gofmt changes nothing", check_gofmt),
     ("scripts parse", check_scripts),
+    ("names of files are plain", check_names),
     ("scripts are executable", check_executables),
     ("folders have a README", check_readmes),
     ("the README shows the example that is tested", check_example),

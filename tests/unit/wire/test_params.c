@@ -8,7 +8,7 @@
 
 #include "wire/message.h"
 
-enum decoder { HELLO, TXN, OPEN, CLOSE, TRANSFER, MEMBER, CANCEL, EMPTY };
+enum decoder { HELLO, TXN, OPEN, CLOSE, TRANSFER, MEMBER, VERIFY, CANCEL, EMPTY };
 
 struct row {
     enum decoder decoder;
@@ -225,6 +225,58 @@ static const struct row rows[] = {
         "demote\xa4node\x04\xa5"
         "force\xc3",
         "force"),
+    ROW(VERIFY,
+        "a scan of the last commit",
+        "\x82\xa6"
+        "action\xa3pin\xa2id\x05",
+        NULL),
+    ROW(VERIFY,
+        "a scan at an index",
+        "\x83\xa6"
+        "action\xa3pin\xa2id\x05\xa5index\x07",
+        NULL),
+    ROW(VERIFY,
+        "a look",
+        "\x82\xa6"
+        "action\xa4look\xa2id\x05",
+        NULL),
+    ROW(VERIFY,
+        "its end",
+        "\x82\xa6"
+        "action\xa5"
+        "close\xa2id\x05",
+        NULL),
+    ROW(VERIFY, "no action", "\x81\xa2id\x05", "action"),
+    ROW(VERIFY,
+        "an unknown action",
+        "\x82\xa6"
+        "action\xa3pit\xa2id\x05",
+        "action"),
+    ROW(VERIFY,
+        "no id",
+        "\x81\xa6"
+        "action\xa3pin",
+        "id"),
+    ROW(VERIFY,
+        "an id of 0",
+        "\x82\xa6"
+        "action\xa3pin\xa2id\x00",
+        "id"),
+    ROW(VERIFY,
+        "an id that is text",
+        "\x82\xa6"
+        "action\xa3pin\xa2id\xa1x",
+        "id"),
+    ROW(VERIFY,
+        "a look at an index",
+        "\x83\xa6"
+        "action\xa4look\xa2id\x05\xa5index\x07",
+        "index"),
+    ROW(VERIFY,
+        "an unknown key",
+        "\x83\xa6"
+        "action\xa4look\xa2id\x05\xa4node\x07",
+        "node"),
     ROW(CANCEL, "a msgid", "\x81\xa5msgid\xce\xff\xff\xff\xff", NULL),
     ROW(CANCEL, "no msgid", "\x80", "msgid"),
     ROW(CANCEL, "a msgid above 32 bits", "\x81\xa5msgid\xcf\0\0\0\1\0\0\0\0", "msgid"),
@@ -242,6 +294,7 @@ static int decode(enum decoder decoder, const struct value *v, struct error *err
     struct hello_params hello;
     struct txn_params txn;
     struct session_params session;
+    struct verify_params verify;
     struct member_params member;
     uint64_t to;
     uint32_t msgid;
@@ -258,6 +311,8 @@ static int decode(enum decoder decoder, const struct value *v, struct error *err
         return transfer_decode(v, &to, error);
     case MEMBER:
         return member_params_decode(v, &member, error);
+    case VERIFY:
+        return verify_params_decode(v, &verify, error);
     case CANCEL:
         return cancel_decode(v, &msgid, error);
     case EMPTY:
