@@ -55,6 +55,21 @@ class Verify(Case):
             until(lambda: 'a scan of the store found damaged rows' in rotten.log_text(),
                   'the node itself says so')
 
+    def test_a_row_of_history_that_rotted_is_found_though_no_digest_covers_it(self):
+        with Cluster() as c:
+            c.all_told()
+            self.run_cli(c, 'artifact', 'create', 'a', '--description', 'what-was')
+            self.run_cli(c, 'artifact', 'update', 'a', '--description', 'what-is')
+            for n in c.nodes:
+                self.run_cli(c, 'get', 'artifact/a', node=n)
+            rotten = self.rng.choice(c.nodes)
+            self.rot(rotten, b'what-was')
+            _, nodes = self.verify(c, expect=1)
+            self.assertEqual(self.results(nodes), {
+                n.number: 'damaged' if n is rotten else 'same' for n in c.nodes})
+            self.assertEqual(nodes[rotten.number]['found'], nodes[rotten.number]['digest'])
+            self.assertIn('of table history', nodes[rotten.number]['bad'])
+
     @staticmethod
     def rot(node, text):
         """Flips a bit of it in the file, which the node has mapped."""
