@@ -100,7 +100,7 @@ class Compaction(Case):
             c.ready()
             until(lambda: self.compacting(away) == 0, 'the one that was away has compacted')
             joined = c.grow()
-            self.assertEqual(self.compacting(joined), 0)
+            until(lambda: self.compacting(joined) == 0, 'the one that joined has compacted')
             writers.wait_acked(len(writers.acked) + 100)
             writers.stop()
             writers.check(self)
