@@ -202,6 +202,7 @@ class Episode:
         self.told(made['revision'], made['time'], 'ann')
         self.env.revisions[0] = made['revision']
         self.env.ids['0.0'] = id_
+        self.sent = []  # what was sent to be done, and the model's answers
         self.operations = 0
         self.answers = 0
         self.classes = {}
@@ -219,13 +220,19 @@ class Episode:
     def expect(self, item):
         """The model's answer to a transaction, and what is sent."""
         command = self.env.command(item['command'])
+        answer = self.run(item, command)
+        self.operations += len(command['ops'])
+        return command, answer
+
+    def run(self, item, command):
         answer = self.world.txn(command, item['user'], item.get('dry_run', False))
+        if not item.get('dry_run'):
+            self.sent.append((item, command, answer))
         if answer[0] == 'ok' and not item.get('dry_run'):
             self.env.note(item['t'], item['command'], answer[2], answer[1])
         else:
             self.env.revisions[item['t']] = self.world.revision
-        self.operations += len(command['ops'])
-        return command, answer
+        return answer
 
     def hold_write(self, item, command, expected, got):
         if expected[0] == 'refused':
@@ -352,27 +359,50 @@ class Episode:
         items = []
         try:
             while len(items) < items_max:
-                user = rng.choice(('ann', 'bob'))
-                batch = []
-                for _ in range(rng.choice(PIPELINE)):
-                    item = {**g.txn(), 'user': user}
-                    items.append(item)
-                    if item.get('dry_run'):  # a read: it comes after what was answered
-                        self.finish(batch)
-                        batch = []
-                    batch.append((item, *self.expect(item)))
-                    if item.get('dry_run') or purges(item['command']):
-                        self.finish(batch)
-                        batch = []
-                if batch:
-                    items[-1]['last'] = True
-                self.finish(batch)
-                for _ in range(rng.randint(1, 12)):
-                    items.append(g.read())
-                    self.read(items[-1])
+                self.go_on(g, rng, items)
         except Mismatch as e:
             return items, e
         return items, None
+
+    def go_on(self, g, rng, items):
+        """Makes and runs a few transactions of one user, in flight together, and a few reads."""
+        user = rng.choice(('ann', 'bob'))
+        batch = []
+        for _ in range(rng.choice(PIPELINE)):
+            item = {**g.txn(), 'user': user}
+            items.append(item)
+            if item.get('dry_run'):  # a read: it comes after what was answered
+                self.finish(batch)
+                batch = []
+            batch.append((item, *self.expect(item)))
+            if item.get('dry_run') or purges(item['command']):
+                self.finish(batch)
+                batch = []
+        if batch:
+            items[-1]['last'] = True
+        self.finish(batch)
+        for _ in range(rng.randint(1, 12)):
+            items.append(g.read())
+            self.read(items[-1])
+
+    def go_back(self, revision):
+        """The cluster lost what came after the revision, and so does the model: what was sent up to
+        there is given to a new one, since what was purged later has its past again."""
+        sent, self.sent = self.sent, []
+        first = self.world.first
+        world = plain.World(self.base, self.env.ids['0.0'], first)
+        world.times = {r: t for r, t in self.world.times.items() if r <= revision}
+        world.principals = {r: u for r, u in self.world.principals.items() if r <= revision}
+        base = self.env.ids['0.0']
+        self.world, self.env = world, Environment(self.base)
+        self.env.times = {r: t for r, t in world.times.items() if r >= first - 1}
+        self.env.revisions[0] = first
+        self.env.ids['0.0'] = base
+        for item, command, answer in sent:
+            if answer[0] == 'ok' and answer[1] > revision:
+                break
+            self.run(item, command)
+        assert self.world.revision == revision, (self.world.revision, revision)
 
 
 def show(items, mismatch):

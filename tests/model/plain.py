@@ -1668,7 +1668,7 @@ class World(Walks):
     `default`."""
 
     def __init__(self, path, id_, revision):
-        self.revision = revision
+        self.first = self.revision = revision
         self.next_id = id_ + 1
         self.times = {0: 0}        # revision -> store time, as answered
         self.principals = {0: ''}  # revision -> who

@@ -1,6 +1,7 @@
 """Bugs, each put into a copy of the code by itself; the comparison must find every one.
 
-A row: name, file, the text that stands there once, what replaces it.
+A row: name, file, the text that stands there once, what replaces it; 'drill' where tests/model/drill
+is to find it.
 """
 MUTANTS = [
     ('a core field is set a second time', 'storage/fields.c',
@@ -253,4 +254,20 @@ MUTANTS = [
     ('a page of a search begins with the last of the one before', 'storage/read_search.c',
      '        id = a->after.id;\n        if (!step_id(a, &id)) {\n            return 0;\n        }\n',
      '        id = a->after.id;\n'),
+    # Of backups and restores.
+    ('a restore leaves out the last file', 'consensus/restore.c',
+     'for (size_t i = 1; i < o->files_len && rc == 0; i++) {',
+     'for (size_t i = 1; i + 1 < o->files_len && rc == 0; i++) {', 'drill'),
+    ('a time means what was before it', 'consensus/restore.c',
+     '(o->time_us == 0 || time_us <= o->time_us);', '(o->time_us == 0 || time_us < o->time_us);', 'drill'),
+    ('a revision means the one before it', 'consensus/restore.c',
+     'return (o->revision == 0 || revision <= o->revision) &&',
+     'return (o->revision == 0 || revision < o->revision) &&', 'drill'),
+    ('an entry is restored whole or not at all', 'consensus/restore.c',
+     '    if (kept == 0) {\n        return 0;', '    if (kept < 60) {\n        return 0;', 'drill'),
+    ('an entry passes the revision', 'consensus/restore.c',
+     'is_within(p->options, p->revision + header.items, 0)',
+     'is_within(p->options, p->revision + 1, 0)', 'drill'),
+    ('the store of a new cluster leaves an id out', 'storage/refound.c',
+     '    r->meta.sessions = 0;\n', '    r->meta.sessions = 0;\n    r->meta.next_id++;\n', 'drill'),
 ]
