@@ -398,12 +398,27 @@ static bool surely_within(const struct replay *p, struct span entry)
     return is_within(p->options, p->revision + header.items, 0) && p->options->time_us == 0;
 }
 
+/* Store time does not go back: what comes behind an entry with a later stamp is later too. What is
+ * in such an entry is left out even if it takes no revision: a floor that it moves was not there
+ * yet, and history was. */
+static bool is_later(const struct replay *p, struct span entry)
+{
+    struct entry_header header;
+    uint64_t limit_us = p->options->time_us;
+    return limit_us != 0 && entry.len > 0 && entry_check(entry, &header, NULL) == 0 &&
+           header.stamp_us > limit_us;
+}
+
 static int on_record(void *arg, const struct archive_record *record, struct error *error)
 {
     struct replay *p = arg;
     uint64_t end = p->reader->manifest.index;
     struct archive_record r = *record;
     if (p->over || r.index <= p->index) {
+        return 0;
+    }
+    if (is_later(p, r.bytes)) {
+        p->over = true;
         return 0;
     }
     if (r.index > end) {

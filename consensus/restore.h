@@ -10,7 +10,7 @@ struct restore_options {
     const char *const *files; /* the full backup, then the others in their order */
     size_t files_len;
     uint64_t revision; /* where to stop: behind this revision; 0 = at the end */
-    uint64_t time_us;  /* or behind the newest revision stamped at or before it; 0 = at the end */
+    uint64_t time_us;  /* or behind what is stamped at or before it; 0 = at the end */
     uint64_t map_bytes;
     /* Something goes on: how much of a file's bytes, or rows. May be NULL. */
     void (*progress)(void *arg, const char *what, uint64_t done);

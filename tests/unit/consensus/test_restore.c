@@ -37,6 +37,7 @@ struct backups {
     uint64_t second;
     uint64_t last;
     uint64_t last_index;
+    uint64_t middle_index; /* where the second file ends */
     struct restore_options options;
     const char *names[3];
     struct restore_result result;
@@ -240,11 +241,11 @@ static int set_up(void **state)
     }
     write_incremental(n, k->files[1], manifest_of(n, BACKUP_INCREMENTAL, GROWN));
     k->second = store_position(n->store).revision;
-    uint64_t base = index;
+    k->middle_index = index;
     for (; index < GROWN + ENTRIES; index++) {
         grow_both(k, index + 1);
     }
-    write_incremental(n, k->files[2], manifest_of(n, BACKUP_INCREMENTAL, base));
+    write_incremental(n, k->files[2], manifest_of(n, BACKUP_INCREMENTAL, k->middle_index));
     k->last = store_position(n->store).revision;
     k->last_index = index;
     k->options =
@@ -339,6 +340,63 @@ static void a_time_means_the_newest_revision_until_then(void **state)
         assert_int_equal(restore(k), 0);
         assert_is(k, r);
     }
+}
+
+/* Nothing can be read below it, and its move takes no revision. */
+static void compact(struct backups *k, uint64_t index, uint64_t stamp_us)
+{
+    struct buffer command;
+    struct buffer b;
+    const struct entry_header header = {.level = SEMANTICS_LEVEL, .items = 1, .stamp_us = stamp_us};
+    buffer_init(&command, 4096);
+    value_put_map(&command, 2);
+    value_put_str(&command, "v");
+    value_put_int(&command, 1);
+    value_put_str(&command, "ops");
+    value_put_array(&command, 1);
+    value_put_map(&command, 3);
+    value_put_str(&command, "op");
+    value_put_str(&command, "compact");
+    value_put_str(&command, "ref");
+    value_put_str(&command, "namespace/default");
+    value_put_str(&command, "before");
+    value_put_uint(&command, k->last);
+    const struct item item = {.kind = ITEM_TXN,
+                              .id = {.node = 1, .boot = 1, .counter = 1},
+                              .command = buffer_span(&command)};
+    buffer_init(&b, ENTRY_BYTES_MAX);
+    entry_begin(&b);
+    item_encode(&b, &item);
+    entry_end(&b, &header);
+    apply_one(node_of(k->w, 1), index, buffer_span(&b), true);
+    buffer_release(&b);
+    buffer_release(&command);
+}
+
+static void assert_has_state(struct backups *k, struct hash128 state)
+{
+    struct store *store = open_store(k);
+    assert_true(hash128_equal(store_digest_current(store).state, state));
+    store_close(store);
+}
+
+static void a_time_before_history_was_compacted_has_it(void **state)
+{
+    struct backups *k = *state;
+    struct node *n = node_of(k->w, 1);
+    uint64_t at_us = store_position(n->store).time_us + 3600 * SECOND;
+    struct hash128 before = store_digest_current(n->store).state;
+    compact(k, k->last_index + 1, at_us);
+    struct hash128 after = store_digest_current(n->store).state;
+    assert_int_equal(store_position(n->store).revision, k->last);
+    assert_false(hash128_equal(before, after));
+    write_incremental(n, k->files[2], manifest_of(n, BACKUP_INCREMENTAL, k->middle_index));
+    k->options.time_us = at_us - 1;
+    assert_int_equal(restore(k), 0);
+    assert_has_state(k, before);
+    k->options.time_us = at_us;
+    assert_int_equal(restore(k), 0);
+    assert_has_state(k, after);
 }
 
 static void what_is_not_in_the_files_is_refused(void **state)
@@ -579,6 +637,7 @@ int main(void)
         T(the_full_one_alone_gives_what_was_then),
         T(every_revision_is_reached_within_entries_too),
         T(a_time_means_the_newest_revision_until_then),
+        T(a_time_before_history_was_compacted_has_it),
         T(what_is_not_in_the_files_is_refused),
         T(files_that_do_not_go_together_are_refused),
         T(an_incremental_one_may_begin_earlier_than_it_must),
