@@ -19,7 +19,10 @@
 #define MAP_BYTES_MAX   (1024 * GIB)
 #define MAP_BYTES_MIN   GIB
 #define READERS_DEFAULT 126
-#define FULL_BYTES      (1u << 20) /* with less than this free, a failed write is a full disk */
+/* lock.mdb: what LMDB 0.9 makes of so many readers, and room for the rest of a page. */
+#define LOCK_BYTES        128
+#define LOCK_READER_BYTES 64
+#define FULL_BYTES        (1u << 20) /* with less than this free, a failed write is a full disk */
 
 static bool stat_data(const char *path, struct stat *ret)
 {
@@ -55,11 +58,38 @@ static int size_map(const struct store_options *options,
     return 0;
 }
 
+/* LMDB leaves lock.mdb sparse and writes it through a map: on a full disk the first reader that
+ * comes to a hole is a SIGBUS. Before LMDB has it open: closing it here drops LMDB's locks. */
+static int allocate_lock_file(const char *folder, unsigned readers, struct error *error)
+{
+    char path[4096];
+    int n = snprintf(path, sizeof path, "%s/lock.mdb", folder);
+    errno = ENAMETOOLONG;
+    int fd = n > 0 && (size_t)n < sizeof path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1;
+    if (fd < 0) {
+        return file_error(path, "cannot be opened", error);
+    }
+    struct stat st;
+    off_t bytes = LOCK_BYTES + (off_t)readers * LOCK_READER_BYTES;
+    int e = fstat(fd, &st) == 0 ? 0 : errno;
+    if (e == 0) {
+        e = posix_fallocate(fd, 0, st.st_size > bytes ? st.st_size : bytes);
+    }
+    (void)close(fd);
+    errno = e;
+    return e == 0 ? 0 : file_error(path, "cannot be given its space", error);
+}
+
 static int open_env(struct environment *env,
                     const struct store_options *options,
                     struct error *error)
 {
-    int rc = mdb_env_create(&env->mdb);
+    unsigned readers = options->readers_max != 0 ? options->readers_max : READERS_DEFAULT;
+    int rc = allocate_lock_file(options->path, readers, error);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = mdb_env_create(&env->mdb);
     if (rc != 0) {
         env->mdb = NULL;
         return lmdb_error(rc, error, "creating an environment");
@@ -69,7 +99,6 @@ static int open_env(struct environment *env,
         rc = mdb_env_set_mapsize(env->mdb, env->map_bytes);
     }
     if (rc == 0) {
-        unsigned readers = options->readers_max != 0 ? options->readers_max : READERS_DEFAULT;
         rc = mdb_env_set_maxreaders(env->mdb, readers);
     }
     if (rc == 0) {

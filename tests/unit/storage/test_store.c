@@ -463,6 +463,46 @@ static void a_broken_disk_that_is_nearly_full_too_is_not_taken_for_a_full_one(vo
     assert_int_equal(advance_on(f, DISK_GOOD), 0);
 }
 
+static bool disk_full;
+
+/* In place of libc's. */
+int posix_fallocate(int fd, off_t at, off_t len)
+{
+    return disk_full ? ENOSPC : syscall(SYS_fallocate, fd, 0, at, len) == 0 ? 0 : errno;
+}
+
+/* LMDB writes to it through a map: a hole in it is a SIGBUS, on a disk that has become full. */
+static void the_slots_of_all_readers_have_their_space_on_the_disk(void **state)
+{
+    struct fixture *f = *state;
+    char path[128];
+    struct stat st;
+    for (unsigned readers = 1; readers <= 4096; readers = readers * 4 + 1) {
+        fixture_close(f);
+        struct store_options options = {
+            .path = f->dir, .map_bytes = FIXTURE_MAP_BYTES, .readers_max = readers};
+        assert_int_equal(store_open(&options, &f->store, &f->error), 0);
+        snprintf(path, sizeof path, "%s/lock.mdb", f->dir);
+        assert_int_equal(stat(path, &st), 0);
+        assert_true(st.st_size >= (off_t)(readers * 64));
+        assert_true(st.st_blocks * 512 >= st.st_size);
+        store_close(f->store);
+        fixture_open(f, FIXTURE_MAP_BYTES);
+    }
+}
+
+static void a_store_whose_readers_find_no_room_is_not_opened(void **state)
+{
+    struct fixture *f = *state;
+    fixture_close(f);
+    struct store_options options = {.path = f->dir, .map_bytes = FIXTURE_MAP_BYTES};
+    disk_full = true;
+    assert_int_equal(store_open(&options, &f->store, &f->error), CLADE_ERR_NO_SPACE);
+    disk_full = false;
+    assert_non_null(strstr(f->error.where, "lock.mdb"));
+    fixture_open(f, FIXTURE_MAP_BYTES);
+}
+
 static struct store_figures look(struct fixture *f)
 {
     struct store_figures s;
@@ -520,6 +560,8 @@ int main(void)
         TEST(another_format_is_refused),
         TEST(opening_makes_the_name_of_the_file_durable),
         TEST(a_broken_disk_that_is_nearly_full_too_is_not_taken_for_a_full_one),
+        TEST(the_slots_of_all_readers_have_their_space_on_the_disk),
+        TEST(a_store_whose_readers_find_no_room_is_not_opened),
         TEST(a_store_of_another_format_is_told_what_to_do),
         TEST(a_look_counts_open_reads_and_how_far_the_oldest_is_behind),
         TEST(a_namespace_is_there_while_it_lives),
