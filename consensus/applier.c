@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 
 #define DIRTY_BYTES_MAX (UINT64_C(256) << 20)
+#define ROOM_CHANGES    256 /* of the change log, each time that there was no room */
 
 struct applier {
     struct applier_options options;
@@ -13,6 +14,7 @@ struct applier {
     uint64_t index;    /* of the job that runs */
     uint64_t answered; /* jobs up to it were answered */
     uint64_t stop_at;  /* 0 = nowhere */
+    size_t jobs_max;   /* of a batch: one when there was no room, then twice as many each time */
 };
 
 int applier_new(const struct applier_options *options, struct applier **ret, struct error *error)
@@ -22,6 +24,7 @@ int applier_new(const struct applier_options *options, struct applier **ret, str
         return error_set(error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
     }
     a->options = *options;
+    a->jobs_max = SIZE_MAX;
     if (a->options.dirty_bytes_max == 0) {
         a->options.dirty_bytes_max = DIRTY_BYTES_MAX;
     }
@@ -48,11 +51,6 @@ void applier_stop_at(struct applier *a, uint64_t index)
 }
 
 /* --- jobs that are part of a batch --- */
-
-static bool is_of_a_batch(const struct apply_job *j)
-{
-    return j->kind == JOB_ENTRY || j->kind == JOB_ADVANCE || j->kind == JOB_COMPACT;
-}
 
 static void on_result(void *arg, const struct apply_result *result)
 {
@@ -85,6 +83,14 @@ static uint64_t now(const struct applier *a)
     return a->options.clock != NULL ? clock_monotonic_us(a->options.clock) : 0;
 }
 
+/* Whether `j` goes into the batch that has `n` jobs already. */
+static bool goes_on(const struct applier *a, const struct apply_job *j, size_t n)
+{
+    return (j->kind == JOB_ENTRY || j->kind == JOB_ADVANCE) && n < a->jobs_max &&
+           apply_batch_bytes(a->apply) < a->options.dirty_bytes_max &&
+           (a->stop_at == 0 || j->previous != a->stop_at);
+}
+
 static int run_batch(struct applier *a,
                      struct apply_job *jobs,
                      struct apply_job **ret_next,
@@ -95,12 +101,12 @@ static int run_batch(struct applier *a,
     struct apply_job *j = jobs;
     uint64_t began_us = now(a);
     uint64_t ran_us = 0;
+    size_t n = 0;
     int rc = apply_begin(a->apply, error);
-    while (rc == 0 && j != NULL && is_of_a_batch(j) && (j == jobs || j->kind != JOB_COMPACT) &&
-           (j == jobs || (apply_batch_bytes(a->apply) < o->dirty_bytes_max &&
-                          (a->stop_at == 0 || j->previous != a->stop_at)))) {
+    while (rc == 0 && j != NULL && (n == 0 || goes_on(a, j, n))) {
         rc = run_job(a, j, error);
         j = j->next;
+        n++;
     }
     if (rc == 0) {
         o->on_answered(o->arg);
@@ -121,6 +127,50 @@ static int run_batch(struct applier *a,
     }
     *ret_next = j;
     return 0;
+}
+
+/* Some of what is below the floors goes, for the room that it gives. What lacks room even for that
+ * is left: more may come from elsewhere. */
+static int make_room(struct applier *a, struct error *error)
+{
+    struct store_position position;
+    bool more;
+    if (!store_has_past(a->options.store)) {
+        return 0;
+    }
+    int rc = apply_begin(a->apply, error);
+    if (rc == 0) {
+        rc = apply_compact(a->apply, ROOM_CHANGES, &more, error);
+    }
+    if (rc == 0) {
+        rc = apply_commit(a->apply, &position, error);
+    }
+    if (rc != 0) {
+        apply_abort(a->apply);
+    }
+    return rc == CLADE_ERR_NO_SPACE ? 0 : rc;
+}
+
+/* A batch that finds no room is tried again job by job: what fits is applied, whatever waits behind
+ * it, and frees the pages that it replaces. */
+static int run_entries(struct applier *a,
+                       struct apply_job *jobs,
+                       struct apply_job **ret_next,
+                       struct error *error)
+{
+    struct error other = {.code = 0};
+    int rc = run_batch(a, jobs, ret_next, error);
+    if (rc == 0) {
+        a->jobs_max = a->jobs_max > SIZE_MAX / 2 ? SIZE_MAX : 2 * a->jobs_max;
+    } else if (rc == CLADE_ERR_NO_SPACE) {
+        a->jobs_max = 1;
+        int room = make_room(a, &other);
+        if (room != 0 && error != NULL) {
+            *error = other;
+        }
+        rc = room != 0 ? room : rc;
+    }
+    return rc;
 }
 
 /* --- jobs that stand alone --- */
@@ -164,14 +214,10 @@ static int swap_store(struct applier *a, const struct apply_job *j, struct error
         o->on_swapped(o->arg, path, CLADE_ERR_CONFLICT); /* Raft was faster */
         return 0;
     }
-    char current[PATH_MAX];
-    int rc = o->make_current(o->arg, path, current, error);
+    int rc = store_swap(o->store, path, o->make_current, o->arg, error);
     if (rc == CLADE_ERR_NO_SPACE) {
         o->on_swapped(o->arg, path, rc);
         return 0;
-    }
-    if (rc == 0) {
-        rc = store_swap(o->store, current, error); /* fails: a restart takes the current one */
     }
     if (rc == 0) {
         p = store_position(o->store);
@@ -211,7 +257,7 @@ int applier_run(struct applier *a,
     switch (jobs->kind) {
     case JOB_ENTRY:
     case JOB_ADVANCE:
-        return run_batch(a, jobs, ret_next, error);
+        return run_entries(a, jobs, ret_next, error);
     case JOB_COMPACT:
         rc = run_batch(a, jobs, ret_next, error);
         if (rc == CLADE_ERR_NO_SPACE) {

@@ -1,13 +1,12 @@
 #pragma once
 /* What the apply thread does with the jobs of the queue: runs them in batches against the store and
  * the archive. No thread of its own: node/ drives it from one, the simulator from virtual time. */
-#include <limits.h>
-
 #include "base/clock.h"
 #include "base/metric.h"
 #include "consensus/apply_queue.h"
 #include "consensus/archive.h"
 #include "storage/apply.h"
+#include "storage/store.h"
 
 struct applier;
 
@@ -34,9 +33,9 @@ struct applier_options {
     void (*on_marked)(void *arg,
                       const struct store_position *position,
                       const struct store_digest *digest);
-    /* Makes the folder `path` the current one, durably, and says where it lies from then on; then
-     * it is swapped in. 0 or a CLADE_ERR_*. */
-    int (*make_current)(void *arg, const char *path, char ret_path[PATH_MAX], struct error *error);
+    /* Makes the folder `path`, which is open, the current one, durably. 0 or a CLADE_ERR_*: after
+     * CLADE_ERR_NO_SPACE all is as before. */
+    store_keep_cb make_current;
     /* A swap ended: 0, or why not; the store is then as before. */
     void (*on_swapped)(void *arg, const char *path, int code);
     void *arg;

@@ -34,9 +34,9 @@ struct catch_up_callbacks {
     /* Sends a fetch to a member; it may be lost. None of these may call the machine, but for
      * catch_up_swapped from within `swap`. */
     void (*send)(void *arg, uint64_t to, struct span fetch);
-    /* A checked copy lies in `path`: the apply thread shall swap it in (make it current on disk,
-     * then store_swap) and then call catch_up_swapped. The folder at `path` is the caller's until
-     * then, and for good when it was swapped in. */
+    /* A checked copy lies in `path`: the apply thread shall swap it in (store_swap, which makes
+     * it current on disk as well) and then call catch_up_swapped. The folder at `path` is the
+     * caller's until then, and for good when it was swapped in. */
     void (*swap)(void *arg, const char *path, const struct store_copy_info *info);
     /* The store shall be synced once it has published `index`, and the group told. Called when the
      * index that was wanted is on its way through the apply queue. */

@@ -92,19 +92,12 @@ static void on_marked(void *arg,
 
 /* The store that was current is removed at once: readers that still have it open keep its pages,
  * and the space comes back when they have done. */
-static int on_make_current(void *arg,
-                           const char *path,
-                           char ret_path[PATH_MAX],
-                           struct error *error)
+static int on_make_current(void *arg, const char *path, struct error *error)
 {
     struct apply_thread *a = arg;
     struct data_folder *folder = &a->node->folder;
     (void)snprintf(a->old_store, sizeof a->old_store, "%s", folder->store_path);
-    int r = data_folder_adopt_store(folder, path, error);
-    if (r == 0) {
-        (void)snprintf(ret_path, PATH_MAX, "%s", folder->store_path);
-    }
-    return r;
+    return data_folder_adopt_store(folder, path, error);
 }
 
 static void on_swapped(void *arg, const char *path, int code)

@@ -172,7 +172,8 @@ static int open_newer(struct store *store,
     return 0;
 }
 
-int store_swap(struct store *store, const char *path, struct error *error)
+int store_swap(
+    struct store *store, const char *path, store_keep_cb keep, void *arg, struct error *error)
 {
     CHECK(!store->writing);
     struct environment *env = NULL;
@@ -185,6 +186,11 @@ int store_swap(struct store *store, const char *path, struct error *error)
         if (error != NULL) {
             error_wrap(error, "swapping the store for %s", path);
         }
+        return rc;
+    }
+    rc = keep != NULL ? keep(arg, path, error) : 0;
+    if (rc != 0) {
+        environment_close(env);
         return rc;
     }
     pthread_mutex_lock(&store->lock);

@@ -95,9 +95,14 @@ uint64_t store_oldest_query_us(struct store *store);
  * that is not open; one that is behind this store is refused. Apply thread, between batches. Every
  * handle stays what it was: queries that are under way end in the old content, all later ones, and
  * positions and digests, are of the new; the old is open until store_close_old. `path` is the
- * store's as long as it is open. Without options.map_bytes the map is no smaller than it was. On an
- * error nothing has changed. CLADE_ERR_CORRUPT, _UNSUPPORTED, _IO, _NO_MEMORY, _INVALID. */
-int store_swap(struct store *store, const char *path, struct error *error);
+ * store's as long as it is open. Without options.map_bytes the map is no smaller than it was. When
+ * it is open and nothing can fail here any more, `keep` makes that durable: the folder, which it
+ * may rename, is the one to open from then on. NULL: nothing is to be kept. On an error the store
+ * is as it was: CLADE_ERR_CORRUPT, _UNSUPPORTED, _IO, _NO_SPACE, _NO_MEMORY, _INVALID, or keep's.
+ */
+typedef int (*store_keep_cb)(void *arg, const char *path, struct error *error);
+int store_swap(
+    struct store *store, const char *path, store_keep_cb keep, void *arg, struct error *error);
 /* Closes what swaps have left behind as far as nobody uses it any more, and returns how many
  * environments somebody (a query under way, an open copy) still does: at 0 the old folders are no
  * longer open, and deleting them gives back their space. Deleting one before is safe too. Any

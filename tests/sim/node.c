@@ -170,13 +170,11 @@ static void on_marked(void *arg,
     group_set_marked(((struct sim_node *)arg)->group, position, digest);
 }
 
-static int on_make_current(void *arg, const char *path, char ret_path[PATH_MAX], struct error *e)
+static int on_make_current(void *arg, const char *path, struct error *e)
 {
     struct sim_node *n = arg;
     (void)snprintf(n->old_store, sizeof n->old_store, "%s", n->folder.store_path);
-    int r = data_folder_adopt_store(&n->folder, path, e);
-    (void)snprintf(ret_path, PATH_MAX, "%s", n->folder.store_path);
-    return r;
+    return data_folder_adopt_store(&n->folder, path, e);
 }
 
 static void on_swapped(void *arg, const char *path, int code)

@@ -2,6 +2,8 @@
 /* One simulated node: what `claded` makes of consensus/ and storage/, with steps in place of
  * threads. Its data folder, store, archive and copies lie on a disk of its own; its log is log.h's.
  * A node that starts reads what the disk has, and a crash may take anything else. */
+#include <limits.h>
+
 #include "base/clock.h"
 #include "consensus/applier.h"
 #include "consensus/catch_up.h"

@@ -154,18 +154,19 @@ static void on_published(void *arg, const struct store_position *position)
 {
 }
 
-static int on_make_current(void *arg, const char *path, char ret_path[PATH_MAX], struct error *e)
+static int on_make_current(void *arg, const char *path, struct error *e)
 {
     struct node *n = arg;
+    char to[128];
     struct world *w = n->world;
     enum swap_cut cut = w->swap_cut;
     if (w->full_swaps > 0) {
         w->full_swaps--;
         return error_set(e, CLADE_ERR_NO_SPACE, path, "the disk is full");
     }
-    (void)snprintf(ret_path, PATH_MAX, "%s/%u", n->path, n->current + 1);
+    (void)snprintf(to, sizeof to, "%s/%u", n->path, n->current + 1);
     if (cut != CUT_BEFORE_RENAME) {
-        assert_int_equal(rename(path, ret_path), 0);
+        assert_int_equal(rename(path, to), 0);
     }
     if (cut == CUT_NEVER || cut == CUT_AFTER_CURRENT) {
         n->current++;

@@ -413,7 +413,7 @@ static void a_checked_copy_can_be_swapped_in(void **state)
     struct store_copy_info info;
     copy_now(f, &t, &info);
     assert_copy(&t, &info);
-    assert_int_equal(store_swap(behind->store, t.dir, &behind->error), 0);
+    assert_int_equal(store_swap(behind->store, t.dir, NULL, NULL, &behind->error), 0);
     assert_info_is_of(&info, behind->store);
     behind->index = f->index;
     behind->stamp_us = f->stamp_us;
@@ -439,7 +439,7 @@ static void an_open_copy_outlives_a_swap(void **state)
     struct store_copy_info newer_info;
     copy_now(f, &newer, &newer_info);
     assert_copy(&newer, &newer_info);
-    assert_int_equal(store_swap(f->store, newer.dir, &f->error), 0);
+    assert_int_equal(store_swap(f->store, newer.dir, NULL, NULL, &f->error), 0);
     assert_int_equal(store_close_old(f->store), 1);
     write_many(f, &seed, 100);
     struct target t;

@@ -262,7 +262,7 @@ static void after_a_swap_it_is_of_the_new_store(void **state)
         write_both(donor, without, &seed);
     }
     fixture_close(donor);
-    assert_int_equal(store_swap(with->store, donor->dir, &with->error), 0);
+    assert_int_equal(store_swap(with->store, donor->dir, NULL, NULL, &with->error), 0);
     with->index = store_position(with->store).applied;
     assert_int_equal(state_of(with), LINEAGE_ABSENT);
     for (int i = 0; i < 100; i++) {

@@ -44,7 +44,7 @@ static struct fixture *donor_at(uint64_t index)
 
 static void swap_for(struct fixture *f, const struct fixture *donor)
 {
-    if (store_swap(f->store, donor->dir, &f->error) != 0) {
+    if (store_swap(f->store, donor->dir, NULL, NULL, &f->error) != 0) {
         fail_msg("%s", f->error.message);
     }
     f->index = store_position(f->store).applied;
@@ -216,13 +216,13 @@ static void what_can_not_be_swapped_in_changes_nothing(void **state)
     struct store_digest before = store_digest_current(f->store);
     struct error e = {0};
     struct fixture *behind = donor_at(4);
-    assert_int_equal(store_swap(f->store, behind->dir, &e), CLADE_ERR_INVALID);
+    assert_int_equal(store_swap(f->store, behind->dir, NULL, NULL, &e), CLADE_ERR_INVALID);
     assert_non_null(strstr(e.message, "ends at index 4"));
-    assert_int_equal(store_swap(f->store, f->dir, &e), CLADE_ERR_INVALID);
+    assert_int_equal(store_swap(f->store, f->dir, NULL, NULL, &e), CLADE_ERR_INVALID);
     assert_non_null(strstr(e.message, "open already"));
-    assert_int_equal(store_swap(f->store, "/nonexistent/store", &e), CLADE_ERR_CORRUPT);
+    assert_int_equal(store_swap(f->store, "/nonexistent/store", NULL, NULL, &e), CLADE_ERR_CORRUPT);
     fixture_wipe(behind);
-    assert_int_equal(store_swap(f->store, behind->dir, &e), CLADE_ERR_CORRUPT);
+    assert_int_equal(store_swap(f->store, behind->dir, NULL, NULL, &e), CLADE_ERR_CORRUPT);
     char file[128];
     snprintf(file, sizeof file, "%s/data.mdb", behind->dir);
     assert_int_not_equal(access(file, F_OK), 0); /* none was made */
@@ -230,6 +230,66 @@ static void what_can_not_be_swapped_in_changes_nothing(void **state)
     write_to(f, 6);
     assert_int_equal(store_close_old(f->store), 0);
     free_fixture(behind);
+}
+
+struct keeping {
+    struct fixture *f;
+    int code;          /* what it answers */
+    const char *to;    /* what it renames the folder to; NULL: it stays */
+    uint64_t revision; /* the store's, as it was asked */
+};
+
+static int on_keep(void *arg, const char *path, struct error *error)
+{
+    struct keeping *k = arg;
+    k->revision = store_position(k->f->store).revision;
+    if (k->code != 0) {
+        return error_set(error, k->code, path, "not now");
+    }
+    return k->to != NULL ? rename(path, k->to) : 0;
+}
+
+static void a_copy_that_is_not_to_be_kept_changes_nothing(void **state)
+{
+    struct fixture *f = *state;
+    write_to(f, 5);
+    struct fixture *donor = donor_at(8);
+    struct keeping k = {.f = f, .code = CLADE_ERR_NO_SPACE};
+    struct error e = {0};
+    assert_int_equal(store_swap(f->store, donor->dir, on_keep, &k, &e), CLADE_ERR_NO_SPACE);
+    assert_int_equal(store_position(f->store).revision, 5);
+    assert_int_equal(store_close_old(f->store), 0);
+    write_to(f, 6);
+    /* The same copy, when there is room. */
+    k.code = 0;
+    assert_int_equal(store_swap(f->store, donor->dir, on_keep, &k, &e), 0);
+    assert_int_equal(k.revision, 6); /* kept before anybody sees it */
+    assert_int_equal(store_position(f->store).revision, 8);
+    exchange_folders(f, donor);
+    fixture_close(f);
+    fixture_open(f, FIXTURE_MAP_BYTES);
+    free_fixture(donor);
+}
+
+static void a_folder_that_is_renamed_as_it_is_kept_is_the_store_s(void **state)
+{
+    struct fixture *f = *state;
+    write_to(f, 5);
+    struct fixture *donor = donor_at(8);
+    char to[80];
+    snprintf(to, sizeof to, "%s-kept", donor->dir);
+    struct keeping k = {.f = f, .to = to};
+    assert_int_equal(store_swap(f->store, donor->dir, on_keep, &k, &f->error), 0);
+    f->index = 8;
+    write_to(f, 10);
+    assert_int_equal(fixture_read(f, QUERY_LIST, "{'kind':'artifact'}"), 0);
+    assert_int_equal(answer_count(f, "\"ref\""), 20);
+    fixture_close(f);
+    assert_int_equal(rename(to, donor->dir), 0);
+    exchange_folders(f, donor);
+    fixture_open(f, FIXTURE_MAP_BYTES);
+    assert_int_equal(f->index, 10);
+    free_fixture(donor);
 }
 
 /* --- Readers beside it ------------------------------------------------------------------------ */
@@ -345,6 +405,8 @@ int main(void)
         TEST(a_reader_that_rests_does_not_keep_the_old_environment),
         TEST(a_query_under_way_ends_on_the_old_store),
         TEST(what_can_not_be_swapped_in_changes_nothing),
+        TEST(a_copy_that_is_not_to_be_kept_changes_nothing),
+        TEST(a_folder_that_is_renamed_as_it_is_kept_is_the_store_s),
         TEST(readers_never_notice_a_swap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
