@@ -188,18 +188,16 @@ int change_put_edge(struct reading *r,
 
 static int put_version_side(struct reading *r, const char *side, uint64_t version)
 {
-    struct thing *thing;
+    uint64_t number;
     if (version == 0) {
         return 0;
     }
-    int rc = lookup_thing(r->view, r->scratch, version, &thing);
-    if (rc != 0) {
-        struct key key = key_u64(version);
-        return rc < 0 ? rc : row_corrupt(r->error, TABLE_THINGS, key_span(&key), "is missing");
+    int rc = lookup_version_number(r->view, r->scratch, version, &number);
+    if (rc == 0) {
+        value_put_str(r->out, side);
+        value_put_uint(r->out, number);
     }
-    value_put_str(r->out, side);
-    value_put_uint(r->out, thing->number);
-    return 0;
+    return rc;
 }
 
 int change_put_alias(struct reading *r, const struct change *c)

@@ -58,10 +58,10 @@ int floor_of_thing(struct view *v, const struct thing *now, uint64_t *ret)
 {
     struct floor floor = {0};
     int rc = 0;
-    if (v->floor_max != 0 && now->fields[FIELD_HOLD].set) {
-        rc = find(v, now->id, &floor);
-    } else if (now->kind != KIND_NAMESPACE) {
-        rc = floor_of_namespace(v, now->ns, &floor);
+    /* The row of a namespace's id is of what is in it, and not of a hold. */
+    if (v->floor_max != 0 && now->kind != KIND_NAMESPACE) {
+        rc = now->fields[FIELD_HOLD].set ? find(v, now->id, &floor)
+                                         : floor_of_namespace(v, now->ns, &floor);
     }
     *ret = floor.revision;
     return rc;
@@ -226,7 +226,7 @@ int floor_hold(struct rows *rows, const struct thing *thing)
     struct floor floor;
     int rc = floor_of_namespace(&rows->view, thing->ns, &floor);
     if (rc != 0 || floor.revision == 0) {
-        return rc;
+        return rc; /* as with namespaces: they are of the root */
     }
     return put(rows, thing->id, &(struct floor){.revision = floor.revision});
 }
@@ -236,6 +236,9 @@ int floor_release(struct rows *rows, const struct thing *thing)
     struct floor had;
     struct floor has;
     struct key key = key_u64(thing->id);
+    if (thing->kind == KIND_NAMESPACE) {
+        return 0;
+    }
     int rc = find(&rows->view, thing->id, &had);
     rc = rc != 0 ? rc : floor_of_namespace(&rows->view, thing->ns, &has);
     if (rc == 0 && had.revision != 0) {

@@ -5,7 +5,8 @@
  * no longer told.
  *
  * A thing has the floor of its namespace; one that is held keeps the floor that it had when the
- * hold was set, for as long as it is held. Namespaces themselves are of the root, which has none.
+ * hold was set, for as long as it is held. Namespaces themselves, held or not, are of the root,
+ * which has none: the row of a namespace's id is of what is in it.
  */
 #include "storage/lookup.h"
 #include "storage/rows.h"

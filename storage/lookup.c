@@ -248,6 +248,21 @@ int lookup_version(
     return lookup_thing(v, arena, get_u64le(value.data), ret);
 }
 
+int lookup_version_number(struct view *v, struct arena *arena, uint64_t id, uint64_t *ret)
+{
+    struct thing *version;
+    uint64_t revision = v->revision;
+    v->revision = UINT64_MAX;
+    int rc = lookup_thing(v, arena, id, &version);
+    v->revision = revision;
+    if (rc == 1) {
+        struct key key = key_u64(id);
+        return row_corrupt(v->error, TABLE_THINGS, key_span(&key), "is missing");
+    }
+    *ret = rc == 0 ? version->number : 0;
+    return rc;
+}
+
 int lookup_highest_version(struct view *v, uint64_t model, uint64_t *ret)
 {
     struct key key = key_u64_u64(model, UINT64_MAX);

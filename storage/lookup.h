@@ -30,6 +30,9 @@ int lookup_namespace(struct view *v, struct arena *arena, struct span path, uint
 /* The version by its number, deleted ones too. */
 int lookup_version(
     struct view *v, struct arena *arena, uint64_t model, uint64_t number, struct thing **ret);
+/* The number of a version, which is the same at each revision: floors do not matter. What is read
+ * lies in the arena. 0 or a code. */
+int lookup_version_number(struct view *v, struct arena *arena, uint64_t id, uint64_t *ret);
 /* The highest number of the model's versions, live or not; 0 when it has none. */
 int lookup_highest_version(struct view *v, uint64_t model, uint64_t *ret);
 /* The live version with the highest number. */

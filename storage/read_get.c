@@ -143,6 +143,10 @@ static int get_one(struct reading *r, const struct query_target *target)
                                      .with_metrics = r->query->with_metrics};
     size_t mark = r->out->len;
     rc = render_thing(&r->render, thing, &options, r->out);
+    if (rc == CLADE_ERR_COMPACTED) { /* what is held may be known, and what decides its state not */
+        r->out->len = mark;
+        return reading_emit_error(r, target);
+    }
     return reading_rendered(r, rc, mark);
 }
 

@@ -92,7 +92,7 @@ int render_ref(struct render *r, const struct thing *t, struct span *ret)
         struct thing *model;
         int rc = thing_of(r, t->model, &model);
         if (rc != 0) {
-            return rc;
+            return rc == CLADE_ERR_COMPACTED ? ref_by_id(r, t->id, ret) : rc;
         }
         snprintf(number, sizeof number, "/%" PRIu64, t->number);
         parts[n++] = model->name;

@@ -13,7 +13,8 @@ struct render {
 };
 
 /* The reference of a thing, "artifact/x" or "//team//version/m/7"; "id/7" where it is purged, or
- * known by its id alone and the view's revision is below its floor. Returns 0 or a fatal code, or
+ * where its name is not known any more: the view's revision is below the floor of the thing, which
+ * then is known by its id alone, or of its model. Returns 0 or a fatal code, or
  * CLADE_ERR_LIMIT when the arena is full. */
 int render_ref(struct render *r, const struct thing *thing, struct span *ret);
 int render_ref_of_id(struct render *r, uint64_t id, struct span *ret);

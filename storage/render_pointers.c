@@ -90,18 +90,16 @@ static int by_text(const void *a, const void *b)
 
 static int put_alias(struct render *r, const struct shown_alias *alias, struct buffer *out)
 {
-    struct thing *version;
-    int rc = lookup_thing(r->view, r->arena, alias->to.what, &version);
+    uint64_t number;
+    int rc = lookup_version_number(r->view, r->arena, alias->to.what, &number);
     if (rc != 0) {
-        struct key key = key_u64(alias->to.what);
-        return rc < 0 ? rc
-                      : row_corrupt(r->view->error, TABLE_THINGS, key_span(&key), "is missing");
+        return rc;
     }
     value_put_map(out, 3);
     value_put_str(out, "alias");
     value_put_span(out, alias->text);
     value_put_str(out, "version");
-    value_put_uint(out, version->number);
+    value_put_uint(out, number);
     value_put_str(out, "revision");
     value_put_uint(out, alias->to.created);
     return 0;

@@ -269,6 +269,62 @@ static void what_is_held_keeps_its_history(void **state)
     verify(f);
 }
 
+static void a_namespace_that_is_held_keeps_its_floor(void **state)
+{
+    struct fixture *f = *state;
+    do_txn(f, TXN("{'op':'create','kind':'namespace','name':'n'}")); /* 1: id/2 */
+    do_txn(f, TXN("{'op':'create','kind':'artifact','name':'x','namespace':'n'}"));
+    move_floor(f, "n", 2);
+    do_txn(f, TXN("{'op':'hold','ref':'namespace/n','reason':'a court'}"));
+    answers(f, QUERY_GET, "{'refs':['namespace/n'],'as_of':1}", "namespace/n");
+    assert_int_equal(answer_count(f, "COMPACTED"), 0);
+    do_txn(f, TXN("{'op':'release','ref':'namespace/n'}"));
+    refused_as_compacted(f, QUERY_LIST, "{'kind':'artifact','ns':'n','as_of':1}", 2);
+    assert_int_equal(count_rows(f, TABLE_FLOORS), 2); /* the namespace's, and the highest */
+    verify(f);
+}
+
+/* A model of two versions, id/2 to id/4, whose alias moves; an artifact of another team, id/6, that
+ * is made of both. What is held is so before all but the team's history goes. */
+static void make_versions(struct fixture *f, const char *hold)
+{
+    do_txn(f, TXN("{'op':'create','kind':'model','name':'m'},"
+                  "{'op':'create','kind':'version','model':'model/m'},"
+                  "{'op':'create','kind':'version','model':'model/m'},"
+                  "{'op':'create','kind':'namespace','name':'n'},"
+                  "{'op':'create','kind':'artifact','name':'x','namespace':'n'}"));
+    do_txn(f, TXN("{'op':'set_alias','ref':'version/m/1','alias':'best'},"
+                  "{'op':'link','from':'//n//artifact/x','label':'contains','to':'version/m/1'},"
+                  "{'op':'link','from':'//n//artifact/x','label':'contains','to':'version/m/2'}"));
+    do_txn(f, TXN("{'op':'set_alias','ref':'version/m/2','alias':'best'}"));
+    do_txn(f, hold); /* 4 */
+    do_txn(f, TXN("{'op':'update','ref':'version/m/2','description':'d'}"));
+    move_floor(f, "default", 5);
+    compact_all(f);
+}
+
+static void a_held_model_is_told_of_though_its_versions_are_not(void **state)
+{
+    struct fixture *f = *state;
+    make_versions(f, TXN("{'op':'hold','ref':'model/m'}"));
+    answers(f, QUERY_HISTORY, "{'ref':'model/m'}", "\"from\":1,\"to\":2");
+    answers(f, QUERY_AUDIT, "{'ref':'model/m'}", "\"from\":1,\"to\":2");
+    answers(f, QUERY_GET, "{'refs':['id/2'],'with':['aliases'],'as_of':2}", "\"version\":1");
+}
+
+static void a_held_version_has_no_name_where_its_model_has_none(void **state)
+{
+    struct fixture *f = *state;
+    make_versions(f, TXN("{'op':'hold','ref':'version/m/1'}"));
+    answers(f, QUERY_AUDIT, "{'namespace':'default'}", "\"ref\":\"id/3\"");
+    answers(f, QUERY_HISTORY, "{'ref':'id/6'}", "\"to\":\"id/3\"");
+    answers(f, QUERY_GET, "{'ns':'n','refs':['id/6'],'with':['edges'],'as_of':2}",
+            "\"to\":\"id/3\"");
+    /* Whether it was live cannot be told: that is said of this one alone. */
+    answers(f, QUERY_GET, "{'ns':'n','refs':['id/3','id/6'],'as_of':2}", "\"ref\":\"artifact/x\"");
+    assert_int_equal(answer_count(f, "COMPACTED"), 1);
+}
+
 /* --- What apply must not see -------------------------------------------------------------------
  */
 
@@ -467,6 +523,9 @@ int main(void)
         TEST(a_time_means_the_revision_at_it),
         TEST(a_namespace_keeps_what_another_has_lost),
         TEST(what_is_held_keeps_its_history),
+        TEST(a_namespace_that_is_held_keeps_its_floor),
+        TEST(a_held_model_is_told_of_though_its_versions_are_not),
+        TEST(a_held_version_has_no_name_where_its_model_has_none),
         TEST(the_dead_are_found_by_their_names_for_ever),
         TEST(purging_takes_what_compaction_leaves_behind),
         TEST(purging_passes_over_any_number_of_compacted_rows),
