@@ -115,9 +115,11 @@ class Real:
         self.writers = {user: wire.Client(leader.address, timeout=60, user=user)
                         for user in ('ann', 'bob')}
         self.readers = [wire.Client(node.address, timeout=60) for node in cluster.nodes]
+        self.clock = getattr(cluster, 'clock', None)  # where time passes
         self.session = self.writers['ann'].call('session_open', {'lease_ms': 3600000})['session']
         self.seq = 0
         self.episodes = 0
+        self.times = []  # (time, revision) of all that was answered
 
     def close(self):
         for client in (*self.writers.values(), *self.readers):
@@ -147,6 +149,41 @@ class Real:
             if time.monotonic() > deadline:
                 raise AssertionError('what was purged is not erased')
 
+    def floor(self, ns):
+        """A namespace's, and the store's time."""
+        told = self.writers['ann'].txn([{'op': 'compact', 'ref': f'id/{ns}', 'before': 0}])
+        return told['data'][0]['floor'], told['time']
+
+    def time_passes(self, ns, seconds):
+        """Until the store has it: nodes tell each other their clocks. The store's time."""
+        self.clock.go_on(seconds)
+        deadline = time.monotonic() + 60
+        while True:
+            _, now_us = self.floor(ns)
+            if now_us > self.clock.now_us() - 10 * 1000000:
+                return now_us
+            if time.monotonic() > deadline:
+                raise AssertionError('the store does not know how late it is')
+            time.sleep(0.01)
+
+    def wait_for_floors(self, floors):
+        """Retention moves them: those of `floors` to where they are to be."""
+        deadline = time.monotonic() + 60
+        for ns, floor in floors.items():
+            while self.floor(ns)[0] < floor:
+                if time.monotonic() > deadline:
+                    raise AssertionError(f'retention does not move the floor of id/{ns} to {floor}')
+                time.sleep(0.02)
+
+    def compacted(self):
+        """Waits until no node has anything left of what is below the floors."""
+        deadline = time.monotonic() + 60
+        for client in self.readers:
+            while client.call('describe', {'consistency': 'local'})['data']['store']['compacting']:
+                if time.monotonic() > deadline:
+                    raise AssertionError('a node does not take away what is below its floors')
+                time.sleep(0.01)
+
     def repeat(self, user, request):
         return self.writers[user].pipeline([request])[0]
 
@@ -154,11 +191,14 @@ class Real:
         """All pages as one answer."""
         client = self.rng.choice(self.readers)
         data = None
+        compacted = {}
         for _ in range(PAGES_MAX):
             answer = client.call(method, params)
             data = answer['data'] if data is None else self.join(method, data, answer['data'])
+            if 'compacted' in answer:
+                compacted = {'compacted': answer['compacted']}
             if answer['complete'] or method in ('paths', 'diff'):  # they have no cursor
-                return data
+                return {'items': data, **compacted} if method in ('history', 'audit') else data
             params = {**params, 'cursor': answer['cursor']}
             client = self.rng.choice(self.readers)
         raise AssertionError(f'{method} has no end: {params}')
@@ -197,8 +237,9 @@ class Episode:
         self.env = Environment(self.base)
         made = real.writers['ann'].txn([{'op': 'create', 'kind': 'namespace', 'name': self.base}])
         id_ = made['data'][0]['id']
-        self.world = plain.World(self.base, id_, made['revision'])
+        self.world = plain.World(self.base, id_, made['revision'], real.times)
         self.env.times[made['revision'] - 1] = made['time'] - 1
+        self.world.now_us = made['time']
         self.told(made['revision'], made['time'], 'ann')
         self.env.revisions[0] = made['revision']
         self.env.ids['0.0'] = id_
@@ -210,6 +251,8 @@ class Episode:
     def told(self, revision, time_us, user):
         self.world.times[revision] = self.env.times[revision] = time_us
         self.world.principals[revision] = user
+        self.real.times.append((time_us, revision))
+        self.world.now_us = max(self.world.now_us, time_us)
 
     def count(self, name):
         self.classes[name] = self.classes.get(name, 0) + 1
@@ -250,6 +293,11 @@ class Episode:
                     self.told(got['revision'], got['time'], item['user'])
             for result in expected[2]:
                 self.count(result['status'])
+                if result['status'] == 'compacted' and not isinstance(got, wire.Failure) and \
+                        not item.get('dry_run') and not item.get('again'):
+                    floor = self.world.state.floors[result['id']]
+                    if floor['revision'] == result['floor']:
+                        floor['time'] = got['time']
         if differ(wanted, found):
             raise Mismatch(item, wanted, found.error if isinstance(found, wire.Failure) else found,
                            {'command': command})
@@ -260,6 +308,8 @@ class Episode:
         told = {'code': refused.code, 'where': refused.where, 'id': thing['id'] if thing else None}
         if refused.there is not None and 'pointers' in plain.BUILT:
             told['there'] = refused.there
+        if refused.code == 'COMPACTED':
+            told['revision'] = sorted(refused.floors)
         return told
 
     def read(self, item):
@@ -272,6 +322,7 @@ class Episode:
             expected = self.world.read(item['method'], model)
         except plain.Refused as e:
             expected = self.refusal(e)
+        may_be_compacted = self.world.may_be_compacted(model)
         if 'order' in params:
             params['query'] = searching.text_of(params)
             del params['order']
@@ -280,10 +331,26 @@ class Episode:
                 self.real.read(item['method'], params)
         except wire.Failure as e:
             got = {k: e.error.get(k) for k in ('code', 'where', 'id')}
+            if got['code'] == 'COMPACTED':
+                got['revision'] = e.error.get('revision')
         got = self.plain(item['method'], params, got)
         self.count(item['method'])
+        if isinstance(got, dict) and got.get('code') == 'COMPACTED':
+            self.count('COMPACTED')
+            if got['revision'] in may_be_compacted and got != expected:
+                self.count('compacted_or_not')
+                return
+            floors = expected.get('revision') if isinstance(expected, dict) else None
+            if floors and got['revision'] in floors:
+                expected['revision'] = got['revision']
         if differ(expected, got):
             raise Mismatch(item, expected, got, {'method': item['method'], 'params': params})
+
+    @staticmethod
+    def takes(floor):
+        """How much later than the answer said it may have moved: it takes no revision, and the time
+        of an answer is a revision's. Retention moves it at some time."""
+        return range(60 * 1000000 if floor['time'] else 1 << 63)
 
     def plain(self, method, params, got):
         """Without what is not the episode's, and errors among the data by their class."""
@@ -300,16 +367,21 @@ class Episode:
             ours = {t['id'] for t in self.world.state.find('namespace')}
             return [d for d in got if (d['id'] if isinstance(d, dict) else d) in ours]
         if method == 'history':
-            for item in got:
+            for item in got['items']:
                 if 'edges' in item:  # labels have numbers that nobody sees
                     item['edges'].sort(key=lambda c: json.dumps(c, sort_keys=True))
             return got
         if method in ('audit', 'watch'):
-            for thing in (thing for event in got for thing in event['things']):
+            events = got['items'] if method == 'audit' else got
+            for thing in (thing for event in events for thing in event['things']):
                 if 'edges' in thing:
                     thing['edges'].sort(key=lambda c: json.dumps(c, sort_keys=True))
             return got
         if method == 'describe':
+            floor = self.world.state.floors.get(self.world.state.namespace(params['ns']))
+            shown = got['namespace'].get('compacted')
+            if floor and shown and shown['time'] - (floor['time'] or 0) in self.takes(floor):
+                shown['time'] = floor['time']
             return {'namespace': got['namespace']}
         return got
 
@@ -319,6 +391,11 @@ class Episode:
         """Runs the items; the first answer that differs is a Mismatch."""
         batch = []
         for item in items:
+            if 'pass_s' in item:
+                self.finish(batch)
+                batch = []
+                self.time_passes(item)
+                continue
             if item.get('dry_run'):
                 self.finish(batch)
                 batch = []
@@ -329,7 +406,7 @@ class Episode:
                     self.finish(batch)
                     batch = []
                 batch.append((item, *self.expect(item)))
-                if not pipelined or item.get('last') or purges(item['command']):
+                if not pipelined or item.get('last') or self.must_wait(item):
                     self.finish(batch)
                     batch = []
                 continue
@@ -337,6 +414,24 @@ class Episode:
             batch = []
             self.read(item)
         self.finish(batch)
+
+    def must_wait(self, item):
+        """Whether the cluster does something by itself after it."""
+        return purges(item['command']) or ('compaction' in plain.BUILT and self.world.due())
+
+    def time_passes(self, item):
+        self.world.now_us = self.real.time_passes(self.env.ids['0.0'], item['pass_s'])
+        self.retain()
+        if item.get('compacts'):
+            self.real.compacted()
+        self.count('passes')
+
+    def retain(self):
+        due = self.world.due() if 'compaction' in plain.BUILT else {}
+        self.real.wait_for_floors(due)
+        for ns, floor in due.items():
+            self.world.state.floors[ns] = {'revision': floor, 'time': None, 'by': None}
+            self.count('retained')
 
     def finish(self, batch):
         if not batch:
@@ -348,6 +443,7 @@ class Episode:
             self.hold_write(item, command, expected, answer)
         if any(purges(command) for _, command, _ in batch):
             self.real.erased()
+        self.retain()
         if 'session' in requests[-1][1]:
             again = self.real.repeat(user, requests[-1])
             item, command, expected = batch[-1]
@@ -375,12 +471,15 @@ class Episode:
                 self.finish(batch)
                 batch = []
             batch.append((item, *self.expect(item)))
-            if item.get('dry_run') or purges(item['command']):
+            if item.get('dry_run') or self.must_wait(item):
                 self.finish(batch)
                 batch = []
         if batch:
             items[-1]['last'] = True
         self.finish(batch)
+        if 'compaction' in plain.BUILT and rng.random() < 0.3:
+            items.append({**g.time_passes(), 'compacts': rng.random() < 0.5})
+            self.time_passes(items[-1])
         for _ in range(rng.randint(1, 12)):
             items.append(g.read())
             self.read(items[-1])
@@ -390,7 +489,7 @@ class Episode:
         there is given to a new one, since what was purged later has its past again."""
         sent, self.sent = self.sent, []
         first = self.world.first
-        world = plain.World(self.base, self.env.ids['0.0'], first)
+        world = plain.World(self.base, self.env.ids['0.0'], first, self.real.times)
         world.times = {r: t for r, t in self.world.times.items() if r <= revision}
         world.principals = {r: u for r, u in self.world.principals.items() if r <= revision}
         base = self.env.ids['0.0']

@@ -28,6 +28,9 @@ OF_THINGS = ('content', 'content_reason', 'props', 'fields', 'closed')
 OF_NAMESPACES = ('quota', 'retention_s', 'defaults')
 OF_POINTERS = ('stages', 'desired', 'observed', 'endpoint', 'targets', 'stage')
 TIMES = (1, 1000, 1767225600000000)
+PASSES_S = (420, 3600, 100000)
+NEAR_S = 120  # that an episode may take, so that it is certain what is too old meanwhile
+RETAINS = 0.04  # the share of episodes with retention where time passes: it takes the leader seconds
 
 
 class Generator:
@@ -39,6 +42,7 @@ class Generator:
         self.parts = parts
         self.kinds = [k for k in plain.KINDS if k != 'deployment' or 'pointers' in parts]
         self.item = 0
+        self.retains = not self.has('compaction') or self.chance(RETAINS)
         self.made = []  # of the transaction that is made: (number, kind, as)
 
     def has(self, part):
@@ -228,6 +232,7 @@ class Generator:
         names = [n for n in names if self.has('pointers') or n not in OF_POINTERS]
         names = [n for n in names if self.has('namespaces') or n not in OF_NAMESPACES]
         names = [n for n in names if self.has('history') or n != 'cyclic']
+        names = [n for n in names if self.retains or n != 'retention_s']
         if kind and not self.chance(0.01):
             names = [n for n in names if kind in plain.FIELDS[n][1]]
         elif not kind:
@@ -357,6 +362,32 @@ class Generator:
             op['reason'] = self.pick('audit', 'law', '')
         return None, op
 
+    # Floors.
+
+    def compact(self):
+        """Mostly up to what is old enough; only as of what has a time already."""
+        there = [t for t in self.world.state.find('namespace') if t['id'] != 1]
+        ref = self.thing_ref(self.rng.choice(there)) if self.chance(0.9) else \
+            self.ref(('namespace',))
+        known = sorted(t for t, r in self.env.revisions.items() if r in self.env.times)
+        highest = self.world.revision_of_age(plain.CURSOR_LIFE_S)
+        old = [t for t in known if self.env.revisions[t] <= highest]
+        label = self.rng.choice(old if old and self.chance(0.9) else known)
+        before = self.pick(f'%R{label}%', f'%T{label}%', f'%T{label}-1%', 0, 1 << 62, 'x',
+                           weights=(70, 15, 13, 2, 1, 0.2))
+        return None, {'op': 'compact', 'ref': ref, 'before': before}
+
+    def time_passes(self):
+        """So much that whatever is old, or young, stays so for a while."""
+        seconds = self.pick(*PASSES_S, weights=(50, 40, 10))
+        now_us = self.world.now_us
+        self.world.now_us += seconds * 1000000
+        while self.world.is_near(NEAR_S):
+            seconds += NEAR_S
+            self.world.now_us += NEAR_S * 1000000
+        self.world.now_us = now_us
+        return {'t': self.next(), 'pass_s': seconds}
+
     # Params and metrics.
 
     def log(self):
@@ -451,8 +482,8 @@ class Generator:
             'link': (20, lambda: self.edge('link')), 'unlink': (6, lambda: self.edge('unlink')),
             'rename': (5 * things, lambda: self.rename('rename')),
             'undelete': (8 * things, lambda: self.rename('undelete')),
-            'hold': (2 * things, lambda: self.hold('hold')),
-            'release': (2 * things, lambda: self.hold('release')),
+            'hold': (2 * things + 4 * self.has('compaction'), lambda: self.hold('hold')),
+            'release': (2 * things + 2 * self.has('compaction'), lambda: self.hold('release')),
             'set_alias': (8 * pointers, self.set_alias),
             'unset_alias': (3 * pointers, self.unset_alias),
             'set_stage': (10 * pointers, self.set_stage),
@@ -460,6 +491,7 @@ class Generator:
             'purge': (6 * self.has('namespaces'), lambda: (None, {'op': 'purge',
                                                                   'ref': self.dead()})),
             'log': (12 * self.has('series'), self.log),
+            'compact': (6 * self.has('compaction'), self.compact),
         }
         word = self.pick(*words, weights=[weight for weight, _ in words.values()])
         kind, op = words[word][1]()

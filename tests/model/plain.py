@@ -6,11 +6,14 @@ with the store, so that what both get wrong alike is rare. A state is never chan
 has it: a transaction works on a copy, which becomes the next revision's state or is thrown away.
 """
 
+import bisect
+import calendar
 import copy
 import json
 import math
 import re
 import struct
+import time
 
 import searching
 from plain_walks import Walks
@@ -89,18 +92,21 @@ OWN_KEYS = {
     'set_stage': {'ref', 'stage', 'expect', 'displace'},
     'set_targets': {'ref', 'targets'},
     'log': {'ref', 'params', 'metrics'},
+    'compact': {'ref', 'before'},
 }
 FIELDS_OF = ('create', 'update')
-MAKES_THING = ('create', 'update', 'rename', 'undelete', 'hold', 'release', 'log')
+MAKES_THING = ('create', 'update', 'rename', 'undelete', 'hold', 'release', 'log', 'compact')
+CURSOR_LIFE_S = 900  # what is younger is never below a floor
 
 
 class Refused(Exception):
-    def __init__(self, code, where=None, thing=None, there=None):
+    def __init__(self, code, where=None, thing=None, there=None, floors=()):
         super().__init__(code, where)
         self.code = code
         self.where = where
         self.thing = thing  # what is in the way
         self.there = there  # what is there now, as text
+        self.floors = floors  # COMPACTED: what the oldest that can be read may be said to be
 
     def inside(self, prefix):
         where = self.where
@@ -108,7 +114,7 @@ class Refused(Exception):
             where = prefix
         else:
             where = f'{prefix}{where}' if where.startswith('[') else f'{prefix}.{where}'
-        return Refused(self.code, where, self.thing, self.there)
+        return Refused(self.code, where, self.thing, self.there, self.floors)
 
 
 TIME_MS_MAX = 253402300799999  # the end of the year 9999
@@ -354,6 +360,9 @@ class Form:
         elif word == 'purge':
             if self.need(i, op, 'ref') in ('namespace', 'type'):
                 raise Refused('INVALID', 'ref')
+        elif word == 'compact':
+            self.need(i, op, 'ref', 'namespace')
+            self.inside('before', self.before, op.get('before'))
         elif word in ('rename', 'undelete'):
             kind = self.need(i, op, 'ref')
             if 'name' in op:
@@ -459,6 +468,13 @@ class Form:
             if not isinstance(stage.get(key, False), bool):
                 raise Refused('INVALID', key)
         if stage['name'] == 'none' and (stage.get('in_use') or not stage.get('multiple', True)):
+            raise Refused('INVALID')
+
+    @staticmethod
+    def before(value):
+        if isinstance(value, str):
+            time_us(value)
+        elif not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise Refused('INVALID')
 
     def need(self, i, op, key, kind=None):
@@ -651,6 +667,15 @@ class Form:
             raise Refused('INVALID')
 
 
+def time_us(text):
+    """Of RFC 3339 text as episodes write it."""
+    found = re.match(r'(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{6})Z\Z', text)
+    if not found:
+        raise Refused('INVALID')
+    return calendar.timegm(time.strptime(found.group(1), '%Y-%m-%dT%H:%M:%S')) * 1000000 + \
+        int(found.group(2))
+
+
 # --- a state ---------------------------------------------------------------------------------
 
 class State:
@@ -663,6 +688,8 @@ class State:
         self.series = {}   # (thing, key, on or 0) -> points in order
         self.aliases = {}  # (model, alias) -> (version, revision of the move)
         self.highest = {}  # model -> its highest number so far
+        self.floors = {}   # namespace -> {revision, time, by}: how far back it can be read
+        self.holds = {}    # what is held -> the floor that its namespace had then
 
     def copy(self):
         new = copy.copy(self)
@@ -690,6 +717,22 @@ class State:
     def find(self, kind, **wanted):
         return [t for t in self.things.values() if t['kind'] == kind and
                 all(t[k] == v for k, v in wanted.items())]
+
+    def floor_of(self, thing):
+        """Of a thing of now."""
+        if thing['kind'] == 'namespace':
+            return 0
+        if 'hold' in thing['fields']:
+            return self.holds[thing['id']]
+        return self.floors.get(thing['ns'], {'revision': 0})['revision']
+
+    def floor_under(self, path):
+        return max((floor['revision'] for ns, floor in self.floors.items()
+                    if f"{self.things[ns]['name']}/".startswith(f'{path}/')), default=0)
+
+    def shown_by_id(self, id_):
+        """Whether what it was called is not known any more."""
+        return False
 
     def live(self, thing):
         """A version is live only while its model is, a run while its experiment is."""
@@ -856,7 +899,7 @@ class State:
 
     def ref(self, thing, ns):
         """How a thing is written for who is in `ns`."""
-        if thing.get('purged'):
+        if thing.get('purged') or self.shown_by_id(thing['id']):
             return f"id/{thing['id']}"
         prefix = '' if thing['ns'] in (0, ns) else f"//{self.path(thing['ns'])}//"
         if thing['kind'] == 'version':
@@ -864,12 +907,95 @@ class State:
         return f"{prefix}{thing['kind']}/{thing['name']}"
 
 
+class Past(State):
+    """A state of below a floor: what is there is told as far as nobody may have lost it."""
+
+    class Things(dict):
+        """Notes whether one of those was looked at of which not all is known."""
+
+        def __init__(self, past, things):
+            super().__init__(things)
+            self.past = past
+
+        def __getitem__(self, id_):
+            self.past.met_hidden |= id_ in self.past.hidden
+            return super().__getitem__(id_)
+
+    def __init__(self, state, newest, revision):  # pylint: disable=super-init-not-called
+        vars(self).update(vars(state))
+        self.newest = newest
+        self.blind = {ns: floor['revision'] for ns, floor in newest.floors.items()
+                      if floor['revision'] > revision}
+        floors = {id_: newest.floor_of(thing) for id_, thing in newest.things.items()}
+        self.hidden = {id_: floor for id_, floor in floors.items() if floor > revision}
+        self.met_hidden = False
+        self.things = self.Things(self, state.things)
+
+    def check(self):
+        pass
+
+    def check_id(self, id_):
+        if id_ in self.hidden:
+            raise Refused('COMPACTED', 'as_of', floors={self.hidden[id_]})
+
+    def check_namespace(self, ns):
+        if ns in self.blind:
+            raise Refused('COMPACTED', 'as_of', floors={self.blind[ns]})
+
+    def shown_by_id(self, id_):
+        thing = self.newest.things[id_]
+        return id_ in self.hidden or thing['model'] in self.hidden
+
+    def named(self, ns, dead, look):
+        """Who held a name is known of those that are held; that nobody did is not."""
+        if dead:
+            self.check_namespace(ns)
+        found = look()
+        if found is None or found['id'] in self.hidden:
+            self.check_namespace(ns)
+        return found
+
+    def by_name(self, kind, ns, name, dead=False):
+        return self.named(ns, dead, lambda: State.by_name(self, kind, ns, name, dead))
+
+    def by_external_id(self, kind, ns, text, dead=False):
+        return self.named(ns, dead, lambda: State.by_external_id(self, kind, ns, text, dead))
+
+    def version(self, model, number):
+        for version in self.newest.find('version', model=model, number=number):
+            self.check_id(version['id'])
+        return super().version(model, number)
+
+    def latest(self, model):
+        for version in sorted(self.newest.find('version', model=model), key=lambda v: -v['number']):
+            self.check_id(version['id'])
+            then = self.things.get(version['id'])
+            if then and not then['deleted']:
+                return then
+        return None
+
+    def look_up(self, ref, ns, dead):
+        if ref.form == 'id':
+            self.check_id(ref.value)
+        found = super().look_up(ref, ns, dead)
+        if found:
+            self.check_id(found['id'])
+        return found
+
+    def live(self, thing):
+        parent = thing['model'] if thing['kind'] == 'version' else \
+            thing['fields'].get('experiment') if thing['kind'] == 'run' else None
+        if parent and not thing['deleted']:
+            self.check_id(parent)
+        return super().live(thing)
+
+
 # --- transactions ----------------------------------------------------------------------------
 
 class Transaction:
     """One command on a state of its own."""
 
-    def __init__(self, world, command):
+    def __init__(self, world, command, principal):
         self.state = world.state.copy()
         self.revision = world.revision + 1
         self.next_id = world.next_id
@@ -881,6 +1007,8 @@ class Transaction:
         self.moves = []  # of aliases: model, alias, from, to
         self.before = world.state
         self.purged = []
+        self.world = world
+        self.principal = principal
 
     def now(self):
         """When a name is given: the revision, and which of its steps."""
@@ -934,6 +1062,22 @@ class Transaction:
         self.put(left)
         self.purged.append(left)
         return self.answer('purged', left)
+
+    def do_compact(self, op):
+        there = self.resolve(op, 'ref', dead=True)
+        if there['kind'] != 'namespace':
+            raise Refused('INVALID', 'ref')
+        to = op['before']
+        if isinstance(to, str):
+            to = self.world.revision_at_time(time_us(to))
+        if to > self.world.revision or to > self.world.revision_of_age(CURSOR_LIFE_S):
+            raise Refused('INVALID', 'before')
+        had = self.state.floors.get(there['id'], {'revision': 0})
+        moves = to > had['revision']
+        if moves:
+            self.state.floors[there['id']] = {'revision': to, 'time': None, 'by': self.principal}
+        return {**self.answer('compacted' if moves else 'unchanged', there),
+                'floor': max(to, had['revision'])}
 
     def there(self, code, where, thing):
         return Refused(code, where, thing, self.state.ref(thing, self.ns))
@@ -1235,6 +1379,10 @@ class Transaction:
             fields['hold'] = reason
         if fields == there['fields']:
             return self.answer('unchanged', there)
+        if reason is None:
+            self.state.holds.pop(there['id'], None)
+        elif 'hold' not in there['fields']:
+            self.state.holds[there['id']] = self.state.floor_of(there)
         self.put({**there, 'fields': fields, 'changed': self.revision})
         return self.answer('changed', there)
 
@@ -1667,7 +1815,7 @@ class World(Walks):
     """Begins with the namespace `path`, made by `revision` as `id_`; before it there was only
     `default`."""
 
-    def __init__(self, path, id_, revision):
+    def __init__(self, path, id_, revision, all_times):
         self.first = self.revision = revision
         self.next_id = id_ + 1
         self.times = {0: 0}        # revision -> store time, as answered
@@ -1679,6 +1827,9 @@ class World(Walks):
         self.state = before.copy()
         self.state.things[id_] = self.namespace(path, id_, revision)
         self.states = {revision - 1: before, revision: self.state}
+        self.now_us = 0     # store time, as far as it is known
+        self.all_times = all_times  # (time, revision) of all revisions of before, too
+        self.pasts = []     # that the read looks at
 
     @staticmethod
     def namespace(path, id_, revision):
@@ -1690,11 +1841,13 @@ class World(Walks):
         """('ok', revision, results) or ('refused', Refused)."""
         try:
             Form(command)
-            t = Transaction(self, command)
+            t = Transaction(self, command, principal)
             results = t.run()
         except Refused as e:
             return 'refused', e
         t.state.check()
+        if not dry_run:  # floors move without a revision
+            self.state.floors = t.state.floors
         if t.changed and not dry_run:
             self.revision = t.revision
             self.next_id = t.next_id
@@ -1713,12 +1866,66 @@ class World(Walks):
                         state.forget(left['id'])
         return 'ok', self.revision, results
 
+    # Time, and what is too old.
+
+    def revision_at_time(self, us):
+        """The newest that is not younger; what is not answered yet is of now."""
+        if us >= self.now_us:
+            return self.revision
+        at = bisect.bisect_right(self.all_times, (us, math.inf))
+        return self.all_times[at - 1][1] if at else 0
+
+    def revision_of_age(self, age_s):
+        return self.revision_at_time(self.now_us - age_s * 1000000)
+
+    def retention(self, ns):
+        thing = self.state.things[ns]
+        for above in (thing, *self.state.above(thing['name'].rpartition('/')[0])):
+            if 'retention_s' in above['fields']:
+                return above['fields']['retention_s']
+        return None
+
+    def due(self):
+        """Where retention has the floors of namespaces that are not there yet."""
+        due = {}
+        for ns in self.state.find('namespace'):
+            age_s = self.retention(ns['id']) if ns['id'] != 1 else None
+            to = self.revision_of_age(max(age_s, CURSOR_LIFE_S)) if age_s is not None else 0
+            if to > self.state.floors.get(ns['id'], {'revision': 0})['revision']:
+                due[ns['id']] = to
+        return due
+
+    def is_near(self, within_s):
+        """Whether a revision is about to become too old for something."""
+        ages = {CURSOR_LIFE_S, *(t['fields']['retention_s'] for t in self.state.find('namespace')
+                                 if 'retention_s' in t['fields'])}
+        limits = [self.now_us - age * 1000000 for age in ages]
+        return any(self.revision_at_time(us) != self.revision_at_time(us + within_s * 1000000)
+                   for us in limits)
+
+    def seen(self, revision):
+        """The state at a revision, as it can still be read."""
+        state = self.states[revision]
+        if all(floor['revision'] <= revision for floor in self.state.floors.values()):
+            return state
+        self.pasts.append(Past(state, self.state, revision))
+        return self.pasts[-1]
+
+    def may_be_compacted(self, params):
+        """The floors that the last read may be refused for, since it looked at something of which
+        not all is known, by a way that is the store's own."""
+        revisions = [self.revision_at(params.get(key)) for key in ('as_of', 'from_as_of')]
+        met = any(past.met_hidden for past in self.pasts)
+        return {floor for past in self.pasts for floor in past.hidden.values()
+                if floor > min(revisions)} if met else set()
+
     # Reads: each answers its data, or raises Refused.
 
     def read(self, method, params):
+        self.pasts = []
         self.read_form(method, params)
         revision = self.revision_at(params.get('as_of'))
-        state = self.states[revision]
+        state = self.seen(revision)
         ns = state.namespace(params.get('ns', 'default'))
         if ns is None:
             raise Refused('NOT_FOUND', 'ns')
@@ -1817,6 +2024,8 @@ class World(Walks):
 
     def show_field(self, state, ns, name, value):
         shape = FIELDS[name][0]
+        if shape == 'type' and state.shown_by_id(value):
+            return f'id/{value}'
         if shape == 'type':
             return state.things[value]['name'].partition(':')[2]
         if shape.startswith('ref:'):
@@ -1860,6 +2069,8 @@ class World(Walks):
         which = params.get('state', 'any')
         if text.startswith(('digest:', 'uri:')):
             form, _, what = text.partition(':')
+            if isinstance(state, Past):
+                state.check_namespace(ns)
             for _, thing in sorted(state.things.items()):
                 has = thing.get('found_by') if thing.get('purged') and form == 'digest' else \
                     thing['fields'].get(form + 's')
@@ -1877,6 +2088,10 @@ class World(Walks):
     def read_list(self, state, ns, params):
         kind = params['kind']
         under = None
+        if isinstance(state, Past):
+            if kind != 'namespace':
+                state.check_namespace(ns)
+            state.met_hidden |= 'under' in params
         if 'under' in params:
             thing = Form.inside('under', state.resolve, Ref(params['under']), ns,
                                 params.get('state', 'live') != 'live')
@@ -1904,6 +2119,10 @@ class World(Walks):
         return [self.show(state, ns, t, params) for t in sorted(found, key=place)]
 
     def search(self, state, ns, params):
+        if isinstance(state, Past):
+            if params['kind'] != 'namespace':
+                state.check_namespace(ns)
+            state.met_hidden |= '"lineage"' in params['query']
         return searching.Search(state, ns).run(
             params['kind'], json.loads(params['query']), json.loads(params['order']),
             lambda t: self.wanted(state, t, params, 'live'))
@@ -1926,6 +2145,12 @@ class World(Walks):
         return {'count': len(found), 'by': [{'value': v, 'count': n} for v, n in order]}
 
     def read_describe(self, state, ns, params):
+        if isinstance(state, Past):
+            state.check_namespace(ns)
+            top = state.path(ns) + '/'
+            for child in state.find('namespace', deleted=False):
+                if child['name'].startswith(top):
+                    state.check_namespace(child['id'])
         counts = state.counts(ns)
         shown = {'name': state.path(ns), **counts,
                  'with_children': state.counts_with_children(ns), 'quotas': []}
@@ -1939,6 +2164,11 @@ class World(Walks):
                         what != 'writes_per_s':
                     quota['used'] = sum(use[k] for k in (KINDS if what == 'things' else (what,)))
                 shown['quotas'].append(quota)
+        floor = self.state.floors.get(ns)
+        if floor:
+            shown['compacted'] = {'before': floor['revision'], 'time': floor['time']}
+            if floor['by']:
+                shown['compacted']['by'] = floor['by']
         return {'namespace': shown}
 
     # History.
@@ -1951,9 +2181,14 @@ class World(Walks):
         if which == 'deleted' and state.live(thing):
             raise Refused('NOT_FOUND', 'ref')
         until = self.revision_at(params.get('as_of'))
+        floor = self.state.floor_of(self.state.things[thing['id']])
         made = [self.history_of(thing['id'], ns, revision)
-                for revision in range(until, min(self.states), -1)]
-        return [item for item in made if item]
+                for revision in range(until, max(min(self.states), floor), -1)]
+        return self.changes([item for item in made if item], thing['created'] <= floor and floor)
+
+    @staticmethod
+    def changes(items, floor):
+        return {'items': items, **({'compacted': floor} if floor else {})}
 
     def read_audit(self, state, ns, params):
         until = self.revision_at(params.get('as_of'))
@@ -1966,21 +2201,31 @@ class World(Walks):
             if which == 'deleted' and state.live(thing):
                 raise Refused('NOT_FOUND', 'ref')
             params = {**params, 'id': thing['id']}
-        made = [self.event_of(ns, revision, params) for revision in range(until, first - 1, -1)]
-        return [event for event in made if event]
+            floor = self.state.floor_of(self.state.things[thing['id']])
+            first = max(first, thing['created'])
+        else:
+            floor = self.state.floor_under(params['namespace'])
+        made = [self.event_of(ns, revision, params) for revision in range(until, min(self.states), -1)]
+        return self.changes([event for event in made if event],
+                            floor >= (first if 'ref' in params else 1) and floor)
 
     def read_watch(self, state, ns, params):
+        floor = self.state.floor_under(params['namespace'])
+        if params['from'] <= floor:
+            raise Refused('COMPACTED', 'from', floors={floor + 1})
         made = [self.event_of(ns, revision, params)
                 for revision in range(params['from'], self.revision + 1) if revision in self.states]
         return [event for event in made if event]
 
     def event_of(self, ns, revision, params):
         """A transaction as far as it passes; None when nothing of it does."""
-        before, after = self.states[revision - 1], self.states[revision]
+        before, after = self.seen(revision - 1), self.seen(revision)
         if 'by' in params and self.principals.get(revision) != params['by']:
             return None
         things = []
         for id_, thing in sorted(after.things.items()):
+            if self.state.floor_of(self.state.things[id_]) >= revision:
+                continue
             if params.get('id', id_) != id_ or not self.passes(ns, before, after, thing, params):
                 continue
             told = self.told_of(id_, ns, before, after, revision)
@@ -2032,7 +2277,7 @@ class World(Walks):
 
     def history_of(self, id_, ns, revision):
         """What one revision changed of a thing; None when it did not."""
-        before, after = self.states[revision - 1], self.states[revision]
+        before, after = self.seen(revision - 1), self.seen(revision)
         old, new = before.things.get(id_), after.things.get(id_)
         if new is None:
             return None

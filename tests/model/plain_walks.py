@@ -48,6 +48,11 @@ class Walks:
         look, tree = searching.Search(state, ns), json.loads(params.get('query', 'null'))
         if tree:
             look.check_references(tree)
+        if isinstance(state, plain.Past):
+            state.met_hidden |= bool(state.hidden)
+            met = {state.hidden[i] for i in depths if i in state.hidden}
+            if met:
+                raise plain.Refused('COMPACTED', 'as_of', floors=met)
         things = [(d, state.things[i]) for d, i in sorted((d, i) for i, d in depths.items())]
         return [(d, t) for d, t in things if self.wanted(state, t, params, 'any') and
                 t['kind'] in params.get('kinds', plain.KINDS) and
@@ -149,6 +154,8 @@ class Walks:
     # How one thing leads to another.
 
     def read_paths(self, state, ns, params):
+        if isinstance(state, plain.Past):
+            state.met_hidden = bool(state.hidden)
         from_ = self.start_of(state, ns, params, 'from')['id']
         to = self.start_of(state, ns, params, 'to')['id']
         ways = {'up': (False,), 'down': (True,)}.get(params.get('direction'), (False, True))
@@ -190,8 +197,11 @@ class Walks:
         if 'from_as_of' in params:
             revisions[0] = plain.Form.inside('from_as_of', self.past_revision,
                                              params['from_as_of'])
-            past = self.states[revisions[0]]
-        named = self.states[max(revisions)]
+            past = self.seen(revisions[0])
+        named = self.seen(max(revisions))
+        for seen in (past, named):
+            if isinstance(seen, plain.Past):
+                seen.met_hidden = bool(seen.hidden)
         states = (past, state)
         told = {'to': params['from'], **params}
         things = [self.start_of(s, ns, told, key) for s, key in zip(states, ('from', 'to'))]

@@ -65,7 +65,7 @@ class Shrinker:
             item = self.items[n]
             if 'command' in item:
                 self.items[n] = item = self.shrink_command(n, item)
-            else:
+            elif 'params' in item:
                 def with_params(params, n=n, item=item):
                     return self.with_item(n, {**item, 'params': params})
                 self.items[n] = {**item, 'params': self.shrink_map(item['params'], with_params)}
