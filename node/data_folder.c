@@ -392,7 +392,11 @@ int data_folder_open_for_recovery(const char *path,
 {
     ret->lock_fd = -1;
     int r = data_folder_read_recovery(path, ret_resumed, ret_cluster, error);
-    return r < 0 ? r : open_folder(path, "", 0, !*ret_resumed, ret, error);
+    r = r < 0 ? r : open_folder(path, "", 0, !*ret_resumed, ret, error);
+    return r == CLADE_ERR_NOT_FOUND
+               ? error_set(error, r, path,
+                           "there is no node in this folder: name the data folder of a survivor")
+               : r;
 }
 
 void data_folder_close(struct data_folder *folder)

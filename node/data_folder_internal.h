@@ -27,10 +27,11 @@ bool data_folder_has_new_log(const struct data_folder *folder, struct hash128 cl
 /* Puts it in its place, if it is not there yet; the former one is gone. */
 int data_folder_adopt_log(const struct data_folder *folder, struct error *error);
 int data_folder_end_recovery(const struct data_folder *folder, struct error *error);
-/* What the marker says; without one *ret_there is false. CLADE_ERR_CORRUPT: it says nothing. */
+/* What the marker says; without one *ret_there is false. CLADE_ERR_CORRUPT: it says nothing; _IO
+ * and others: it is there, or may be, and cannot be read. */
 int data_folder_read_recovery(const char *path,
                               bool *ret_there,
                               struct hash128 *ret_cluster,
                               struct error *error);
-/* CLADE_ERR_CONFLICT when the marker is there. */
+/* CLADE_ERR_CONFLICT when the marker is there; _IO and others when that cannot be told. */
 int data_folder_refuse_recovering(const char *path, struct error *error);

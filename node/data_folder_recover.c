@@ -22,19 +22,26 @@ int data_folder_read_recovery(const char *path,
     char text[512] = "";
     files_join(file, path, MARKER);
     int fd = open(file, O_RDONLY | O_CLOEXEC);
-    *ret_there = fd >= 0;
-    if (fd < 0) {
-        /* What else keeps it from being read is said of the folder. */
-        return errno == EACCES || errno == EIO ? file_error(file, "cannot be read", error) : 0;
+    /* Without the folder there is no marker either; what is wrong with that is said of the folder.
+     * Whatever else keeps it from being read, it may be there. */
+    *ret_there = fd >= 0 || (errno != ENOENT && errno != ENOTDIR);
+    if (!*ret_there) {
+        return 0;
     }
-    ssize_t n = read(fd, text, sizeof text - 1);
-    (void)close(fd);
-    text[n > 0 ? n : 0] = 0;
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    int r = n < 0 ? file_error(file, "cannot be read", error) : 0;
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    if (r < 0) {
+        return r;
+    }
+    text[n] = 0;
     const char *line = strstr(text, CLUSTER_LINE);
     line = line == NULL ? "" : line + sizeof CLUSTER_LINE - 1;
     if (strnlen(line, DIGITS) < DIGITS || !hash128_parse(span_make(line, DIGITS), ret_cluster)) {
         return error_set(error, CLADE_ERR_CORRUPT, file,
-                         "does not say which cluster the folder shall be of; recover another node");
+                         "does not say which cluster the folder shall be of");
     }
     return 0;
 }
@@ -43,13 +50,14 @@ int data_folder_refuse_recovering(const char *path, struct error *error)
 {
     bool there;
     struct hash128 cluster;
-    struct error unread = {.code = 0};
-    (void)data_folder_read_recovery(path, &there, &cluster, &unread);
+    int r = data_folder_read_recovery(path, &there, &cluster, error);
     return !there ? 0
-                  : error_set(error, CLADE_ERR_CONFLICT, path,
-                              "a recovery of this folder was interrupted: run 'claded recover "
-                              "--data %s' again",
-                              path);
+           : r < 0 && r != CLADE_ERR_CORRUPT
+               ? r
+               : error_set(error, CLADE_ERR_CONFLICT, path,
+                           "a recovery of this folder was interrupted: run 'claded recover "
+                           "--data %s' again",
+                           path);
 }
 
 int data_folder_begin_recovery(const struct data_folder *f,

@@ -77,5 +77,9 @@ int files_replace_text(const char *folder, const char *name, const char *text, s
     if (r == 0 && rename(made, path) != 0) {
         r = file_error(path, "cannot be put in place", error);
     }
-    return r < 0 ? r : file_sync_folder(folder, error);
+    if (r < 0) {
+        (void)unlink(made);
+        return r;
+    }
+    return file_sync_folder(folder, error);
 }

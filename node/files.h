@@ -13,7 +13,8 @@ int files_make_dir(const char *path, struct error *error);
 /* Writes and syncs the file; the folder is the caller's to sync. */
 int files_write_text(const char *path, const char *text, struct error *error);
 /* Puts `text` in the place of folder/name, durably: whoever reads it, whenever the process or the
- * machine dies, finds the old text or the new one. */
+ * machine dies, finds the old text or the new one. A failure leaves the old one, and nothing else.
+ */
 int files_replace_text(const char *folder, const char *name, const char *text, struct error *error);
 /* Removes what is in a folder; the folders in it `depth` levels deep. One that is not there is
  * empty. */

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -49,6 +50,11 @@ static int open_store(const struct config *c,
     return store_open(&options, ret, error);
 }
 
+static int pass_by(void *arg, uint64_t index, struct span entry, struct error *error)
+{
+    return 0;
+}
+
 static int look(const struct config *c, const char *path, struct survivor *s, struct error *error)
 {
     struct store *store;
@@ -59,13 +65,38 @@ static int look(const struct config *c, const char *path, struct survivor *s, st
     }
     r = open_store(c, s, &store, error);
     if (r < 0) {
-        return r;
+        return error->where[0] != 0
+                   ? r
+                   : error_set(error, r, s->folder.store_path, "%s", error->message);
     }
     s->position = store_position(store);
     s->digest = store_digest_current(store);
     store_close(store);
+    /* That the log goes on from the store is to be known before anything is changed. */
     return log_folder_read(s->folder.raft_path, s->folder.path, s->folder.identity.node,
-                           identity_address(&s->folder.identity), 0, NULL, NULL, &s->end, error);
+                           identity_address(&s->folder.identity), s->position.applied, pass_by,
+                           NULL, &s->end, error);
+}
+
+/* Adds what to do to an error that `look` came to. */
+static int advise(int r, const char *path, const char *instead, struct error *error)
+{
+    const char *where = error->where[0] != 0 ? error->where : path;
+    switch (r) {
+    case 0:
+    case CLADE_ERR_NOT_FOUND: /* which says it */
+        return r;
+    case CLADE_ERR_IN_USE:
+        return error_set(error, r, where, "%s: stop it first", error->message);
+    case CLADE_ERR_CORRUPT:
+    case CLADE_ERR_INVALID:
+    case CLADE_ERR_CONFLICT:
+    case CLADE_ERR_COMPACTED:
+        return error_set(error, r, where, "%s; %s", error->message, instead);
+    default:
+        return error_set(error, r, where, "%s; nothing was changed, so it may be tried again",
+                         error->message);
+    }
 }
 
 /* Up to which index it has everything. A store may be ahead of its own log. */
@@ -106,7 +137,8 @@ static int compare(const struct survivor *chosen,
 {
     if (!hash128_equal(chosen->folder.identity.cluster, other->folder.identity.cluster)) {
         return error_set(error, CLADE_ERR_INVALID, other->folder.path,
-                         "the folder is of another cluster than %s", chosen->folder.path);
+                         "the folder is of another cluster than %s: leave it out",
+                         chosen->folder.path);
     }
     if (!force && is_behind(chosen, other)) {
         return error_set(error, CLADE_ERR_CONFLICT, chosen->folder.path,
@@ -120,34 +152,71 @@ static int compare(const struct survivor *chosen,
     return 0;
 }
 
+static bool is_same_folder(const char *a, const char *b)
+{
+    struct stat one;
+    struct stat two;
+    return stat(a, &one) == 0 && stat(b, &two) == 0 && one.st_dev == two.st_dev &&
+           one.st_ino == two.st_ino;
+}
+
+static int refuse_doubles(const struct recover_request *request, struct error *error)
+{
+    for (size_t i = 1; i < request->folders_len; i++) {
+        for (size_t j = 0; j < i; j++) {
+            if (is_same_folder(request->folders[i], request->folders[j])) {
+                return error_set(error, CLADE_ERR_INVALID, request->folders[i],
+                                 "the folder is named twice: name each once");
+            }
+        }
+    }
+    return 0;
+}
+
+static int look_at_other(const struct config *c,
+                         const char *path,
+                         const struct survivor *chosen,
+                         bool force,
+                         struct error *error)
+{
+    struct survivor *other = calloc(1, sizeof *other);
+    if (other == NULL) {
+        return error_set(error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
+    }
+    other->folder.lock_fd = -1;
+    int r = advise(look(c, path, other, error), path, "leave the folder out", error);
+    if (r == 0 && other->resumed) {
+        r = error_set(error, CLADE_ERR_CONFLICT, other->folder.path,
+                      "a recovery of this folder was interrupted: take it to its end, or leave the "
+                      "folder out");
+    }
+    if (r == 0) {
+        show(other);
+        r = compare(chosen, other, force, error);
+    }
+    data_folder_close(&other->folder);
+    free(other);
+    return r;
+}
+
 static int look_at_all(const struct config *c,
                        const struct recover_request *request,
                        struct survivor *chosen,
                        struct error *error)
 {
-    int r = look(c, request->folders[0], chosen, error);
+    const char *path = request->folders[0];
+    int r = refuse_doubles(request, error);
+    r = r < 0 ? r : advise(look(c, path, chosen, error), path, "recover another survivor", error);
+    if (r == 0 && chosen->resumed) {
+        printf("%s: a recovery of this folder was interrupted, and is to be taken to its end\n",
+               path);
+    }
     if (r < 0 || chosen->founded) {
         return r;
     }
     show(chosen);
     for (size_t i = 1; i < request->folders_len && r == 0; i++) {
-        struct survivor *other = calloc(1, sizeof *other);
-        if (other == NULL) {
-            return error_set(error, CLADE_ERR_NO_MEMORY, NULL, "out of memory");
-        }
-        other->folder.lock_fd = -1;
-        r = look(c, request->folders[i], other, error);
-        if (r == 0 && other->resumed) {
-            r = error_set(error, CLADE_ERR_CONFLICT, other->folder.path,
-                          "a recovery of this folder was interrupted: take it to its end, or "
-                          "leave the folder out");
-        }
-        if (r == 0) {
-            show(other);
-            r = compare(chosen, other, request->force, error);
-        }
-        data_folder_close(&other->folder);
-        free(other);
+        r = look_at_other(c, request->folders[i], chosen, request->force, error);
     }
     return r;
 }
@@ -279,12 +348,18 @@ static int become(const struct config *c, const struct survivor *s, struct error
     char cluster[33];
     int r = new_identity(s, &identity, error);
     r = r < 0 ? r : data_folder_begin_recovery(&s->folder, identity.cluster, error);
-    if (r == 0 && !data_folder_has_new_log(&s->folder, identity.cluster)) {
+    if (r < 0) {
+        return r;
+    }
+    if (!data_folder_has_new_log(&s->folder, identity.cluster)) {
         r = make_log(c, s, &identity, error);
     }
     r = r < 0 ? r : finish(s, &identity, error);
     if (r < 0) {
-        return r;
+        return error_set(error, r, error->where[0] != 0 ? error->where : s->folder.path,
+                         "%s; the folder is on its way to be another cluster's: put that right, "
+                         "and run 'claded recover' again",
+                         error->message);
     }
     hash128_format(identity.cluster, cluster);
     printf(

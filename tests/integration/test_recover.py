@@ -72,6 +72,75 @@ class LostQuorum(Case):
             return one.status()['refused']
 
 
+class OneSurvivor(Case):
+    """Two of three folders are gone: what is in the third is all that there is."""
+    cost_s = 12
+
+    def test_what_it_had_is_there_and_the_new_cluster_serves_and_takes_members(self):
+        with Cluster(3) as c:
+            survivor = self.rng.choice(c.nodes)
+            self.survive(c, survivor)
+
+    def test_one_that_never_voted_is_as_good(self):
+        with Cluster(3) as c:
+            survivor = c.grow(promote=False)
+            self.survive(c, survivor)
+
+    def survive(self, c, survivor):
+        former = c.id()
+        lost = [n for n in c.nodes if n is not survivor]
+        with Writers(c, 3, self.rng, patience=2) as writers:
+            writers.wait_acked(100)
+            with survivor.client(timeout=10) as one:
+                applied = one.call('describe', {'consistency': 'local'})['revision']
+            survivor.kill()
+            writers.wait_acked(len(writers.acked) + 50)
+            c.kill_all()
+            writers.stop()
+        for node in lost:
+            shutil.rmtree(node.data)
+        told = recover(survivor, '--data', survivor.data)
+        self.assertEqual(len(re.findall(f'of cluster {former}: log up to index', told.stdout)), 1)
+        self.assertIn('is lost, and nothing tells what that was', told.stdout)
+        c.nodes, c.former = [survivor], lost
+        survivor.start()
+        c.ready()
+        self.assertNotEqual(c.id(), former)
+        self.check_exactly(survivor, writers.acked, applied)
+        c.grow()
+        c.grow()
+        with Writers(c, 2, self.rng, prefix='new') as more:
+            more.wait_acked(50)
+            victim = self.rng.choice(c.nodes)
+            victim.kill()  # three members: two go on
+            more.wait_acked(len(more.acked) + 50)
+            more.stop()
+            more.check(self)
+        victim.start()
+        c.ready()
+        more.check(self)
+        c.digests()
+        backup = c.folder / 'backup'
+        self.run_cli(c, 'cluster', 'backup', backup)
+        self.assertEqual(survivor.claded('restore', '--check', '--from', str(backup)).returncode, 0)
+
+    def check_exactly(self, node, acked, applied):
+        """What it had applied is there; of what its log had more, nothing has a gap before it."""
+        with node.client(timeout=30) as one:
+            revision = one.call('describe')['revision']
+            self.assertGreaterEqual(revision, applied)
+            names = sorted(acked)
+            things = one.get(*(f'artifact/{n}' for n in names), view='full')['data']
+            for name, thing in zip(names, things):
+                answer = acked[name]
+                if answer['revision'] > revision:
+                    self.assertEqual(thing['error']['code'], 'NOT_FOUND', name)
+                else:
+                    self.assertEqual(thing['id'], answer['data'][0]['id'], name)
+                    self.assertEqual(thing['created']['revision'], answer['revision'], name)
+                    self.assertEqual(thing['created']['time'], answer['time'], name)
+
+
 class Mistakes(Case):
     cost_s = 6
 
