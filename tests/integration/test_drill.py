@@ -8,8 +8,8 @@ import unittest
 import cluster
 
 DRILL = cluster.ROOT / 'tests' / 'model' / 'drill'
-ROUNDS = 3
-SECONDS = 22  # after which no more rounds begin
+ROUNDS = 4
+SECONDS = 18  # after which no more rounds begin
 
 
 class AllIsLost(cluster.Case):

@@ -9,9 +9,10 @@ import plain
 from cluster import Cluster, member_flags
 from generate import Generator
 
-HOW = ('latest', 'revision', 'time')
-PASTS = 12           # moments of each episode that are looked at, beside those around the last
-REVISIONS_MAX = 500  # of an episode: what is compared grows with them
+HOW = ('latest', 'revision', 'time', 'survivor')
+PASTS = 8            # moments of each episode that are looked at, beside those around the last
+REVISIONS_MAX = 300  # of an episode: what is compared grows with them
+EPISODES = 3         # that are over, and looked at all the same
 CHUNK = 60           # things in a read
 WALKED = 12          # things whose lineage and history is read, at each moment
 FULL = {'view': 'full', 'state': 'any', 'with': ['edges', 'aliases', 'params', 'metrics']}
@@ -23,6 +24,16 @@ class Backup:
     def __init__(self, path, said):
         self.path = path
         self.revision = said['revision']
+
+
+def difference(mismatch):
+    """A Mismatch as text; of a long answer only what differs."""
+    expected, got = mismatch.expected, mismatch.got
+    if isinstance(expected, list) and isinstance(got, list) and len(expected) == len(got):
+        pairs = [(a, b) for a, b in zip(expected, got) if episode.differ(a, b)]
+        expected, got = [a for a, _ in pairs], [b for _, b in pairs]
+    return json.dumps({'sent': mismatch.sent, 'expected': expected, 'got': got}, indent=1,
+                      ensure_ascii=False, default=str)
 
 
 class Drill:
@@ -37,6 +48,7 @@ class Drill:
         self.files = 0
         self.began = 0   # episodes
         self.episodes = []
+        self.compared = 0  # answers of those that are looked at no more
         self.g = None  # makes items for the last one
         # Copying is slow enough that a backup of little is taken while something goes on.
         self.cluster = Cluster(3, start=False, catch_up_rate_bytes='1MiB')
@@ -56,7 +68,7 @@ class Drill:
         print(f'{time.monotonic() - self.begin:5.1f} s, round {self.number}: {text}', flush=True)
 
     def answers(self):
-        return sum(e.answers for e in self.episodes)
+        return self.compared + sum(e.answers for e in self.episodes)
 
     def run(self, rounds, seconds):
         self.cluster[2].write_config(lineage_bytes=0)  # answers lineage from the disk
@@ -78,6 +90,8 @@ class Drill:
 
     def begin_episode(self):
         """Of the ones before only what they left is looked at."""
+        self.compared += sum(e.answers for e in self.episodes[:-EPISODES])
+        del self.episodes[:-EPISODES]
         self.episodes.append(episode.Episode(self.real))
         self.began = self.real.episodes
         self.renew_generator()
@@ -133,12 +147,19 @@ class Drill:
             self.write(self.rng.randint(0, 8))
             chain.append(self.backup(chain[-1]))
         self.write(self.rng.randint(1, 8))
-        words, revision = self.choose(chain)
-        lost = self.episodes[-1].world.revision
-        self.say(f'all is lost at revision {lost}; restoring {len(chain)} files to '
-                 f'{" ".join(words) or "their end"}, which is revision {revision}')
-        self.lose_everything()
-        self.restore(chain, words)
+        if not self.modes:
+            self.modes = self.rng.sample(HOW, len(HOW))
+        mode = self.modes.pop()
+        if mode == 'survivor':
+            revision = self.recover()
+        else:
+            words, revision = self.choose(mode, chain)
+            lost = self.episodes[-1].world.revision
+            self.say(f'all is lost at revision {lost}; restoring {len(chain)} files to '
+                     f'{" ".join(words) or "their end"}, which is revision {revision}')
+            self.lose_all_but(None)
+            self.restore(chain, words)
+        self.grow()
         self.episodes[-1].go_back(revision)
         self.renew_generator()
         self.compare()
@@ -146,11 +167,8 @@ class Drill:
         self.say('the episode goes on')
         self.write(self.rng.randint(5, 15))
 
-    def choose(self, chain):
+    def choose(self, mode, chain):
         """Where to restore to: the words for it, and its revision."""
-        if not self.modes:
-            self.modes = self.rng.sample(HOW, len(HOW))
-        mode = self.modes.pop()
         first, last = chain[0].revision, chain[-1].revision
         if mode == 'latest':
             return (), last
@@ -166,12 +184,13 @@ class Drill:
         return ('--time', episode.rfc3339(self.rng.choice(
             (begin, end, self.rng.randint(begin, end))))), revision
 
-    def lose_everything(self):
+    def lose_all_but(self, survivor):
         self.real.close()
         self.real = None
         self.cluster.kill_all()
         for node in self.cluster.nodes:
-            shutil.rmtree(node.data)
+            if node is not survivor:
+                shutil.rmtree(node.data)
 
     def claded(self, *words):
         done = self.cluster.nodes[0].claded(*words, timeout=120)
@@ -180,9 +199,34 @@ class Drill:
     def restore(self, chain, words):
         c = self.cluster
         c.nodes = c.nodes[:1]
+        number = c.nodes[0].number
         files = [word for b in chain for word in ('--from', str(b.path))]
-        self.claded('restore', *files, '--node', '1', *member_flags(c), *words)
+        self.claded('restore', *files, '--node', str(number), *member_flags(c), *words)
+
+    def recover(self):
+        """Makes a cluster of one of the nodes; its revision, which the others may have been
+        beyond."""
+        c = self.cluster
+        survivor = self.rng.choice(c.nodes)
+        lost = self.episodes[-1].world.revision
+        with survivor.client() as one:
+            applied = one.call('describe', {'consistency': 'local'})['revision']
+        self.lose_all_but(survivor)
+        c.nodes = [survivor]
+        self.claded('recover', '--data', str(survivor.data))
         c.start()
+        with survivor.client() as one:
+            revision = one.call('describe', {})['revision']
+        self.say(f'two of three are lost at revision {lost}; node {survivor.number}, which had '
+                 f'applied {applied}, is recovered at revision {revision}')
+        assert applied <= revision <= lost, 'the survivor has what it had, and nothing new'
+        return revision
+
+    def grow(self):
+        """From the node that was made to three of them."""
+        c = self.cluster
+        if not c.nodes[0].alive():
+            c.start()
         c.grow(lineage_bytes=0)
         c.grow()
         c.ready()
@@ -207,18 +251,24 @@ class Drill:
     def look(self, e, as_of):
         """Each thing that there ever was, and everything of each namespace, at one moment."""
         at = {'ns': e.base, **({'as_of': as_of} if as_of else {})}
-        state = e.world.states[e.env.as_of(as_of) if as_of else e.world.revision]
+        revision = e.env.as_of(as_of) if as_of else e.world.revision
+        state = e.world.states[revision]
+        # What is used of a quota is said at the newest revision alone: another episode has that now.
+        describes = e is self.episodes[-1] or not as_of or revision < e.world.revision
         if state.namespace(e.base) is None:
             return
         ids = sorted(e.world.state.things)
-        ids = [i for i in ids if i != 1] + [e.world.next_id]  # which is nothing's yet
+        ids = [i for i in ids if i != 1]
+        if e is self.episodes[-1]:
+            ids.append(e.world.next_id)  # which is nothing's yet
         for begin in range(0, len(ids), CHUNK):
             refs = [f'id/{i}' for i in ids[begin:begin + CHUNK]]
             self.read(e, 'get', {**at, **FULL, 'refs': refs})
         for ns in [t['name'] for t in state.find('namespace', deleted=False) if t['id'] != 1]:
             for kind in self.g.kinds:
                 self.read(e, 'list', {**at, **FULL, 'ns': ns, 'kind': kind})
-            self.read(e, 'describe', {**at, 'ns': ns})
+            if describes:
+                self.read(e, 'describe', {**at, 'ns': ns})
         there = [i for i in ids if i in state.things]
         measured = sorted({place[0] for place in state.series})
         if measured and 'series' in self.parts and not as_of:
