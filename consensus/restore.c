@@ -502,14 +502,14 @@ static int check_covered(const struct replay *p,
                          struct error *error)
 {
     const struct restore_options *o = p->options;
-    if (p->over || (o->revision == 0 && o->time_us <= m->taken_us) ||
+    if (p->over || (o->revision == 0 && o->time_us <= m->covers_us) ||
         (o->revision != 0 && o->revision <= p->revision)) {
         return 0;
     }
     char limit[64];
     char end[TIME_TEXT_BYTES];
     describe_limit(o, limit);
-    time_format(m->taken_us, end);
+    time_format(m->covers_us, end);
     return error_set(error, CLADE_ERR_INVALID, o->files[o->files_len - 1],
                      "the backups end at revision %" PRIu64 ", as of %s: %s is not in them",
                      p->revision, end, limit);

@@ -13,14 +13,30 @@ static void put_bytes(struct buffer *b, struct span bytes)
     value_put_bytes(b, bytes);
 }
 
+/* Up to when what was acknowledged is in it. Behind store time that is so only of what a
+ * linearizable read sees, by this node's clock. */
+static uint64_t covers_us(const struct backup_letter *l)
+{
+    return l->asked_us > l->info.time_us ? l->asked_us : l->info.time_us;
+}
+
+/* When the request came, by the wall's clock. */
+static uint64_t asked_us(const struct request *r)
+{
+    const struct node *n = r->conn->serve->node;
+    uint64_t ago_us = node_now(n) - r->started_us;
+    return clock_wall_us(n->clock) - ago_us;
+}
+
 static void put_opened(struct buffer *b, const struct node *n, const struct backup_letter *l)
 {
-    value_put_map(b, 9);
+    value_put_map(b, 10);
     map_put_uint(b, "copy", l->copy);
     map_put_uint(b, "bytes", l->info.bytes);
     map_put_uint(b, "index", l->info.applied);
     map_put_uint(b, "revision", l->info.revision);
     map_put_uint(b, "time", l->info.time_us);
+    map_put_uint(b, "covers", covers_us(l));
     map_put_uint(b, "store_format", store_format());
     map_put_hash(b, "cluster", n->folder.identity.cluster);
     map_put_hash(b, "data", l->info.data);
@@ -71,6 +87,9 @@ void backup_run(struct request *r)
     if (l == NULL) {
         request_fail_code(r, CLADE_ERR_NO_MEMORY, "out of memory");
         return;
+    }
+    if (r->backup->action == BACKUP_OPEN && r->backup->consistency == CLADE_LINEARIZABLE) {
+        l->asked_us = asked_us(r);
     }
     if (!ask_raft(r, &l->letter, on_answer)) {
         backup_letter_free(&l->letter);

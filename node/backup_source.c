@@ -13,6 +13,8 @@ struct backup_source {
     struct node *node;
     struct supplier *supplier; /* its askers are backups, by their numbers */
     struct buffer answer;
+    uint64_t opened_id;       /* of the backup whose copy was opened last */
+    uint64_t opened_asked_us; /* when that was asked for first */
 };
 
 /* --- letters --- */
@@ -139,6 +141,11 @@ static int open_store(struct backup_source *b, struct backup_letter *l)
     if (rc == 0) {
         l->copy = s.copy;
         l->info = s.info;
+        if (b->opened_id != l->params.id) {
+            b->opened_id = l->params.id;
+            b->opened_asked_us = l->asked_us;
+        }
+        l->asked_us = b->opened_asked_us; /* said twice, it is the one copy */
     }
     return rc;
 }

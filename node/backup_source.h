@@ -16,9 +16,12 @@ struct backup_letter {
     struct error error;          /* code 0: there is an answer */
     uint64_t copy;               /* open: 0 when entries are wanted */
     struct store_copy_info info; /* open */
-    uint64_t last;               /* entries: the last index that `bytes` cover */
-    uint64_t checksum;           /* read: XXH3-64 of `bytes` */
-    struct buffer bytes;         /* read, entries */
+    /* open: everything that was acknowledged by then is wanted, or 0; it comes back as that of the
+     * first request that opened the copy. */
+    uint64_t asked_us;
+    uint64_t last;       /* entries: the last index that `bytes` cover */
+    uint64_t checksum;   /* read: XXH3-64 of `bytes` */
+    struct buffer bytes; /* read, entries */
 };
 
 /* NULL when memory is out. */

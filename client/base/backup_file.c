@@ -33,7 +33,7 @@ void backup_header_encode(const struct backup_manifest *m,
     put_u64le(bytes + 56, m->index);
     put_u64le(bytes + 64, m->revision);
     put_u64le(bytes + 72, m->time_us);
-    put_u64le(bytes + 80, m->taken_us);
+    put_u64le(bytes + 80, m->covers_us);
     hash128_put(bytes + 88, m->data);
     hash128_put(bytes + 104, m->state);
     put_u64le(bytes + 120, m->bytes);
@@ -87,7 +87,7 @@ int backup_header_decode(const uint8_t bytes[BACKUP_HEADER_BYTES],
                                 .index = get_u64le(bytes + 56),
                                 .revision = get_u64le(bytes + 64),
                                 .time_us = get_u64le(bytes + 72),
-                                .taken_us = get_u64le(bytes + 80),
+                                .covers_us = get_u64le(bytes + 80),
                                 .data = hash128_get(bytes + 88),
                                 .state = hash128_get(bytes + 104),
                                 .bytes = get_u64le(bytes + 120)};

@@ -40,7 +40,7 @@ struct backup_manifest {
     uint64_t index;
     uint64_t revision;
     uint64_t time_us;
-    uint64_t taken_us;
+    uint64_t covers_us; /* what was acknowledged up to then is in it */
     struct hash128 data;
     struct hash128 state;
     uint64_t bytes;

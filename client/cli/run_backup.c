@@ -194,7 +194,7 @@ static bool read_manifest(struct backup *b, const struct clade_response *respons
         .index = uint_at(data, "index"),
         .revision = uint_at(data, "revision"),
         .time_us = uint_at(data, "time"),
-        .taken_us = clock_wall_us(clock_system()),
+        .covers_us = uint_at(data, "covers"),
         .bytes = b->is_incremental ? 0 : uint_at(data, "bytes"),
     };
     b->copy = uint_at(data, "copy");

@@ -4,10 +4,11 @@ import datetime
 import json
 import pathlib
 import shutil
+import subprocess
 import tempfile
 
 import wire
-from cluster import Case, Cluster, Node, Writers, free_ports, member_flags, until
+from cluster import HERE, Case, Cluster, Node, Writers, free_ports, member_flags, until
 
 
 def rfc3339(us):
@@ -170,6 +171,57 @@ class Files(Backups):
             told = self.run_cli(c, 'cluster', 'backup', c.folder / 'x', '--since', full, expect=1)
             self.assertIn('take a full backup', told.stderr)
             self.assertFalse((c.folder / 'x').exists())
+
+
+class Covered(Backups):
+    """A time that the files do not reach is refused, whatever a clock says: what was written up to
+    there would be missing, and nobody told."""
+    cost_s = 8
+
+    def not_in_it(self, cluster, path, time_us):
+        node = Node(cluster, 9, *free_ports(2))
+        node.write_config()
+        done = node.claded('restore', '--from', str(path), '--node', '9', '--member',
+                           '9=127.0.0.1:1', '--time', rfc3339(time_us))
+        self.assertEqual(done.returncode, 2, done)
+        self.assertIn('is not in them', done.stderr)
+        return node
+
+    def test_a_client_whose_clock_is_ahead_takes_a_backup_of_no_later_time(self):
+        with tempfile.TemporaryDirectory(prefix='clade-clock-') as folder:
+            shim = f'{folder}/shifted_clock.so'
+            subprocess.run(['cc', '-shared', '-fPIC', '-O', '-o', shim,
+                            str(HERE / 'shifted_clock.c')], check=True)
+            with Cluster(1) as c:
+                self.run_cli(c, 'artifact', 'create', 'early')
+                path, _ = self.backup(c, 'file', env={'LD_PRELOAD': shim, 'CLOCK_SHIFT_S': '3600'})
+                with c[1].client() as one:
+                    late = one.txn([wire.artifact('late')])
+                self.not_in_it(c, path, late['time'])
+
+    def test_what_a_node_has_that_is_behind_is_of_its_own_time(self):
+        with Cluster(3) as c:
+            self.run_cli(c, 'artifact', 'create', 'early')
+            c.digests()
+            behind = c.followers()[0]
+            behind.terminate()  # its store is synced: after a crash it would wait for a quorum
+            with c.leader().client() as one:
+                late = one.txn([wire.artifact('late')])
+            c.kill_all()
+            behind.start()
+            until(lambda: self.has_early(behind), 'the node serves what it has')
+            path, said = self.backup(c, 'file', '--consistency', 'local', node=behind)
+            node = self.not_in_it(c, path, late['time'])
+            done = node.claded('restore', '--from', str(path), '--node', '9', '--member',
+                               '9=127.0.0.1:1', '--time', rfc3339(said['time']))
+            self.assertEqual(done.returncode, 0, done)
+            self.assertIn(f"was at revision {said['revision']}", done.stdout)
+
+    @staticmethod
+    def has_early(node):
+        with node.client(timeout=3) as one:
+            answer = one.call('get', {'refs': ['artifact/early'], 'consistency': 'local'})
+            return 'error' not in answer['data'][0]
 
 
 class Interrupted(Backups):

@@ -23,7 +23,7 @@ static const struct backup_manifest full = {.kind = BACKUP_FULL,
                                             .index = 400,
                                             .revision = 300,
                                             .time_us = 1700000000000001,
-                                            .taken_us = 1700000000000002,
+                                            .covers_us = 1700000000000002,
                                             .data = {.low = 7, .high = 8},
                                             .state = {.low = 9, .high = 10},
                                             .bytes = (uint64_t)CHUNKS * CHUNK_BYTES};
@@ -116,7 +116,7 @@ static void what_was_written_reads_back(void **state)
     assert_int_equal(m.index, full.index);
     assert_int_equal(m.revision, full.revision);
     assert_int_equal(m.time_us, full.time_us);
-    assert_int_equal(m.taken_us, full.taken_us);
+    assert_int_equal(m.covers_us, full.covers_us);
     assert_true(hash128_equal(m.data, full.data) && hash128_equal(m.state, full.state));
     assert_int_equal(m.bytes, full.bytes);
 }

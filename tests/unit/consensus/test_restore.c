@@ -152,7 +152,7 @@ static struct backup_manifest manifest_of(struct node *n, enum backup_kind kind,
                                     .index = p.applied,
                                     .revision = p.revision,
                                     .time_us = p.time_us,
-                                    .taken_us = p.time_us,
+                                    .covers_us = p.time_us,
                                     .data = d.data,
                                     .state = d.state};
 }
