@@ -6,12 +6,16 @@
  *
  * All integers little-endian.
  *     header  0 "cladebk" and a zero   8 u32 version (1)   12 u32 kind (1 full, 2 incremental)
- *            16 16 bytes cluster id   32 u32 format of the store   36 u32 0   40 u64 node that gave
- * it 48 u64 base: incremental: the entries begin behind this index; full: 0 56 u64 index   64 u64
- * revision   72 u64 store time   80 u64 wall time of its begin 88 16 bytes data digest   104 16
- * bytes state digest, both at `index` 120 u64 bytes: full: length of the store's file; incremental:
- * 0 128 u64 XXH3-64 of the 128 before chunk   0 u32 length, not 0   4 u32 0   8 u64 its number,
- * from 0 16 u64 XXH3-64 of the bytes, seeded with the XXH3-64 of the 16 before, which is seeded
+ *            16 16 bytes cluster id   32 u32 format of the store   36 u32 0
+ *            40 u64 node that gave it
+ *            48 u64 base: incremental: the entries begin behind this index; full: 0
+ *            56 u64 index   64 u64 revision   72 u64 store time
+ *            80 u64 up to when what was acknowledged is in it
+ *            88 16 bytes data digest   104 16 bytes state digest, both at `index`
+ *           120 u64 bytes: full: length of the store's file; incremental: 0
+ *           128 u64 XXH3-64 of the 128 before
+ *     chunk   0 u32 length, not 0   4 u32 0   8 u64 its number, from 0
+ *            16 u64 XXH3-64 of the bytes, seeded with the XXH3-64 of the 16 before, which is seeded
  *               with the checksum of the chunk before (of the first: that of the header)
  *            24 bytes
  *     end     0 u32 0   4 u32 0   8 u64 bytes of all chunks   16 u64 the checksum, as a chunk's
