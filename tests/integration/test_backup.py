@@ -6,9 +6,11 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
+import time
 
 import wire
-from cluster import HERE, Case, Cluster, Node, Writers, free_ports, member_flags, until
+from cluster import (HERE, Case, Cluster, Node, Writers, claded, clean_environment, free_ports,
+                     member_flags, until)
 
 
 def rfc3339(us):
@@ -155,6 +157,45 @@ class Files(Backups):
             again = node.claded(*good)
             self.assertEqual(again.returncode, 3)
             self.assertIn("a node's already", again.stderr)
+
+    def test_a_restore_that_is_killed_at_any_moment_is_made_anew_by_the_next(self):
+        with Cluster(1) as c, Writers(c, 4, self.rng) as writers:
+            writers.wait_acked(200)
+            full, _ = self.backup(c, 'full')
+            writers.wait_acked(len(writers.acked) + 400)
+            more, said = self.backup(c, 'more', '--since', full)
+            writers.stop()
+            node = Node(c, 9, *free_ports(2))
+            node.write_config()
+            words = ['restore', '--from', str(full), '--from', str(more), '--node', '9', '--member',
+                     '9=127.0.0.1:1']
+            begin = time.monotonic()
+            self.assertEqual(node.claded(*words).returncode, 0)
+            took = time.monotonic() - begin
+            for moment in (0, *[self.rng.random() * took for _ in range(7)]):
+                shutil.rmtree(node.data)
+                node.data.mkdir()
+                self.interrupt(node, words, moment)
+                if not (node.data / 'identity').exists():
+                    run = node.claded('run')
+                    self.assertNotEqual(run.returncode, 0, 'a node runs on what was half made')
+                    again = node.claded(*words)
+                    self.assertEqual(again.returncode, 0, again)
+                checked = node.claded('check')
+                self.assertEqual(checked.returncode, 0, checked)
+                self.assertIn(f"revision {said['revision']}, data {said['data']}", checked.stdout)
+
+    @staticmethod
+    def interrupt(node, words, moment):
+        """Kills a restore after so many seconds; it may have ended."""
+        run = subprocess.Popen([claded(), *words, '--config', str(node.config)],
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               env=clean_environment())
+        try:
+            run.wait(moment)
+        except subprocess.TimeoutExpired:
+            run.kill()
+            run.wait()
 
     def test_an_archive_that_does_not_reach_back_is_told(self):
         with Cluster(1, archive_bytes='32MiB', log_bytes='1MiB') as c:
