@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "tests/sim/clients.h"
 #include "tests/sim/faults.h"
+#include "tests/sim/floors.h"
 #include "tests/sim/front.h"
 #include "tests/sim/operator.h"
 
@@ -27,6 +28,7 @@ struct sim {
     struct clients clients;
     struct operator operator;
     struct faults faults;
+    struct floors floors;
     unsigned undecided;
 };
 
@@ -44,7 +46,8 @@ static struct sim_node *first_up(struct world *w)
 
 static bool is_settled(struct sim *s)
 {
-    if (!clients_are_idle(&s->clients) || !operator_is_content(&s->operator)) {
+    if (!clients_are_idle(&s->clients) || !floors_is_idle(&s->floors) ||
+        !operator_is_content(&s->operator)) {
         return false;
     }
     /* Also what the log alone has is applied: a leader that has just begun has not looked yet. */
@@ -76,10 +79,12 @@ static void run_until(struct sim *s, uint64_t end_us, bool with_work, bool with_
     struct world *w = s->w;
     uint64_t clients_us = w->now_us;
     uint64_t operator_us = w->now_us;
+    uint64_t floors_us = w->now_us;
     uint64_t faults_us = with_faults ? w->now_us : UINT64_MAX;
     while (w->now_us < end_us && w->failure[0] == '\0') {
         uint64_t next_us = clients_us < operator_us ? clients_us : operator_us;
         next_us = faults_us < next_us ? faults_us : next_us;
+        next_us = floors_us < next_us ? floors_us : next_us;
         if (world_step(w, next_us)) {
             continue;
         }
@@ -88,6 +93,9 @@ static void run_until(struct sim *s, uint64_t end_us, bool with_work, bool with_
         }
         if (w->now_us >= faults_us) {
             faults_us = faults_step(&s->faults);
+        }
+        if (w->now_us >= floors_us) {
+            floors_us = floors_step(&s->floors, with_work);
         }
         if (w->now_us >= operator_us) {
             operator_step(&s->operator, with_work);
@@ -224,6 +232,7 @@ static void check_all(struct sim *s)
     s->undecided = promises_check_histories(&s->clients.promises);
     clients_check_contents(&s->clients, first_up(s->w));
     check_join(s);
+    floors_check(&s->floors);
     check_reads(s);
     check_stores(s);
 }
@@ -282,14 +291,15 @@ static void print_run(struct sim *s, const struct outcome *o)
 {
     const struct client_counts *k = &s->clients.counts;
     const struct sim_counts *n = &s->w->counts;
-    printf("seed %" PRIu64 ": %s trace=%016" PRIx64 " steps=%" PRIu64
-           " writes=%u reads=%u repeats=%u nodes=%u changes=%u removed=%" PRIu64
-           " snapshots=%" PRIu64 " copies=%" PRIu64 " transfers=%" PRIu64 " disk_stops=%" PRIu64
-           " full_batches=%" PRIu64 " damaged=%" PRIu64 " swaps=%" PRIu64 "%s%s\n",
-           s->w->seed, o->failed ? "FAILED" : "ok", o->trace, o->steps, k->writes, k->reads,
-           k->repeats, s->w->nodes_len, s->operator.changes, n->removals, n->snapshots, n->copies,
-           n->transfers, n->disk_stops, n->full_batches, n->damaged, n->swaps,
-           o->failed ? ": " : "", s->w->failure);
+    printf(
+        "seed %" PRIu64 ": %s trace=%016" PRIx64 " steps=%" PRIu64
+        " writes=%u reads=%u repeats=%u nodes=%u changes=%u removed=%" PRIu64 " snapshots=%" PRIu64
+        " copies=%" PRIu64 " transfers=%" PRIu64 " disk_stops=%" PRIu64 " full_batches=%" PRIu64
+        " damaged=%" PRIu64 " swaps=%" PRIu64 " floors=%u told=%u refused=%u%s%s\n",
+        s->w->seed, o->failed ? "FAILED" : "ok", o->trace, o->steps, k->writes, k->reads,
+        k->repeats, s->w->nodes_len, s->operator.changes, n->removals, n->snapshots, n->copies,
+        n->transfers, n->disk_stops, n->full_batches, n->damaged, n->swaps, s->floors.counts.moved,
+        s->floors.counts.told, s->floors.counts.refused, o->failed ? ": " : "", s->w->failure);
 }
 
 static struct outcome run_seed(uint64_t seed, bool verbose)
@@ -301,6 +311,7 @@ static struct outcome run_seed(uint64_t seed, bool verbose)
     s->w->talks = getenv("CLADE_SIM_TALK") != NULL;
     clients_init(&s->clients, s->w);
     clients_prepare(&s->clients);
+    floors_init(&s->floors, &s->clients);
     operator_init(&s->operator, s->w);
     faults_init(&s->faults, s->w);
     run_until(s, s->w->now_us + RUN_US, true, true);

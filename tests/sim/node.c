@@ -256,7 +256,8 @@ static uint64_t node_monotonic(const struct clock *c)
 static uint64_t node_wall(const struct clock *c)
 {
     const struct sim_node *n = c->data;
-    return UINT64_C(1700000000000000) + n->world->now_us + (uint64_t)n->clock_offset_us;
+    return UINT64_C(1700000000000000) + n->world->now_us + n->world->passed_us +
+           (uint64_t)n->clock_offset_us;
 }
 
 static int open_store(struct sim_node *n, struct error *e)

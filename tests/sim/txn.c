@@ -127,3 +127,55 @@ void txn_delete_and_purge(struct buffer *b, const char *ref)
     put_pair(b, "op", "purge");
     put_pair(b, "ref", ref);
 }
+
+void txn_create_in(struct buffer *b, const char *kind, const char *name, const char *ns)
+{
+    value_put_map(b, 4);
+    put_pair(b, "op", "create");
+    put_pair(b, "kind", kind);
+    put_pair(b, "name", name);
+    put_pair(b, "namespace", ns);
+}
+
+void txn_create_namespace(struct buffer *b, const char *path, uint64_t retention_s)
+{
+    value_put_map(b, 4);
+    put_pair(b, "op", "create");
+    put_pair(b, "kind", "namespace");
+    put_pair(b, "name", path);
+    value_put_str(b, "retention_s");
+    value_put_uint(b, retention_s);
+}
+
+void txn_unlink(struct buffer *b, const char *from, const char *to)
+{
+    value_put_map(b, 4);
+    put_pair(b, "op", "unlink");
+    put_pair(b, "from", from);
+    put_pair(b, "label", "contains");
+    put_pair(b, "to", to);
+}
+
+void txn_rename(struct buffer *b, const char *ref, const char *name)
+{
+    value_put_map(b, 3);
+    put_pair(b, "op", "rename");
+    put_pair(b, "ref", ref);
+    put_pair(b, "name", name);
+}
+
+void txn_of(struct buffer *b, const char *op, const char *ref)
+{
+    value_put_map(b, 2);
+    put_pair(b, "op", op);
+    put_pair(b, "ref", ref);
+}
+
+void txn_compact(struct buffer *b, const char *ref, uint64_t before)
+{
+    value_put_map(b, 3);
+    put_pair(b, "op", "compact");
+    put_pair(b, "ref", ref);
+    value_put_str(b, "before");
+    value_put_uint(b, before);
+}

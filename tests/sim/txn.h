@@ -22,3 +22,12 @@ void txn_link(struct buffer *b, const char *from, const char *to, uint64_t weigh
 void txn_log(struct buffer *b, const char *ref, uint64_t step);
 /* Two operations. */
 void txn_delete_and_purge(struct buffer *b, const char *ref);
+/* In another namespace than the clients'. */
+void txn_create_in(struct buffer *b, const char *kind, const char *name, const char *ns);
+void txn_create_namespace(struct buffer *b, const char *path, uint64_t retention_s);
+void txn_unlink(struct buffer *b, const char *from, const char *to);
+void txn_rename(struct buffer *b, const char *ref, const char *name);
+/* An operation that says no more than of what: delete, undelete, hold, release. */
+void txn_of(struct buffer *b, const char *op, const char *ref);
+/* Moves the floor of a namespace. */
+void txn_compact(struct buffer *b, const char *ref, uint64_t before);

@@ -18,6 +18,7 @@ struct world {
     uint64_t seed;
     bool talks; /* on stderr */
     uint64_t now_us;
+    uint64_t passed_us; /* by which the wall clocks of all have gone on beside */
     uint64_t log_bytes; /* of a node, before it cuts its log */
     uint64_t trace; /* hash of all that was delivered and answered: equal seeds give equal ones */
     uint64_t steps;
