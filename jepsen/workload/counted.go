@@ -78,26 +78,7 @@ func (w *versions) read(t *Thread, model int64, l Level, how func(func() history
 
 func (w *versions) Final(t *Thread) {
 	for model := int64(0); model <= w.model(atomic.LoadInt64(&w.tokens)); model++ {
-		w.read(t, model, linearizable, finallyOrMissing)
-	}
-}
-
-// finallyOrMissing is finally, but takes NOT_FOUND for an answer.
-func finallyOrMissing(run func() history.Op) func() history.Op {
-	return func() history.Op {
-		var missing history.Op
-		op := finally(func() history.Op {
-			op := run()
-			if op.Type == history.Fail && len(op.Error) > 9 && op.Error[:9] == "NOT_FOUND" {
-				missing = op
-				op.Type = history.Ok
-			}
-			return op
-		})()
-		if missing.Type != "" && op.Error == missing.Error {
-			return missing
-		}
-		return op
+		w.read(t, model, linearizable, finallyOr("NOT_FOUND"))
 	}
 }
 

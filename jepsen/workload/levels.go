@@ -215,6 +215,6 @@ func (w *asOf) Final(t *Thread) {
 	w.mutex.Unlock()
 	step := len(seen)/200 + 1
 	for i := 0; i < len(seen); i += step {
-		w.read(t, seen[i], finally)
+		w.read(t, seen[i], finallyOr("COMPACTED"))
 	}
 }

@@ -191,15 +191,21 @@ func (r *Run) Final() {
 }
 
 // finally repeats a read until it is answered: after everything is healed it must be.
-func finally(run func() history.Op) func() history.Op {
-	return func() history.Op {
-		deadline := time.Now().Add(20 * time.Second)
-		for {
-			op := run()
-			if op.Type == history.Ok || time.Now().After(deadline) {
-				return op
+func finally(run func() history.Op) func() history.Op { return finallyOr("")(run) }
+
+// finallyOr is finally, but takes a failure of that class for an answer.
+func finallyOr(class string) func(func() history.Op) func() history.Op {
+	return func(run func() history.Op) func() history.Op {
+		return func() history.Op {
+			deadline := time.Now().Add(20 * time.Second)
+			for {
+				op := run()
+				fails := op.Type == history.Fail && strings.HasPrefix(op.Error, class+":")
+				if op.Type == history.Ok || (class != "" && fails) || time.Now().After(deadline) {
+					return op
+				}
+				time.Sleep(50 * time.Millisecond)
 			}
-			time.Sleep(50 * time.Millisecond)
 		}
 	}
 }
