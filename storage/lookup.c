@@ -50,14 +50,42 @@ static int find_record(struct view *v, struct arena *arena, uint64_t id, struct 
     return record_decode(copy, id, arena, ret, v->error);
 }
 
+static struct thing *remembered(const struct view *v, const struct arena *arena, uint64_t id)
+{
+    const struct lookup_memo *m = v->memo;
+    for (unsigned i = 0; m != NULL && m->arena == arena && i < LOOKUP_MEMO_MAX; i++) {
+        if (m->of[i].thing != NULL && m->of[i].id == id && m->of[i].revision == v->revision) {
+            return m->of[i].thing;
+        }
+    }
+    return NULL;
+}
+
+static void remember(const struct view *v, const struct arena *arena, struct thing *thing)
+{
+    struct lookup_memo *m = v->memo;
+    if (m != NULL && m->arena == arena) {
+        m->of[m->next].thing = thing;
+        m->of[m->next].id = thing->id;
+        m->of[m->next].revision = v->revision;
+        m->next = (m->next + 1) % LOOKUP_MEMO_MAX;
+    }
+}
+
 int lookup_thing(struct view *v, struct arena *arena, uint64_t id, struct thing **ret)
 {
+    struct thing *known = remembered(v, arena, id);
+    if (known != NULL) {
+        *ret = known;
+        return 0;
+    }
     struct thing *thing = arena_alloc(arena, sizeof *thing);
     if (thing == NULL) {
         return arena_failure(arena, sizeof *thing, v->error);
     }
     int rc = find_record(v, arena, id, thing);
     if (rc == 0) {
+        remember(v, arena, thing);
         *ret = thing;
     }
     return rc;

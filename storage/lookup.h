@@ -8,7 +8,27 @@
 #include "storage/record.h"
 #include "storage/view.h"
 
-/* The thing, live or deleted. */
+/* The things that one item of an answer needs are asked for again and again: a version's model for
+ * its name, its state and its aliases. What lookup_thing gave from this arena last, which whoever
+ * empties it has to forget. Readers have one; who may change what he looks up has none. */
+#define LOOKUP_MEMO_MAX 4
+struct lookup_memo {
+    const struct arena *arena;
+    unsigned next;
+    struct {
+        struct thing *thing; /* NULL: nothing */
+        uint64_t id;
+        uint64_t revision; /* the view's */
+    } of[LOOKUP_MEMO_MAX];
+};
+static inline void lookup_forget(struct lookup_memo *memo)
+{
+    for (unsigned i = 0; i < LOOKUP_MEMO_MAX; i++) {
+        memo->of[i].thing = NULL;
+    }
+}
+
+/* The thing, live or deleted; not to be changed by a reader. */
 int lookup_thing(struct view *v, struct arena *arena, uint64_t id, struct thing **ret);
 /* The thing, its model or its experiment, that the thing is hidden with; 0 when there is none. */
 uint64_t thing_holder(const struct thing *thing);

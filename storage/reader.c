@@ -218,6 +218,7 @@ void reader_free(struct reader *reader)
 void reading_next_item(struct reading *r)
 {
     arena_reset(r->scratch);
+    lookup_forget(&r->memo);
     r->render.cached_ns = 0;
 }
 
@@ -588,6 +589,7 @@ int reader_query(struct reader *reader,
         .budget = budget,
         .arena = arena,
         .scratch = &reader->scratch,
+        .memo = {.arena = &reader->scratch},
         .walks = reader->walks,
         .render = {.view = v, .arena = &reader->scratch, .stop = reading_stop, .stop_arg = &r},
         .out = out,
@@ -595,6 +597,7 @@ int reader_query(struct reader *reader,
         .error = v->error,
     };
     uint64_t query_hash = 0;
+    v->memo = &r.memo;
     r.began_us = atomic_load_explicit(&reader->began_us, memory_order_relaxed);
     begin_effort(&r);
     rc = view_meta(v, &r.meta);
@@ -609,6 +612,7 @@ int reader_query(struct reader *reader,
     if (rc == 0) {
         rc = finish(&r, query_hash, ret);
     }
+    v->memo = NULL;
     end(reader);
     end_effort(&r);
     rc = r.sliced ? 1 : rc;

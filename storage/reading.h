@@ -20,6 +20,7 @@ struct reading {
     struct meta meta;          /* of the snapshot */
     struct arena *arena;       /* the caller's: lives with the answer */
     struct arena *scratch;     /* emptied for each item */
+    struct lookup_memo memo;   /* of what is in it */
     struct render render;
     /* what reading_emit adds to each thing; NULL = nothing (struct render_options) */
     int (*more)(void *arg, struct buffer *out, uint32_t *members);

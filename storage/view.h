@@ -15,6 +15,7 @@ struct view {
     bool renewable;                   /* a read transaction's, kept from one query to the next */
     uint64_t revision;                /* reads are as of it; UINT64_MAX = newest */
     uint64_t floor_max;               /* below it reads look at compaction floors (floor.h) */
+    struct lookup_memo *memo;         /* a reader's (lookup.h); NULL = none */
     struct error *error;              /* may be NULL */
 };
 
