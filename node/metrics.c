@@ -58,6 +58,8 @@
     X(COMMIT_SECONDS, "clade_store_commit_duration_seconds", HISTOGRAM,                            \
       "How long the commit of such a batch took, on the disk")                                     \
     X(STORE_FULL, "clade_store_full_total", COUNTER, "How often applying found no room and tried again") \
+    X(STORE_DAMAGE, "clade_store_damage_found_total", COUNTER,                                     \
+      "Scans of the store (clade cluster verify) that found damage")                               \
     X(APPLY_QUEUE, "clade_apply_queue_bytes", GAUGE, "Bytes of committed entries that wait to be applied") \
     X(QUERY_QUEUE, "clade_query_queue_length", GAUGE, "Long queries that wait for a worker")       \
     X(CONNECTIONS, "clade_connections", GAUGE, "Connections of clients")                           \
@@ -298,6 +300,7 @@ static void write_writes(struct look *l)
     put_histogram(l, FAMILY_APPLY_SECONDS, &m->apply_batches);
     put_histogram(l, FAMILY_COMMIT_SECONDS, &m->store_commits);
     put_one(l, FAMILY_STORE_FULL, metric_read(&m->store_full));
+    put_one(l, FAMILY_STORE_DAMAGE, metric_read(&m->store_damage));
     put_one(l, FAMILY_APPLY_QUEUE, apply_queue_bytes(n->queue));
 }
 

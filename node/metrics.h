@@ -26,6 +26,7 @@ struct node_metrics {
     _Atomic uint64_t apply_since_us; /* the batch, or what else apply is at; 0 = nothing */
     metric_counter commands;
     metric_counter store_full;
+    metric_counter store_damage;
     /* copier */
     struct supplier_metrics supplied;
 };

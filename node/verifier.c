@@ -135,8 +135,9 @@ static bool on_progress(const struct store_scan_result *result, void *arg)
     return goes_on;
 }
 
-static void tell(const struct store_scan_result *result)
+static void tell(struct node *n, const struct store_scan_result *result)
 {
+    metric_add(&n->metrics.store_damage, store_scan_is_sound(result) ? 0 : 1);
     if (result->bad_rows > 0) {
         log_error("a scan of the store found damaged rows (runbook: damaged node)",
                   LOG_U64("rows", result->bad_rows), LOG_STR("first", result->bad.message));
@@ -159,7 +160,7 @@ static void scan(struct run *r)
     int rc = store_scan_run(r->scan, on_progress, r, &result, &error);
     store_scan_close(r->scan);
     if (rc == 0) {
-        tell(&result);
+        tell(v->node, &result);
     } else if (r->why != NULL) {
         (void)error_set(&error, rc, NULL, "the scan was stopped: %s", r->why);
     }

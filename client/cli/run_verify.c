@@ -189,6 +189,14 @@ static uint64_t highest(const struct verify_run *v, const char *key)
     return max;
 }
 
+/* What was acknowledged before is in what is compared: the node that answers a linearizable read
+ * has published all of it, and the foremost index is no lower. Without a leader nothing is being
+ * acknowledged, and the nodes are compared where they stand. */
+static void wait_for_acknowledged(struct verify_run *v)
+{
+    clade_response_free(clade_call_wait(v->cli->client, "describe", NULL));
+}
+
 /* First where the foremost node is; while one passes it by, further and further ahead. */
 static bool agree_on_index(struct verify_run *v)
 {
@@ -315,6 +323,7 @@ static int run_all(struct verify_run *v)
         add_node(v, clade_value_at(members, i));
     }
     int code = EXIT_UNAVAILABLE;
+    wait_for_acknowledged(v);
     if (scan_all(v)) {
         code = verify_report(v);
     } else {

@@ -104,6 +104,7 @@ class Compaction(Case):
             writers.wait_acked(len(writers.acked) + 100)
             writers.stop()
             writers.check(self)
+        self.assertIn('have the same', self.run_cli(c, 'cluster', 'verify').stdout)
         self.refused_below(floor)
         for node in c.running():
             self.assertEqual(before, self.answers(node, floor), node.number)

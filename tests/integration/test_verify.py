@@ -3,7 +3,9 @@
 import re
 import subprocess
 
-from cluster import Case, Cluster, Writers, clade, clean_environment, until
+import test_metrics
+from cluster import Case, Cluster, Writers, clade, clean_environment, free_ports, until
+from wire import artifact
 
 
 class Verify(Case):
@@ -22,8 +24,12 @@ class Verify(Case):
             writers.wait_acked(300)
             for _ in range(5):
                 before = len(writers.acked)
+                with c.leader().client() as client:
+                    client.txn([artifact('seen' + str(before))])
+                    committed = client.status()['commit']
                 done, nodes = self.verify(c)
                 self.assertEqual(done['result'], 'same')
+                self.assertGreaterEqual(done['index'], committed, 'what was acknowledged is in it')
                 self.assertEqual(self.results(nodes), {1: 'same', 2: 'same', 3: 'same'})
                 for n in nodes.values():
                     self.assertEqual(n['index'], done['index'])
@@ -36,7 +42,10 @@ class Verify(Case):
             self.assertRegex(text, r'all 3 nodes have the same at index \d+\n$')
 
     def test_a_row_that_rotted_is_found_and_its_node_named(self):
-        with Cluster() as c:
+        with Cluster(start=False) as c:
+            for node, port in zip(c.nodes, free_ports(3)):
+                test_metrics.metrics_port(node, port)
+            c.start()
             c.all_told()
             self.run_cli(c, 'artifact', 'create', 'a', '--description', 'what-will-rot')
             for n in c.nodes:
@@ -54,6 +63,9 @@ class Verify(Case):
                                    r'table things .* \(runbook: damaged node\)\n2 of 3 nodes')
             until(lambda: 'a scan of the store found damaged rows' in rotten.log_text(),
                   'the node itself says so')
+            for n in c.nodes:
+                found = test_metrics.scrape(n)['clade_store_damage_found_total']
+                self.assertEqual(found > 0, n is rotten)
 
     def test_a_row_of_history_that_rotted_is_found_though_no_digest_covers_it(self):
         with Cluster() as c:
