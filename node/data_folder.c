@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -57,6 +58,28 @@ int data_folder_lock(const char *path, int *ret_fd, struct error *error)
     }
     *ret_fd = fd;
     return 0;
+}
+
+/* --- its owner --- */
+
+int data_folder_refuse_others(const char *path, struct error *error)
+{
+    struct stat st;
+    struct passwd entry;
+    struct passwd *owner = NULL;
+    char bytes[2048];
+    char name[64];
+    if (stat(path, &st) != 0 || st.st_uid == geteuid()) {
+        return 0;
+    }
+    (void)getpwuid_r(st.st_uid, &entry, bytes, sizeof bytes, &owner);
+    (void)snprintf(name, sizeof name, "#%lu", (unsigned long)st.st_uid);
+    return error_set(error, CLADE_ERR_CONFLICT, path,
+                     "the folder is user %s's, who could not read what is made in it: run this as "
+                     "that user (runuser -u %s -- claded ...), or give it to the one who is to run "
+                     "the node",
+                     owner == NULL ? name : owner->pw_name,
+                     owner == NULL ? "USER" : owner->pw_name);
 }
 
 /* --- a node that was removed --- */

@@ -61,6 +61,9 @@ int data_folder_open(const char *path,
                      uint64_t node,
                      struct data_folder *ret,
                      struct error *error);
+/* For those who write files into a folder that its node is to use afterwards: CLADE_ERR_CONFLICT
+ * when it is another user's, who could not read them. One that is not there is nobody's. */
+int data_folder_refuse_others(const char *path, struct error *error);
 /* Unlocks. Accepts a folder that failed to open. */
 void data_folder_close(struct data_folder *folder);
 /* Bytes that the file system has free for us, and its size. */

@@ -360,6 +360,9 @@ static int shrink(const struct config *c)
     struct error e = {.code = 0};
     struct data_folder folder;
     struct shrink_result result;
+    if (data_folder_refuse_others(c->data, &e) < 0) {
+        return tell(&e, "", exit_status_of(e.code));
+    }
     if (data_folder_open(c->data, c->cluster, c->node, &folder, &e) < 0) {
         return complain(&e, exit_status_of(e.code));
     }

@@ -205,7 +205,8 @@ static int look_at_all(const struct config *c,
                        struct error *error)
 {
     const char *path = request->folders[0];
-    int r = refuse_doubles(request, error);
+    int r = data_folder_refuse_others(path, error);
+    r = r < 0 ? r : refuse_doubles(request, error);
     r = r < 0 ? r : advise(look(c, path, chosen, error), path, "recover another survivor", error);
     if (r == 0 && chosen->resumed) {
         printf("%s: a recovery of this folder was interrupted, and is to be taken to its end\n",

@@ -157,6 +157,22 @@ static void a_folder_that_is_used_is_refused_until_its_process_is_stopped(void *
     assert_int_equal(recover(f, 1, 0, 0), 0);
 }
 
+static void another_users_folder_is_left_to_that_user(void **state)
+{
+    struct fixture *f = *state;
+    if (geteuid() != 0) {
+        skip();
+    }
+    shell("chown -R 65534 '%s'", f->paths[1]);
+    struct hash128 before = digest_of_folder(f->paths[1]);
+    assert_int_equal(recover(f, 1, 0, 0), CLADE_ERR_CONFLICT);
+    assert_string_equal(f->error.where, f->paths[1]);
+    assert_non_null(strstr(f->error.message, "run this as that user (runuser -u "));
+    assert_true(hash128_equal(digest_of_folder(f->paths[1]), before));
+    /* The others' are only looked at. */
+    assert_int_equal(recover(f, 2, 1, 0), 0);
+}
+
 /* A marker of root's that the node may not read hides nothing. */
 static void a_node_does_not_start_where_it_cannot_tell_whether_a_recovery_was_interrupted(
     void **state)
@@ -338,6 +354,7 @@ int main(void)
         T(a_log_that_does_not_go_on_from_the_store_is_refused_before_anything_is_changed),
         T(a_folder_that_is_used_is_refused_until_its_process_is_stopped),
         T(a_node_does_not_start_where_it_cannot_tell_whether_a_recovery_was_interrupted),
+        T(another_users_folder_is_left_to_that_user),
         T(the_one_with_more_is_to_be_named_first),
         T(a_later_term_counts_more_than_a_longer_log),
         T(a_store_that_is_ahead_of_all_logs_is_to_be_named_first),
