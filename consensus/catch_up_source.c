@@ -13,8 +13,10 @@ static const char *const causes[CAUSE_COUNT] = {
     [CAUSE_CONTRADICTION] = "catching up: a member's answer makes no sense; another one is asked",
     [CAUSE_COPY] = "catching up: a copy of a member's store is not what it should be, and is "
                    "thrown away",
-    [CAUSE_SPACE] = "catching up: there is no room for a copy of the store; waiting for some",
-    [CAUSE_DISK] = "catching up: a copy cannot be written or checked; trying again",
+    [CAUSE_SPACE] = "catching up: there is no room for a copy of the store; waiting for some "
+                    "(runbook: disk full)",
+    [CAUSE_DISK] = "catching up: the copy in store/incoming cannot be written or checked; trying "
+                   "again (runbook: failing disk)",
     [CAUSE_NOBODY] = "catching up: no member has what this node lacks; trying again"};
 
 void catch_up_notice(struct catch_up *c, enum catch_up_cause cause, uint64_t member)

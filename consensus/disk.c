@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include <raft.h>
 #include <raft/uv.h>
@@ -16,6 +17,7 @@
 #include "consensus/segments.h"
 
 #define SEAL_BYTES 16
+#define FULL_BYTES (1u << 20) /* with less than this free, what failed is a full disk */
 
 static const char seal_magic[8] = "cladesn";
 
@@ -25,12 +27,14 @@ struct disk {
     struct raft_uv_transport transport;
     struct raft_tracer tracer;
     char path[1024];
+    char skipped[64]; /* a snapshot that raft_uv did not take */
     void (*on_fatal)(void *arg, const struct error *error);
     void *arg;
     const struct clock *clock;
     struct metric_histogram *appends; /* or NULL */
     _Atomic uint64_t *append_since_us;
     struct list under_way; /* appends, where they are measured */
+    raft_term term;        /* that was loaded or written last */
     raft_index next;       /* index of the next entry to be appended */
     raft_index cut;      /* the log was cut here, and nothing was appended since; 0 = it was not */
     atomic_bool closing; /* cancelled writes are no errors any more */
@@ -72,14 +76,28 @@ static struct disk *disk_of(struct raft_io *io)
     return (struct disk *)((char *)io - offsetof(struct disk, io));
 }
 
-static void stop(struct disk *d, int code, const char *what, const char *why)
+static void stop(struct disk *d, int code, const char *where, const char *what, const char *why)
 {
     struct error e = {0};
-    (void)error_set(&e, code, "raft log",
+    (void)error_set(&e, code, where,
                     "%s failed: %s; the node stops so that it never acknowledges what it does not "
                     "have",
                     what, why);
     d->on_fatal(d->arg, &e);
+}
+
+/* libraft passes on what the kernel said as words at most, and sometimes not even those: then the
+ * file system tells whether it is full. */
+static int code_of(const struct disk *d, const char *why)
+{
+    static const char *const full[] = {"no space left on device", "disk quota exceeded",
+                                       "not enough space", "failed: -28)", "failed: -122)"};
+    struct statvfs fs;
+    bool is_full = statvfs(d->path, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize < FULL_BYTES;
+    for (size_t i = 0; i < sizeof full / sizeof full[0]; i++) {
+        is_full = is_full || strstr(why, full[i]) != NULL;
+    }
+    return is_full ? CLADE_ERR_NO_SPACE : CLADE_ERR_IO;
 }
 
 /* libraft swallows most errors of its disk (README.md, hazard 1): every one stops the node. */
@@ -87,8 +105,9 @@ static int stop_on_error(struct disk *d, int rv, const char *what)
 {
     if (rv != 0 && !(d->closing && rv == RAFT_CANCELED)) {
         char why[RAFT_ERRMSG_BUF_SIZE + 64];
-        (void)snprintf(why, sizeof why, "%s %s", raft_strerror(rv), d->io.errmsg);
-        stop(d, rv == RAFT_NOSPACE ? CLADE_ERR_NO_SPACE : CLADE_ERR_IO, what, why);
+        (void)snprintf(why, sizeof why, "%s%s%s", raft_strerror(rv),
+                       d->io.errmsg[0] != 0 ? ": " : "", d->io.errmsg);
+        stop(d, rv == RAFT_NOSPACE ? CLADE_ERR_NO_SPACE : code_of(d, why), d->path, what, why);
     }
     return rv;
 }
@@ -99,20 +118,33 @@ static int stop_on_failure(struct disk *d, int r, const struct error *e, const c
     if (r >= 0) {
         return 0;
     }
-    stop(d, e->code, what, e->message);
+    stop(d, e->code, e->where, what, e->message);
     return RAFT_IOERR;
+}
+
+/* raft_uv takes a write that was cut short for a whole one, which leaves a term or a vote of before
+ * under a newer version (hazard 37). */
+static int finish_metadata(struct disk *d, int rv, raft_term term, raft_id vote, const char *what)
+{
+    struct error e = {0};
+    if (stop_on_error(d, rv, what) != 0) {
+        return rv;
+    }
+    rv = stop_on_failure(d, segments_finish_metadata(d->path, term, vote, &e), &e, what);
+    d->term = rv == 0 ? term : d->term;
+    return rv;
 }
 
 static int disk_set_term(struct raft_io *io, raft_term term)
 {
     struct disk *d = disk_of(io);
-    return stop_on_error(d, d->uv.set_term(io, term), "writing the term");
+    return finish_metadata(d, d->uv.set_term(io, term), term, 0, "writing the term");
 }
 
 static int disk_set_vote(struct raft_io *io, raft_id id)
 {
     struct disk *d = disk_of(io);
-    return stop_on_error(d, d->uv.set_vote(io, id), "writing the vote");
+    return finish_metadata(d, d->uv.set_vote(io, id), d->term, id, "writing the vote");
 }
 
 /* --- appending and truncating --- */
@@ -309,7 +341,8 @@ static void on_get(struct raft_io_snapshot_get *req, struct raft_snapshot *snaps
     raft_io_snapshot_get_cb cb = g->raft_cb;
     (void)stop_on_error(g->disk, status, "reading a snapshot");
     if (status == 0 && !unseal(snapshot)) {
-        stop(g->disk, CLADE_ERR_CORRUPT, "reading a snapshot", "its bytes are damaged");
+        stop(g->disk, CLADE_ERR_CORRUPT, g->disk->path, "reading a snapshot",
+             "its bytes are damaged");
         forget_bytes(snapshot);
         status = RAFT_CORRUPT;
     }
@@ -346,10 +379,11 @@ static int refuse(struct raft_io *io, int rv, const char *why)
 /* raft_uv names the file that it does not take, but not always. */
 static int explain(struct raft_io *io, int rv)
 {
+    const struct disk *d = disk_of(io);
     char why[RAFT_ERRMSG_BUF_SIZE];
-    (void)snprintf(why, sizeof why, "%.180s%s",
-                   io->errmsg[0] != 0 ? io->errmsg : "a snapshot cannot be read",
-                   rv == RAFT_NOMEM ? ": out of memory" : "");
+    const char *what = io->errmsg[0] != 0 ? io->errmsg : "a snapshot cannot be read";
+    (void)snprintf(why, sizeof why, "%.100s/%s: %.80s", d->path, d->skipped,
+                   rv == RAFT_NOMEM ? "out of memory" : what);
     return refuse(io, rv, why);
 }
 
@@ -373,7 +407,9 @@ static int check_loaded(struct raft_io *io, const struct loaded_log *l)
 
 static int refuse_error(struct raft_io *io, const struct error *e)
 {
-    return refuse(io, e->code == CLADE_ERR_CORRUPT ? RAFT_CORRUPT : RAFT_IOERR, e->message);
+    char why[sizeof e->where + sizeof e->message + 2];
+    (void)snprintf(why, sizeof why, "%s: %s", e->where, e->message);
+    return refuse(io, e->code == CLADE_ERR_CORRUPT ? RAFT_CORRUPT : RAFT_IOERR, why);
 }
 
 static int disk_init(struct raft_io *io, raft_id id, const char *address)
@@ -410,6 +446,7 @@ static int disk_load(struct raft_io *io,
         loaded_log_release(&l);
         return rv;
     }
+    d->term = l.term;
     d->next = l.start + l.n;
     *ret_term = l.term;
     *ret_vote = l.vote;
@@ -434,23 +471,34 @@ static bool ends_with(const char *text, const char *end)
     return len >= n && strcmp(text + len - n, end) == 0;
 }
 
-/* What raft_uv says of its errors to its tracer alone (hazards 2 and 19): it retries a failed write
- * through a timer of the wrong type and crashes; it retries a snapshot for ever; what fails on its
- * pool's threads it forgets. Called from those too. The file tells a failure from another that
- * begins alike; the line goes into the message, which libraft alone can make sense of. */
+static void trouble(struct disk *d, const char *what, const char *why, bool waits)
+{
+    int code = code_of(d, why);
+    if (code != CLADE_ERR_NO_SPACE || !waits) {
+        stop(d, code, d->path, what, why);
+    }
+}
+
+/* What raft_uv says of its errors to its tracer alone (hazards 2, 25 and 38): it retries a failed
+ * write through a timer of the wrong type and crashes; it retries a snapshot, and a segment that it
+ * lays out, for ever; what fails on its pool's threads it forgets. Called from those too. The file
+ * tells a failure from another that begins alike; the line goes into the message, which libraft
+ * alone can make sense of. On a full disk a new segment may wait: none of it was in use. */
 static void on_trace(struct raft_tracer *t, int type, const void *info)
 {
     static const struct {
         const char *file;
         const char *begin;
         const char *what;
+        bool waits; /* for room */
     } said[] = {
-        {"uv_append.c", "retry failed write", "writing a log segment"},
-        {"uv_snapshot.c", "retry snapshot write", "writing a snapshot"},
-        {"uv_finalize.c", "truncate segment", "closing a log segment"},
-        {"uv_truncate.c", "unlink segment", "truncating the log"},
-        {"uv_truncate.c", "sync data directory", "truncating the log"},
-        {"uv_segment.c", "write ", "truncating the log"},
+        {"uv_append.c", "retry failed write", "writing a log segment", false},
+        {"uv_prepare.c", "retry creating segment", "creating a log segment", true},
+        {"uv_snapshot.c", "retry snapshot write", "writing a snapshot", false},
+        {"uv_finalize.c", "truncate segment", "closing a log segment", false},
+        {"uv_truncate.c", "unlink segment", "truncating the log", false},
+        {"uv_truncate.c", "sync data directory", "truncating the log", false},
+        {"uv_segment.c", "write ", "truncating the log", false},
     };
     const struct raft_tracer_info *i = info;
     struct disk *d = t->impl;
@@ -460,12 +508,13 @@ static void on_trace(struct raft_tracer *t, int type, const void *info)
         return;
     }
     (void)snprintf(message, sizeof message, "%s", i->diagnostic.message);
+    (void)sscanf(message, "skip invalid snapshot %63s", d->skipped); /* while it loads */
     for (size_t k = 0; k < sizeof said / sizeof said[0]; k++) {
         if (ends_with(i->diagnostic.file, said[k].file) &&
             strncmp(message, said[k].begin, strlen(said[k].begin)) == 0) {
             (void)snprintf(why, sizeof why, "%s (libraft's %s:%d)", message, said[k].file,
                            i->diagnostic.line);
-            stop(d, CLADE_ERR_IO, said[k].what, why);
+            trouble(d, said[k].what, why, said[k].waits);
             return;
         }
     }

@@ -471,9 +471,9 @@ static int read_mark(struct guard *g, struct guard_disk *disk, struct guard_mark
     if (guard_mark_read(disk, ret, &error) == 0) {
         return 0;
     }
-    (void)snprintf(g->face.errmsg, sizeof g->face.errmsg, "%s%.*s",
-                   disk == g->options.witness ? "outside of the log's folder: " : "",
-                   (int)sizeof g->face.errmsg / 2, error.message);
+    (void)snprintf(g->face.errmsg, sizeof g->face.errmsg, "%s%s: %.*s",
+                   disk == g->options.witness ? "outside of the log's folder: " : "", error.where,
+                   (int)sizeof g->face.errmsg / 4, error.message);
     return error.code == CLADE_ERR_CORRUPT ? RAFT_CORRUPT : RAFT_IOERR;
 }
 

@@ -90,13 +90,11 @@ int data_folder_refuse_removed(const char *path, struct error *error)
     char text[512] = "";
     files_join(file, path, "REMOVED");
     int fd = open(file, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT) {
-        return 0;
+    if (fd < 0) {
+        return errno == ENOENT ? 0 : file_error(file, "cannot be opened", error);
     }
-    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-    if (fd >= 0) {
-        (void)close(fd);
-    }
+    ssize_t n = read(fd, text, sizeof text - 1);
+    (void)close(fd);
     text[n > 0 ? n : 0] = 0;
     text[strcspn(text, "\n")] = 0; /* what is below the sentence is for programs */
     return error_set(error, CLADE_ERR_CONFLICT, path,

@@ -251,17 +251,24 @@ int environment_open(const struct store_options *options,
     return 0;
 }
 
-/* LMDB reports the short write of a full disk as EIO, which is waited out, unlike a broken one: of
- * that the kernel says EIO too. (What a failed sync lost is not written again.) */
-static int explain_commit(MDB_env *env, int rc, int said)
+static bool is_full(MDB_env *env)
 {
     int fd;
     struct statvfs fs;
-    if (rc == EIO && said != EIO && mdb_env_get_fd(env, &fd) == 0 && fstatvfs(fd, &fs) == 0 &&
-        (uint64_t)fs.f_bavail * fs.f_frsize < FULL_BYTES) {
+    return mdb_env_get_fd(env, &fd) == 0 && fstatvfs(fd, &fs) == 0 &&
+           (uint64_t)fs.f_bavail * fs.f_frsize < FULL_BYTES;
+}
+
+/* LMDB reports the short write of a full disk as EIO, which is waited out, unlike a broken one: of
+ * that the kernel says EIO too. A disk that says it is full while its file system has room says so
+ * of what it had taken already (a pool behind it is full), mostly at the sync: what a failed sync
+ * lost is not written again, so that is no room to wait for. */
+static int explain_commit(MDB_env *env, int rc, int said)
+{
+    if (rc == EIO && said != EIO && is_full(env)) {
         return ENOSPC;
     }
-    return rc;
+    return (rc == ENOSPC || rc == EDQUOT) && !is_full(env) ? EIO : rc;
 }
 
 int environment_commit(struct environment *env, MDB_txn *txn, struct error *error)

@@ -1,5 +1,6 @@
 #include "storage/store.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -254,7 +255,8 @@ int store_sync(struct store *store, struct error *error)
     struct environment *env = store_ref(store);
     int rc = mdb_env_sync(env->mdb, 1);
     store_unref(store, env);
-    return lmdb_error(rc, error, "syncing");
+    /* Whatever it says, a full disk too: what a failed sync lost is not written again. */
+    return lmdb_error(rc == ENOSPC || rc == EDQUOT ? EIO : rc, error, "syncing");
 }
 
 bool store_has_work(struct store *store)

@@ -78,7 +78,7 @@ int lmdb_error(int rc, struct error *error, const char *doing)
         code = CLADE_ERR_IO;
         break;
     }
-    return error_set(error, code, NULL, "%s: %s", doing, mdb_strerror(rc));
+    return error_set(error, code, "data.mdb", "%s: %s", doing, mdb_strerror(rc));
 }
 
 struct hash128 row_hash(enum table table, struct span key, struct span payload)

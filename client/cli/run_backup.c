@@ -87,6 +87,15 @@ static int say_error(struct backup *b, const struct error *e)
     return cli_fail_error(b->cli, NULL, e);
 }
 
+/* Of the disk that it is written to. */
+static int say_disk_error(struct backup *b, const struct error *e)
+{
+    int code = say_error(b, e);
+    cli_say(b->cli, "no backup was made: %s, or name a file on another disk",
+            e->code == CLADE_ERR_NO_SPACE ? "make room there" : "look at that disk");
+    return code;
+}
+
 static int say_wrong_answer(struct backup *b)
 {
     cli_say(b->cli, "the node's answer is not what it should be; ask another node");
@@ -100,7 +109,7 @@ static int write_bytes(struct backup *b, struct span bytes)
     struct error e = {.code = 0};
     if (!file_write_all(b->fd, b->written, bytes)) {
         (void)file_error(b->made, "cannot be written", &e);
-        return say_error(b, &e);
+        return say_disk_error(b, &e);
     }
     b->written += bytes.len;
     return EXIT_DONE;
@@ -124,7 +133,7 @@ static int begin_file(struct backup *b)
     }
     if (b->fd < 0 || ftruncate(b->fd, 0) != 0) {
         (void)file_error(b->made, "cannot be made", &e);
-        return say_error(b, &e);
+        return say_disk_error(b, &e);
     }
     b->written = 0;
     backup_header_encode(&b->manifest, header, &b->chain);
@@ -159,10 +168,14 @@ static int finish_file(struct backup *b)
                    slash == NULL ? "." : b->path);
     if (fsync(b->fd) != 0 || rename(b->made, b->path) != 0) {
         (void)file_error(b->path, "cannot be written", &e);
-    } else {
-        (void)file_sync_folder(folder, &e);
+        return say_disk_error(b, &e);
     }
-    return e.code == 0 ? EXIT_DONE : say_error(b, &e);
+    if (file_sync_folder(folder, &e) < 0) {
+        code = say_error(b, &e);
+        cli_say(b->cli, "%s is whole, but may be gone after a power cut: look at that disk",
+                b->path);
+    }
+    return code;
 }
 
 static void drop_file(struct backup *b)

@@ -140,6 +140,7 @@ class Node:
         self.peer_address = f'127.0.0.1:{peer_port}'
         self.config = self.folder / 'claded.yaml'
         self.log = self.folder / 'log'
+        self.environment = {}  # its own, beside the cluster's
         self.process = None
         self.stopped = False
         self.lock = threading.RLock()
@@ -186,7 +187,7 @@ class Node:
                 self.process = subprocess.Popen(
                     [claded(), 'run', '--config', str(self.config)], stdin=subprocess.DEVNULL,
                     stdout=log, stderr=subprocess.STDOUT,
-                    env=clean_environment(**self.cluster.environment),
+                    env=clean_environment(**self.cluster.environment, **self.environment),
                     cwd=self.folder)  # where a core would lie
             self.stopped = False
             _nodes.add(self)

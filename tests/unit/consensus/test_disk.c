@@ -273,6 +273,29 @@ long syscall(long number, ...)
     return n;
 }
 
+/* The next write to a place in a file is cut short to so many bytes; 0 = it is not. */
+static size_t cut_to;
+
+ssize_t pwrite64(int fd, const void *data, size_t n, off64_t at)
+{
+    size_t len = cut_to > 0 && cut_to < n ? cut_to : n;
+    cut_to = 0;
+    return syscall(SYS_pwrite64, fd, data, len, at);
+}
+
+ssize_t pwrite(int fd, const void *data, size_t n, off_t at)
+{
+    return pwrite64(fd, data, n, at);
+}
+
+/* While it is set, no file can be laid out. */
+static atomic_bool lays_out_nothing;
+
+int posix_fallocate(int fd, off_t at, off_t len)
+{
+    return lays_out_nothing ? EIO : (int)syscall(SYS_fallocate, fd, 0, at, len);
+}
+
 static int child_pipe;
 
 static void say_and_exit(void *arg, const struct error *e)
@@ -380,6 +403,45 @@ static void a_vote_that_cannot_be_written_stops_the_node(void **state)
     assert_int_not_equal(l->io->set_vote(l->io, 1), 0);
     hide(l, false);
     expect_fatal(l, "writing the vote failed");
+    log_free(l);
+}
+
+/* Hazard 37: 16 bytes have the version, 24 the term as well. */
+static void a_term_or_vote_whose_write_was_cut_short_is_there_at_the_next_start(void **state)
+{
+    for (size_t bytes = 16; bytes <= 24; bytes += 8) {
+        struct log_fixture *l = log_new();
+        struct loaded_log loaded;
+        assert_int_equal(log_open(l, NULL, NULL), 0);
+        for (raft_term term = 5; term < 8; term++) {
+            cut_to = bytes;
+            assert_int_equal(disk_io(l->disk)->set_term(disk_io(l->disk), term), 0);
+            assert_int_equal(cut_to, 0);
+            cut_to = bytes;
+            assert_int_equal(disk_io(l->disk)->set_vote(disk_io(l->disk), term % 2 + 1), 0);
+        }
+        assert_string_equal(l->fatal, "");
+        log_close(l);
+        l->guard_off = true; /* of whose mark the term went past */
+        assert_int_equal(log_open(l, &loaded, NULL), 0);
+        assert_int_equal(loaded.term, 7);
+        assert_int_equal(loaded.vote, 2);
+        loaded_log_release(&loaded);
+        log_free(l);
+    }
+}
+
+/* Hazard 38. */
+static void a_segment_that_cannot_be_laid_out_stops_the_node(void **state)
+{
+    struct log_fixture *l = log_new();
+    assert_int_equal(log_open(l, NULL, NULL), 0);
+    lays_out_nothing = true;
+    log_append(l, 1, 8);
+    log_run(l, has_failed);
+    lays_out_nothing = false;
+    expect_fatal(l, "creating a log segment failed");
+    log_wait(l);
     log_free(l);
 }
 
@@ -591,6 +653,8 @@ int main(void)
         cmocka_unit_test(a_second_bootstrap_is_refused),
         cmocka_unit_test(a_term_that_cannot_be_written_stops_the_node),
         cmocka_unit_test(a_vote_that_cannot_be_written_stops_the_node),
+        cmocka_unit_test(a_term_or_vote_whose_write_was_cut_short_is_there_at_the_next_start),
+        cmocka_unit_test(a_segment_that_cannot_be_laid_out_stops_the_node),
         cmocka_unit_test(an_append_that_is_refused_stops_the_node),
         cmocka_unit_test(a_snapshot_that_cannot_be_written_stops_the_node),
         cmocka_unit_test(a_snapshot_that_cannot_be_read_stops_the_node),
