@@ -202,8 +202,8 @@ def rows_of_copy():
     """A copy of the store, and how it becomes the store."""
     says = r'the copy in store/incoming cannot be written .*\(runbook: failing disk\)'
     full = r'there is no room for a copy .*\(runbook: disk full\)'
-    for file in ('store/data.mdb', 'progress'):
-        pattern = INCOMING + file + ('' if file != 'progress' else '.new')
+    for file in ('store/data.mdb', 'progress.new'):
+        pattern = INCOMING + file
         name = f'store/incoming/{file}'
         yield from rows_of('copy', name, pattern, COPIES, GOES_ON, says, 'open EIO', 'write EIO')
         yield from rows_of('copy', name, pattern, COPIES, GOES_ON, says, 'sync EIO',
