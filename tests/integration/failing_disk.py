@@ -232,7 +232,9 @@ def rows_of_copy():
     yield from rows_of('current', 'raft/install', RAFT + 'install', COPIES, STOPS, says,
                        'rename EIO')
     yield from rows_of('current', 'raft/install', RAFT + 'tmp-install', COPIES, STOPS, says,
-                       'sync EIO', 'write EIO', 'open EIO ENOSPC')
+                       'sync EIO', 'write EIO', 'open EIO')
+    yield from rows_of('current', 'raft/install', RAFT + 'tmp-install', COPIES, STOPS, says,
+                       'open ENOSPC', 'write ENOSPC', full=False)
 
 
 def rows_of_archive():
@@ -334,6 +336,8 @@ TITLES = ((STOPS, 'It ends', 'The node ends: exit code 1.'),
 TAIL = """## What is not in the tables
 
 - `msync`: no node calls it; each row checks that. LMDB writes with `pwrite` and `fdatasync`.
+- A write of a snapshot of the log that is cut short: libraft does not notice. The disk has laid out its
+  room before, so that it cannot be for the want of it; the next start finds it, as damage.
 - A page of the store that cannot be read when it is needed: the map ends in a signal there. The node says
   *the store's data.mdb cannot be read* and ends with exit code 3 (runbook: damaged node).
 - A disk that does not answer: runbook, slow disk.

@@ -414,7 +414,8 @@ static void opening_makes_the_name_of_the_file_durable(void **state)
     fixture_open(f, FIXTURE_MAP_BYTES);
 }
 
-static enum { DISK_GOOD, DISK_SHORT, DISK_BROKEN } disk;
+static enum { DISK_GOOD, DISK_SHORT, DISK_BROKEN, DISK_UNSYNCED } disk;
+static uint64_t disk_room = 100;
 
 static ssize_t fail_write(size_t len)
 {
@@ -425,17 +426,28 @@ static ssize_t fail_write(size_t len)
 /* In place of libc's, which LMDB calls. */
 ssize_t pwrite(int fd, const void *data, size_t len, off_t at)
 {
-    return disk != DISK_GOOD ? fail_write(len) : syscall(SYS_pwrite64, fd, data, len, at);
+    return disk == DISK_SHORT || disk == DISK_BROKEN ? fail_write(len)
+                                                     : syscall(SYS_pwrite64, fd, data, len, at);
 }
 
 ssize_t writev(int fd, const struct iovec *parts, int n)
 {
-    return disk != DISK_GOOD ? fail_write(parts[0].iov_len) : syscall(SYS_writev, fd, parts, n);
+    return disk == DISK_SHORT || disk == DISK_BROKEN ? fail_write(parts[0].iov_len)
+                                                     : syscall(SYS_writev, fd, parts, n);
+}
+
+int fdatasync(int fd)
+{
+    if (disk == DISK_UNSYNCED) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return (int)syscall(SYS_fdatasync, fd);
 }
 
 int fstatvfs(int fd, struct statvfs *ret)
 {
-    *ret = (struct statvfs){.f_frsize = 1, .f_bavail = 100};
+    *ret = (struct statvfs){.f_frsize = 1, .f_bavail = disk_room};
     return 0;
 }
 
@@ -461,6 +473,24 @@ static void a_broken_disk_that_is_nearly_full_too_is_not_taken_for_a_full_one(vo
     assert_int_equal(advance_on(f, DISK_SHORT), CLADE_ERR_NO_SPACE);
     assert_int_equal(advance_on(f, DISK_BROKEN), CLADE_ERR_IO);
     assert_int_equal(advance_on(f, DISK_GOOD), 0);
+}
+
+/* A pool behind the file system has none left: what the disk had taken may be lost. */
+static void a_sync_that_finds_no_room_is_not_waited_out(void **state)
+{
+    struct fixture *f = *state;
+    struct store_options options = {.path = f->dir, .map_bytes = FIXTURE_MAP_BYTES};
+    fixture_close(f);
+    assert_int_equal(store_open(&options, &f->store, NULL), 0);
+    assert_int_equal(apply_new(f->store, &f->apply, NULL), 0);
+    disk_room = UINT64_C(1) << 30;
+    assert_int_equal(advance_on(f, DISK_UNSYNCED), CLADE_ERR_IO);
+    disk = DISK_UNSYNCED;
+    assert_int_equal(store_sync(f->store, &f->error), CLADE_ERR_IO);
+    disk_room = 100;
+    assert_int_equal(store_sync(f->store, &f->error), CLADE_ERR_IO);
+    disk = DISK_GOOD;
+    assert_string_equal(f->error.where, "data.mdb");
 }
 
 static bool disk_full;
@@ -560,6 +590,7 @@ int main(void)
         TEST(another_format_is_refused),
         TEST(opening_makes_the_name_of_the_file_durable),
         TEST(a_broken_disk_that_is_nearly_full_too_is_not_taken_for_a_full_one),
+        TEST(a_sync_that_finds_no_room_is_not_waited_out),
         TEST(the_slots_of_all_readers_have_their_space_on_the_disk),
         TEST(a_store_whose_readers_find_no_room_is_not_opened),
         TEST(a_store_of_another_format_is_told_what_to_do),
