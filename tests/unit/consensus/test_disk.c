@@ -6,6 +6,7 @@
 #include <linux/aio_abi.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -274,13 +275,12 @@ long syscall(long number, ...)
 }
 
 /* The next write to a place in a file is cut short to so many bytes; 0 = it is not. */
-static size_t cut_to;
+static _Atomic size_t cut_to;
 
 ssize_t pwrite64(int fd, const void *data, size_t n, off64_t at)
 {
-    size_t len = cut_to > 0 && cut_to < n ? cut_to : n;
-    cut_to = 0;
-    return syscall(SYS_pwrite64, fd, data, len, at);
+    size_t cut = atomic_exchange(&cut_to, 0);
+    return syscall(SYS_pwrite64, fd, data, cut > 0 && cut < n ? cut : n, at);
 }
 
 ssize_t pwrite(int fd, const void *data, size_t n, off_t at)
