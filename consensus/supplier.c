@@ -14,9 +14,10 @@
 #define MICROSECONDS UINT64_C(1000000)
 /* A copy is given up when ten minutes have not brought it this much further, or one of so many
  * parts: it keeps every page that is freed meanwhile from being used again. */
-#define LIFE_US    (600 * MICROSECONDS)
-#define LIFE_BYTES (UINT64_C(16) << 20)
-#define LIFE_PARTS 8
+#define LIFE_US            (600 * MICROSECONDS)
+#define NOTICE_INTERVAL_US 60000000u
+#define LIFE_BYTES         (UINT64_C(16) << 20)
+#define LIFE_PARTS         8
 
 #define GROWTH_BYTES_MAX (UINT64_C(1) << 30)
 
@@ -46,7 +47,8 @@ struct supplier {
     struct open_copy copies[COPIES_MAX];
     struct need needs[COPIES_MAX];
     uint64_t copies_made;
-    uint64_t free_us; /* when the rate allows the next byte */
+    uint64_t quiet_us; /* nothing is said of a disk before */
+    uint64_t free_us;  /* when the rate allows the next byte */
 };
 
 int supplier_new(const struct supplier_options *options, struct supplier **ret, struct error *error)
@@ -463,6 +465,23 @@ static void give_chunk(struct supplier *s,
     buffer_release(&chunk);
 }
 
+/* Whoever asked hears of it in a word alone. */
+static void notice_trouble(struct supplier *s, uint64_t from, const struct supply *head)
+{
+    uint64_t now = clock_monotonic_us(s->options.clock);
+    bool trouble = head->code == CLADE_ERR_IO || head->code == CLADE_ERR_CORRUPT;
+    if (!trouble || s->options.on_notice == NULL || now < s->quiet_us) {
+        return;
+    }
+    s->quiet_us = now + NOTICE_INTERVAL_US;
+    s->options.on_notice(
+        s->options.arg,
+        head->what == SUPPLY_ARCHIVE
+            ? "the archive cannot be read for others (runbook: failing disk)"
+            : "the store's data.mdb cannot be read for a copy (runbook: failing disk)",
+        from);
+}
+
 bool supplier_answer(struct supplier *s,
                      uint64_t from,
                      struct span fetch,
@@ -493,6 +512,7 @@ bool supplier_answer(struct supplier *s,
         supply_encode(out, &head);
         break;
     }
+    notice_trouble(s, from, &head);
     note_copies(s);
     return !out->failed;
 }

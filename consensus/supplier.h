@@ -54,7 +54,8 @@ struct supplier_options {
     unsigned copies_max;    /* default 1, at most 8: each keeps pages from being used again */
     size_t chunk_bytes_max; /* of an answer; default and at most 1 MiB */
     bool keeps_nothing;     /* the archive is not asked to keep what follows on a copy */
-    /* A copy that `member` had read a part of was closed. `what` is static. May be NULL. */
+    /* A copy that `member` had read a part of was closed, or something cannot be read, which is
+     * told once a minute. `what` is static. May be NULL. */
     void (*on_notice)(void *arg, const char *what, uint64_t member);
     void *arg;
     struct supplier_metrics *metrics; /* NULL: nothing is counted */

@@ -24,6 +24,7 @@ VOTES = 'while another is elected'
 STARTS = 'at its start'
 COPIES = 'while it fetches a copy of the store'
 BACKUP = 'during a backup'
+SERVES = 'while a backup is read from it'
 ENDS = 'while it stops'
 
 # --- The rule that failing_disk.c goes by
@@ -138,7 +139,7 @@ def rows_of_log():
     yield from rows_of('segments', 'raft/FIRST-LAST', RAFT + '[0-9]*-[0-9]*', GROWS, STOPS,
                        r'data/raft .*closing a log segment.*open-\d', 'rename EIO')
     yield from rows_of('segments', 'raft/', DATA + 'raft', GROWS, STOPS,
-                       r'data/raft .*open-\d.*directory', 'sync EIO', 'open EIO')
+                       r'data/raft .*(segment|snapshot)', 'sync EIO', 'open EIO')
     for file, pattern, says in (('raft/FIRST-LAST', '[0-9]*-[0-9]*', r'raft/\d+-\d+: '),
                                 ('raft/open-N', 'open-*', r'raft/open-\d+: ')):
         yield from rows_of('segments', file, RAFT + pattern, STARTS, REFUSED, says, 'open EIO',
@@ -280,6 +281,12 @@ def rows_of_folder():
 
 
 def rows_of_backup():
+    yield from rows_of('serves', 'store/N/data.mdb', STORE, SERVES, GOES_ON,
+                       r"the store's data\.mdb cannot be read for a copy \(runbook: failing disk\)",
+                       'read EIO', place=PAGES)
+    yield from rows_of('serves', 'archive/*.archive', DATA + 'archive/*.archive', SERVES, GOES_ON,
+                       r'the archive cannot be read for others \(runbook: failing disk\)',
+                       'open EIO', 'read EIO')
     file, made = 'the file of a backup', '*/target/file.tmp'
     yield from rows_of('backup', file, made, BACKUP, TELLS,
                        r'target/file(?s:.*)no backup was made: ', 'open EIO ENOSPC',

@@ -17,8 +17,8 @@ import time
 
 import failing_disk
 from cluster import ROOT, Case, Cluster, Writers, until
-from failing_disk import (BACKUP, COPIES, ENDS, GOES_ON, GROWS, REFUSED, STARTS, STOPS, TELLS, VOTES,
-                          WAITS)
+from failing_disk import (BACKUP, COPIES, ENDS, GOES_ON, GROWS, REFUSED, SERVES, STARTS, STOPS,
+                          TELLS, VOTES, WAITS)
 from test_catch_up import fill, status
 
 FAILED = 1  # node/exit_status.h
@@ -205,7 +205,22 @@ class FailingDisk(Case):
             w.grow(2)
         elif row.when == VOTES:
             w.cluster.cli('cluster', 'leader', 'transfer', self.rng.choice((1, 2)))
+        elif row.when == SERVES:
+            self.read_backup(w, row)
         return w.rule.hits() > 0
+
+    def read_backup(self, w, row):
+        """One that goes on from another reads the archive."""
+        full = w.cluster.folder / 'full'
+        words = ['cluster', 'backup', w.cluster.folder / 'more', '--force']
+        if row.pattern != failing_disk.STORE:
+            w.rule.disarm()
+            self.run_cli(w.cluster, 'cluster', 'backup', full, '--force', node=w.victim)
+            w.grow(1)
+            w.rule.arm(row)
+            words += ['--since', full]
+        done = self.run_cli(w.cluster, *words, node=w.victim, expect=1)
+        self.assertIn('its log says more', done.stderr)
 
     def ends(self, w, row):
         """It ends, and its last line says what there is to know."""
