@@ -34,7 +34,6 @@ struct disk {
     struct metric_histogram *appends; /* or NULL */
     _Atomic uint64_t *append_since_us;
     struct list under_way; /* appends, where they are measured */
-    raft_term term;        /* that was loaded or written last */
     raft_index next;       /* index of the next entry to be appended */
     raft_index cut;      /* the log was cut here, and nothing was appended since; 0 = it was not */
     atomic_bool closing; /* cancelled writes are no errors any more */
@@ -122,29 +121,16 @@ static int stop_on_failure(struct disk *d, int r, const struct error *e, const c
     return RAFT_IOERR;
 }
 
-/* raft_uv takes a write that was cut short for a whole one, which leaves a term or a vote of before
- * under a newer version (hazard 37). */
-static int finish_metadata(struct disk *d, int rv, raft_term term, raft_id vote, const char *what)
-{
-    struct error e = {0};
-    if (stop_on_error(d, rv, what) != 0) {
-        return rv;
-    }
-    rv = stop_on_failure(d, segments_finish_metadata(d->path, term, vote, &e), &e, what);
-    d->term = rv == 0 ? term : d->term;
-    return rv;
-}
-
 static int disk_set_term(struct raft_io *io, raft_term term)
 {
     struct disk *d = disk_of(io);
-    return finish_metadata(d, d->uv.set_term(io, term), term, 0, "writing the term");
+    return stop_on_error(d, d->uv.set_term(io, term), "writing the term");
 }
 
 static int disk_set_vote(struct raft_io *io, raft_id id)
 {
     struct disk *d = disk_of(io);
-    return finish_metadata(d, d->uv.set_vote(io, id), d->term, id, "writing the vote");
+    return stop_on_error(d, d->uv.set_vote(io, id), "writing the vote");
 }
 
 /* --- appending and truncating --- */
@@ -446,7 +432,6 @@ static int disk_load(struct raft_io *io,
         loaded_log_release(&l);
         return rv;
     }
-    d->term = l.term;
     d->next = l.start + l.n;
     *ret_term = l.term;
     *ret_vote = l.vote;
@@ -479,7 +464,7 @@ static void trouble(struct disk *d, const char *what, const char *why, bool wait
     }
 }
 
-/* What raft_uv says of its errors to its tracer alone (hazards 2, 25 and 38): it retries a failed
+/* What raft_uv says of its errors to its tracer alone (hazards 2, 25 and 37): it retries a failed
  * write through a timer of the wrong type and crashes; it retries a snapshot, and a segment that it
  * lays out, for ever; what fails on its pool's threads it forgets. Called from those too. The file
  * tells a failure from another that begins alike; the line goes into the message, which libraft

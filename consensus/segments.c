@@ -245,36 +245,13 @@ static bool metadata_fit(const struct metadata *odd, const struct metadata *even
                                        : newer->term > older->term && newer->vote == 0);
 }
 
-static int metadata_read_both(const struct folder *f, struct metadata ret[2], struct error *error)
-{
-    int r = metadata_read(f, "metadata1", &ret[0], error);
-    return r < 0 ? r : metadata_read(f, "metadata2", &ret[1], error);
-}
-
-/* In the place of what is there. */
-static int metadata_write(const struct folder *f, const struct metadata *m, struct error *error)
-{
-    char path[PATH_BYTES];
-    uint8_t bytes[METADATA_BYTES];
-    put_u64le(bytes, 1);
-    put_u64le(bytes + 8, m->version);
-    put_u64le(bytes + 16, m->term);
-    put_u64le(bytes + 24, m->vote);
-    join(path, f->path, m->version % 2 == 1 ? "metadata1" : "metadata2");
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    int r = fd >= 0 && file_write_all(fd, 0, span_make(bytes, sizeof bytes)) && fdatasync(fd) == 0
-                ? 0
-                : file_error(path, "cannot be written", error);
-    if (fd >= 0) {
-        (void)close(fd);
-    }
-    return r;
-}
-
 static int check_metadata(const struct folder *f, struct error *error)
 {
     struct metadata m[2];
-    int r = metadata_read_both(f, m, error);
+    int r = metadata_read(f, "metadata1", &m[0], error);
+    if (r == 0) {
+        r = metadata_read(f, "metadata2", &m[1], error);
+    }
     if (r < 0) {
         return r;
     }
@@ -516,20 +493,6 @@ int segments_check_metadata(const char *path, struct error *error)
     }
     folder_release(&f);
     return r;
-}
-
-int segments_finish_metadata(const char *path, uint64_t term, uint64_t vote, struct error *error)
-{
-    const struct folder f = {.path = path};
-    struct metadata m[2];
-    int r = metadata_read_both(&f, m, error);
-    struct metadata *newer = m[0].version > m[1].version ? &m[0] : &m[1];
-    if (r == 0 && (newer->term != term || newer->vote != vote)) {
-        newer->term = term;
-        newer->vote = vote;
-        r = metadata_write(&f, newer, error);
-    }
-    return r < 0 ? r : check_metadata(&f, error);
 }
 
 int segments_prepare(const char *path, struct error *error)

@@ -20,9 +20,6 @@
 /* CORRUPT names the file and, where there is one, the offset. Metadata before raft_io->init, which
  * reads it, the rest before raft_io->load, after init. */
 int segments_check_metadata(const char *path, struct error *error);
-/* After a write of the term and the vote that was told as done: where the file holds but the
- * beginning of it, the rest is written, and synced. Else CORRUPT, as above. */
-int segments_finish_metadata(const char *path, uint64_t term, uint64_t vote, struct error *error);
 int segments_prepare(const char *path, struct error *error);
 
 /* Around raft_uv's snapshot_put of an install, which replaces the log: a crash between the two is

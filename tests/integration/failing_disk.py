@@ -168,6 +168,8 @@ def rows_of_snapshot():
     says = 'data/raft .*writing a snapshot'
     yield from rows_of('snapshot', 'raft/snapshot-T-I-N', RAFT + '#*', GROWS, STOPS, says,
                        'sync EIO', 'write EIO ENOSPC', 'allocate EIO ENOSPC')
+    yield from rows_of('snapshot', 'raft/snapshot-T-I-N', RAFT + '#*', GROWS, GOES_ON, '',
+                       'write short')
     yield from rows_of('snapshot', 'raft/snapshot-T-I-N', RAFT, GROWS, STOPS, says,
                        'open EIO ENOSPC')
     for file, pattern in (('raft/snapshot-T-I-N', 'snapshot-*[0-9]'),
@@ -343,8 +345,6 @@ TITLES = ((STOPS, 'It ends', 'The node ends: exit code 1.'),
 TAIL = """## What is not in the tables
 
 - `msync`: no node calls it; each row checks that. LMDB writes with `pwrite` and `fdatasync`.
-- A write of a snapshot of the log that is cut short: libraft does not notice. The disk has laid out its
-  room before, so that it cannot be for the want of it; the next start finds it, as damage.
 - A page of the store that cannot be read when it is needed: the map ends in a signal there. The node says
   *the store's data.mdb cannot be read* and ends with exit code 3 (runbook: damaged node).
 - A disk that does not answer: runbook, slow disk.

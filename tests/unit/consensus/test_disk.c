@@ -406,7 +406,7 @@ static void a_vote_that_cannot_be_written_stops_the_node(void **state)
     log_free(l);
 }
 
-/* Hazard 37: 16 bytes have the version, 24 the term as well. */
+/* libuv writes the rest. 16 bytes have the version, 24 the term as well. */
 static void a_term_or_vote_whose_write_was_cut_short_is_there_at_the_next_start(void **state)
 {
     for (size_t bytes = 16; bytes <= 24; bytes += 8) {
@@ -431,7 +431,7 @@ static void a_term_or_vote_whose_write_was_cut_short_is_there_at_the_next_start(
     }
 }
 
-/* Hazard 38. */
+/* Hazard 37. */
 static void a_segment_that_cannot_be_laid_out_stops_the_node(void **state)
 {
     struct log_fixture *l = log_new();
