@@ -205,7 +205,9 @@ class Real:
 
     def watch(self, params, last):
         """The events up to a revision."""
-        watch = wire.Watch([self.rng.choice(self.readers).address], attempt=60, **params)
+        client = self.rng.choice(self.readers)
+        client.call('describe', {})  # a watch is told what its node knows: here, all that was done
+        watch = wire.Watch([client.address], attempt=60, **params)
         events = []
         deadline = time.monotonic() + 60
         while watch.next <= last:
@@ -480,6 +482,8 @@ class Episode:
         if 'compaction' in plain.BUILT and rng.random() < 0.3:
             items.append({**g.time_passes(), 'compacts': rng.random() < 0.5})
             self.time_passes(items[-1])
+            items.append(g.list_of_the_dead())
+            self.read(items[-1])
         for _ in range(rng.randint(1, 12)):
             items.append(g.read())
             self.read(items[-1])

@@ -30,7 +30,7 @@ OF_POINTERS = ('stages', 'desired', 'observed', 'endpoint', 'targets', 'stage')
 TIMES = (1, 1000, 1767225600000000)
 PASSES_S = (420, 3600, 100000)
 NEAR_S = 120  # that an episode may take, so that it is certain what is too old meanwhile
-RETAINS = 0.04  # the share of episodes with retention where time passes: it takes the leader seconds
+RETAINS = 0.08  # the share of episodes with retention where time passes: it takes the leader seconds
 
 
 class Generator:
@@ -145,6 +145,8 @@ class Generator:
             return {k: None if updates and self.chance(0.3) else
                     self.pick(0, 10, 20, 10 ** 17 + 1, weights=(1, 40, 40, 19)) *
                     (50 if k == 'bytes' else 1) for k in self.set_of('things', 'edges', 'bytes')}
+        if name == 'retention_s' and self.has('compaction'):
+            return self.pick(900, 3600, 86400, 10, weights=(60, 30, 10, 2))
         if name == 'retention_s':
             return self.pick(900, 86400, 10, weights=(45, 45, 5))
         if name == 'defaults':
@@ -280,6 +282,9 @@ class Generator:
 
     def update(self):
         pointers = self.has('pointers')
+        if self.has('compaction') and self.retains and self.chance(0.1):
+            return 'namespace', {'op': 'update', 'ref': f'namespace/{self.namespace()}',
+                                 'retention_s': self.value('retention_s', True)}
         kind = self.pick('artifact', 'experiment', 'run', 'model', 'version', 'type', None,
                          'deployment', 'namespace',
                          weights=(25, 10, 25, 15, 20, 5, 10, 7 * pointers,
@@ -377,6 +382,15 @@ class Generator:
                            weights=(70, 15, 13, 2, 1, 0.2))
         return None, {'op': 'compact', 'ref': ref, 'before': before}
 
+    def between_floors(self, label):
+        """A moment that some namespaces know and others do not, if there is one."""
+        state = self.world.state
+        floors = [state.floors.get(ns['id'], {'revision': 0})['revision']
+                  for ns in state.find('namespace', deleted=False) if ns['id'] != 1]
+        there = [t for t, r in self.env.revisions.items()
+                 if floors and min(floors) <= r <= max(floors)]
+        return self.rng.choice(there) if there else label
+
     def time_passes(self):
         """So much that whatever is old, or young, stays so for a while."""
         seconds = self.pick(*PASSES_S, weights=(50, 40, 10))
@@ -387,6 +401,16 @@ class Generator:
             self.world.now_us += NEAR_S * 1000000
         self.world.now_us = now_us
         return {'t': self.next(), 'pass_s': seconds}
+
+    def list_of_the_dead(self):
+        """Names lead to them for ever, whatever else of them is gone."""
+        state = self.world.state
+        found = [t for t in state.things.values() if t['deleted'] and
+                 t['kind'] not in ('version', 'namespace') and not state.things[t['ns']]['deleted']]
+        dead = self.rng.choice(found) if found else {'kind': 'artifact', 'ns': None}
+        ns = self.abstract(state.path(dead['ns'])) if dead['ns'] else '%E%'
+        return {'t': self.next(), 'method': 'list',
+                'params': {'ns': ns, 'kind': dead['kind'], 'state': 'any', 'view': 'heads'}}
 
     # Params and metrics.
 
@@ -577,6 +601,8 @@ class Generator:
         of_now = searching.uses_metrics(params)
         if self.chance(0.5) and not of_now:
             label = self.rng.randint(0, self.item)
+            if self.has('compaction') and self.chance(0.4):
+                label = self.between_floors(label)
             params['as_of'] = self.pick(f'%R{label}%', f'%T{label}%', f'%T{label}-1%',
                                         weights=(60, 25, 15))
         if method != 'describe':
