@@ -215,13 +215,17 @@ static bool is_of_leader(struct group *g, uint64_t from, uint64_t its_term, stru
 
 /* libraft asks for the entry before a message's first, but where there is none: of a message from
  * the log's very beginning it takes what was cut here for new, and crashes (README.md, hazard 33).
- * What was cut is committed and so in the leader's log, too: a heartbeat that stands on it says so.
+ * Where that entry was cut, as after an install that is newer than the one which the leader was
+ * answered, it rejects, though it has that entry: the leader, who knows that it does, takes it for
+ * a late rejection and would send the same for ever (hazard 13). What was cut is committed and so
+ * in the leader's log, too: a heartbeat that stands on it says so.
  */
 static void stand_on_snapshot(struct group *g, struct peer_message *m)
 {
     const struct raft *r = &g->raft;
-    if (r->trail.offset == 0 || r->snapshot.installing) {
-        return; /* nothing is cut; or libraft drops it itself */
+    if (r->trail.offset == 0 || r->snapshot.installing ||
+        m->raft.append_entries.prev_log_index >= r->trail.offset) {
+        return; /* nothing is cut, or not so much; or libraft drops it itself */
     }
     peer_message_release(m);
     m->raft.append_entries.prev_log_index = r->trail.snapshot.index;
@@ -239,7 +243,7 @@ static bool append_is_welcome(struct group *g, uint64_t from, struct peer_messag
         apply_queue_bytes(g->options.queue) > 2 * g->options.unpublished_bytes_max) {
         peer_message_release(m); /* what is left of it is a heartbeat */
     }
-    if (a->prev_log_index == 0 && a->n_entries > 0) {
+    if (a->prev_log_index != 0 || a->n_entries > 0) {
         stand_on_snapshot(g, m);
     }
     /* libraft sets its commit index to the message's last entry where the leader's is higher, also

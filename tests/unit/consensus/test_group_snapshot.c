@@ -357,6 +357,47 @@ static void an_append_from_the_beginning_does_not_reach_a_log_that_was_cut(void 
     cluster_free(c);
 }
 
+static struct raft_append_entries_result answered;
+
+static void keep_answer(struct group_transport *t, uint64_t to, struct span message)
+{
+    struct peer_message m;
+    assert_int_equal(peer_message_decode(message, &m, NULL), 0);
+    if (m.type == PEER_APPEND_ENTRIES_RESULT) {
+        answered = m.raft.append_entries_result;
+    }
+}
+
+/* Seed 1784 of the simulator: of two installs the older one was answered last, and the leader went
+ * on from there. Rejected, it would send the same for ever. */
+static void an_append_that_stands_on_what_was_cut_is_answered_with_the_snapshot(void **state)
+{
+    struct cluster *c = cluster_new_with_log(30, LOG_BYTES);
+    struct node *n = cluster_another(c, cluster_wait_for_leader(c));
+    write_many(c, 1, 60);
+    cluster_run_ms(c, 500);
+    struct group_status before = node_status(n);
+    assert_in_range(before.log_first, 4, UINT32_MAX);
+    struct raft_message m = {.type = RAFT_APPEND_ENTRIES};
+    m.append_entries = (struct raft_append_entries){.term = before.term,
+                                                    .prev_log_index = before.log_first - 3,
+                                                    .prev_log_term = before.term,
+                                                    .leader_commit = before.commit};
+    struct buffer b;
+    buffer_init(&b, 4096);
+    assert_true(peer_put_raft(&b, &m, NULL, 0));
+    void (*send)(struct group_transport *, uint64_t, struct span) = n->transport.send;
+    n->transport.send = keep_answer;
+    answered.rejected = UINT64_MAX;
+    group_receive(n->group, cluster_leader(c)->id, buffer_span(&b));
+    n->transport.send = send;
+    assert_int_equal(answered.rejected, 0);
+    assert_true(answered.last_log_index >= before.snapshot_index);
+    assert_int_equal(node_status(n).last_index, before.last_index);
+    buffer_release(&b);
+    cluster_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -374,6 +415,7 @@ int main(void)
         cmocka_unit_test(an_install_that_contradicts_its_reference_is_dropped),
         cmocka_unit_test(a_node_that_stops_while_a_snapshot_is_read_ends_in_order),
         cmocka_unit_test(an_append_from_the_beginning_does_not_reach_a_log_that_was_cut),
+        cmocka_unit_test(an_append_that_stands_on_what_was_cut_is_answered_with_the_snapshot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
