@@ -119,6 +119,14 @@ struct key search_above(const struct key *values,
     return key;
 }
 
+/* Whether the literal is a short text: then its row ends where it does, and what is equal stands
+ * apart from what goes on. */
+static bool stands_whole(const struct value_code *code, const struct filter_literal *l)
+{
+    return code->bytes[0] == VALUE_TEXT && code->len == l->text.len + 2 &&
+           value_of_prefix(l->text).len == l->text.len + 1;
+}
+
 void search_narrow(enum filter_op op,
                    const struct key *values,
                    const struct value_code *code,
@@ -133,6 +141,13 @@ void search_narrow(enum filter_op op,
     }
     if (op == FILTER_EQ || op == FILTER_LT || op == FILTER_LE) {
         range->high = search_above(values, code, l);
+    }
+    if (op == FILTER_GT && stands_whole(code, l)) {
+        range->low = *values;
+        key_add_value(&range->low, code);
+        key_end(&range->low);
+    } else if (op == FILTER_LT && stands_whole(code, l)) {
+        range->high = low_of(values, code, l);
     }
 }
 

@@ -268,6 +268,49 @@ static void each_plan_finds_what_a_look_at_each_thing_finds(void **state)
     budget.count_max = 0;
 }
 
+#define LONG_TEXT 320
+
+/* Texts of up to 240 bytes end in their row; of those above 256 the row has the beginning. */
+static void strict_bounds_leave_out_what_is_equal_and_nothing_else(void **state)
+{
+    struct fixture *f = *state;
+    static const int lengths[] = {1, 2, 238, 239, 240, 241, 242, 255, 256, 257, 258, 300};
+    static const char *const ops[] = {">", "<", ">=", "<="};
+    static const char *const ends[] = {"", "a", "x", "z"};
+    char text[LONG_TEXT + 1];
+    char json[LONG_TEXT + 200];
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        for (int end = 0; end < 4; end++) {
+            memset(text, 'x', (size_t)lengths[i]);
+            memcpy(text + lengths[i], ends[end], strlen(ends[end]) + 1);
+            snprintf(json, sizeof json,
+                     "{'v':1,'ops':[{'op':'create','kind':'run','tags':{'w':'%s'}}]}", text);
+            run(f, json);
+        }
+    }
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths * 16; i++) {
+        char with[2 * LONG_TEXT];
+        char without[2 * LONG_TEXT];
+        memset(text, 'x', (size_t)lengths[i / 16]);
+        memcpy(text + lengths[i / 16], ends[i / 4 % 4], strlen(ends[i / 4 % 4]) + 1);
+        snprintf(json, sizeof json, "tags.w %s '%s'", ops[i % 4], text);
+        for (int desc = 0; desc < 2; desc++) {
+            const char *order = desc ? " ORDER BY tags.w DESC" : " ORDER BY tags.w";
+            budget.count_max = 1; /* the index of the key, not the best of all */
+            snprintf(with, sizeof with, "%s%s", json, order);
+            char *a = search_as_of(f, "run", with, 0);
+            budget.count_max = 0;
+            plain(json, order, without, sizeof without);
+            char *b = search_as_of(f, "run", without, 0);
+            if (strcmp(a, b) != 0) {
+                fail_msg("%s:\n%s\n%s", with, a, b);
+            }
+            free(a);
+            free(b);
+        }
+    }
+}
+
 static void compare_pages(struct fixture *f)
 {
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i += 3) {
@@ -368,10 +411,9 @@ static void an_indexed_query_reads_what_it_finds_and_no_more(void **state)
         {"tags.n = '7'", 1, "\"use\":\"value\"", 0},
         {"tags.n = 7", 1, "\"use\":\"value\"", 0},
         {"tags.n BETWEEN 10 AND 14", 5, "\"use\":\"set\"", 0},
-        /* and those that are equal */
-        {"tags.word > 'w5' ORDER BY tags.word", 201, "\"order\":\"index\"", 50},
-        {"tags.word > 'w5' ORDER BY tags.word DESC", 201, "\"order\":\"index\"", 50},
-        {"tags.word < 'w5' ORDER BY tags.word DESC", 201, "\"order\":\"index\"", 50},
+        {"tags.word > 'w5' ORDER BY tags.word", 101, "\"order\":\"index\"", 50},
+        {"tags.word > 'w5' ORDER BY tags.word DESC", 101, "\"order\":\"index\"", 50},
+        {"tags.word < 'w5' ORDER BY tags.word DESC", 101, "\"order\":\"index\"", 50},
         {"tags.n > 990 ORDER BY tags.n DESC", 10, "\"order\":\"best\"", 0},
         {"tags.even = 'yes' AND tags.n = '8'", 1, "\"use\":\"value\"", 0},
         {"tags.even = 'yes' AND tags.fifth = 'yes'", 101, "\"use\":\"and\"", 0},
@@ -515,6 +557,7 @@ int main(void)
     const struct CMUnitTest all[] = {
         TEST(what_a_query_did_is_told_without_what_it_compares_with),
         TEST(each_plan_finds_what_a_look_at_each_thing_finds),
+        TEST(strict_bounds_leave_out_what_is_equal_and_nothing_else),
         TEST(pages_follow_each_other_whatever_the_order),
         TEST(a_search_that_stops_says_so_and_goes_on),
         TEST(an_indexed_query_reads_what_it_finds_and_no_more),
